@@ -1,0 +1,44 @@
+package hook
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Sensitive is text that must not be seen: it prints and logs as [redacted].
+// Convert with string(s) where the value itself is needed.
+type Sensitive string
+
+// String hides the value.
+func (Sensitive) String() string { return "[redacted]" }
+
+// GoString hides the value from %#v.
+func (Sensitive) GoString() string { return "[redacted]" }
+
+// LogValue hides the value from slog.
+func (Sensitive) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// MarshalText hides the value from encoders.
+func (Sensitive) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Secret signs what a webhook receives. While a rotation overlaps, up to three are
+// live at once, oldest first. Value is the string exactly as given, whsec_ prefix
+// included; which bytes make the HMAC key is the scheme's decision.
+type Secret struct {
+	ID        ID
+	Value     Sensitive
+	Hint      string // "…" and the last four characters
+	CreatedAt time.Time
+	ExpiresAt *time.Time // nil: until rotated or removed
+}
+
+// Live reports whether the secret still signs at t.
+func (s Secret) Live(t time.Time) bool { return s.ExpiresAt == nil || t.Before(*s.ExpiresAt) }
+
+// Hint shows enough of a secret to recognise it and too little to use it.
+func Hint(value string) string {
+	if len(value) < 12 {
+		return "…"
+	}
+	return "…" + value[len(value)-4:]
+}
