@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// durationUnits are the units of the contract (decision D 43), largest first. A unit
-// is the longest of its matches, so "ms" stands before "s" when parsing.
+// durationUnits are the units of the contract (decision D 43), largest first.
 var durationUnits = []struct {
 	name string
 	size time.Duration
@@ -77,7 +76,7 @@ func unitOf(name string) time.Duration {
 // multiply computes number x unit in whole numbers, because 0.1 has no exact float.
 func multiply(number string, unit time.Duration) (time.Duration, error) {
 	whole, fraction, dotted := strings.Cut(number, ".")
-	if whole == "" || dotted && fraction == "" {
+	if whole == "" || dotted && fraction == "" || strings.Contains(fraction, ".") {
 		return 0, ErrDuration
 	}
 	n, err := strconv.ParseInt(whole, 10, 64)
