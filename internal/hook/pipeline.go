@@ -1,0 +1,89 @@
+package hook
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrUnknownOutcome says that a transaction may or may not have been committed: the
+// connection ended under it. Running the same batch with the same ids again is safe
+// and finds out.
+var ErrUnknownOutcome = errors.New("the outcome of the transaction is not known")
+
+// ErrFenced says that this node was declared dead: it holds no claims any more and
+// must register under a new id before it makes any.
+var ErrFenced = errors.New("this node was declared dead")
+
+// PlannedDelivery is a delivery about to be stored with its event. Born ones are
+// claimed by the accepting node from the first moment; the others wait.
+type PlannedDelivery struct {
+	ID         ID
+	TargetKind TargetKind
+	Target     ID
+	Born       bool
+	Trigger    Trigger
+	Test       bool
+}
+
+// PlannedEvent is an event about to be stored, with the deliveries it matched.
+type PlannedEvent struct {
+	Event      Event
+	ClientID   bool     // ID was chosen by the client and must be new within the window
+	Hash       [32]byte // of the content, to tell a repeat from a clash
+	Deliveries []PlannedDelivery
+}
+
+// AcceptBatch is stored in one transaction.
+type AcceptBatch struct {
+	Node     NodeID
+	Versions map[ID]int64 // configuration versions it was matched against
+	Events   []*PlannedEvent
+	Window   time.Duration // how long a client's event id is remembered
+	Rerun    bool          // its outcome was unknown before
+}
+
+// FirstReceipt is what the first event of that id was answered.
+type FirstReceipt struct {
+	Key     ID
+	Hash    [32]byte
+	Type    string
+	Matched int
+}
+
+// AcceptResult says what became of a batch. When Fenced or Stale is set nothing was
+// stored.
+type AcceptResult struct {
+	Fenced bool
+	Stale  []ID                 // scopes whose configuration is newer than the batch's
+	First  map[int]FirstReceipt // by index in Events: not stored, the id was there before
+	// Mine, only after a Rerun: born deliveries which the store says are running on this
+	// node. Others may have been rescued meanwhile and must not be handed over.
+	Mine map[ID]bool
+}
+
+// Finish is the end of a delivery's stay on a node: its attempt, if one was made, and
+// what is next. It counts only if the node still holds the delivery; the attempt is
+// recorded in any case.
+type Finish struct {
+	Job      *Job
+	Attempt  *Attempt // nil: given back without an attempt
+	State    State    // StatePending (due after Wait), StateSucceeded, StateFailed, StateSkipped
+	Reason   Reason
+	Attempts int           // counted after this one
+	Wait     time.Duration // StatePending: from the database's now
+	Trigger  Trigger       // StatePending: of the next attempt
+}
+
+// LaneWant asks for due deliveries of one target.
+type LaneWant struct {
+	Target ID
+	N      int
+	Floor  time.Time // none is due earlier, as far as known; zero to look at all
+}
+
+// DueTarget is a target with waiting deliveries and when the earliest is due.
+type DueTarget struct {
+	Target    ID
+	Workspace ID
+	DueAt     time.Time
+}

@@ -1,0 +1,49 @@
+package hook
+
+import "time"
+
+// Target is what a delivery can be for, as the dispatcher sees it: one
+// configuration version, immutable.
+type Target struct {
+	Kind        TargetKind
+	ID          ID
+	Workspace   ID
+	Code        string
+	Name        string
+	State       TargetState
+	MaxAttempts int
+	Retry       Retry
+	MaxInFlight int // 0: no limit but the lane's
+	RateLimit   *RateLimit
+	Limited     bool // one node sends for the whole installation
+	Version     int64
+	Webhook     *Webhook // when Kind is TargetWebhook
+	Wire        any      // what the sender compiled from it once
+}
+
+// TargetOf makes the dispatcher's view of a webhook. wire is what the sender
+// compiled from it.
+func TargetOf(w *Webhook, wire any) *Target {
+	return &Target{
+		Kind: TargetWebhook, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: w.State(),
+		MaxAttempts: w.MaxAttempts, Retry: w.Retry, MaxInFlight: w.MaxInFlight, RateLimit: w.RateLimit,
+		Limited: w.Limited(), Version: w.Version, Webhook: w, Wire: wire,
+	}
+}
+
+// DefaultInFlight is how many requests one node has under way at one target that
+// sets no limit of its own.
+const DefaultInFlight = 64
+
+// NodeID is one process for as long as it lives; a restart gets a new one.
+type NodeID int64
+
+// Job is a delivery in the hands of a node, with all it needs to be sent.
+type Job struct {
+	Delivery Delivery
+	Event    *Event
+	Trigger  Trigger
+	Claimed  bool      // it has a due row held by the node; else it was born claimed
+	Claims   int       // times it was rescued from a dead node
+	DueAt    time.Time // as claimed; zero when born claimed
+}
