@@ -102,6 +102,7 @@ type EventType struct {
 	Sample          []byte // JSON used by test sends, nil for none
 	Archived        bool
 	Operational     bool // ours, such as Webhook.Suspended; matches only when named
+	Metadata        map[string]string
 	LastPublishedAt *time.Time
 	Version         int64
 	CreatedAt       time.Time

@@ -46,6 +46,7 @@ type APIKey struct {
 	Platform   bool
 	Prefix     string // first characters, to recognise it
 	Hash       [32]byte
+	Metadata   map[string]string
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
 	Version    int64

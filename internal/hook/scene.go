@@ -1,0 +1,45 @@
+package hook
+
+import "time"
+
+// A scene is what a decision about one resource may look at: it is read, and the
+// decision written, in one transaction that no other change of the same workspace's
+// configuration can overtake. Decisions may be asked for more than once and change
+// nothing themselves.
+
+// Scene is common to all scenes.
+type Scene struct {
+	Workspace Workspace // zero where the resource belongs to none
+	Now       time.Time // the database's, in whole milliseconds
+	// CodeOwner and NameOwner return who holds a code or name, NoID if nobody does.
+	// A deleted resource holds none. NameOwner is nil where names need not be unique.
+	CodeOwner func(code string) (ID, error)
+	NameOwner func(name string) (ID, error)
+}
+
+// WorkspaceScene is the scene of a workspace. Current is nil if there is none.
+type WorkspaceScene struct {
+	Scene
+	Current *Workspace
+}
+
+// APIKeyScene is the scene of an API key.
+type APIKeyScene struct {
+	Scene
+	Current *APIKey
+	// HashOwner returns the key with this hash, in whatever workspace.
+	HashOwner func(hash [32]byte) (ID, error)
+}
+
+// EventTypeScene is the scene of a catalogue entry.
+type EventTypeScene struct {
+	Scene
+	Current *EventType
+}
+
+// WebhookScene is the scene of a webhook. Current has its secret values in clear.
+type WebhookScene struct {
+	Scene
+	Current *Webhook
+	Types   map[string]*EventType // the workspace's catalogue, operational types included
+}

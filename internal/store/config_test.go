@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"sallyport/internal/store"
+	"sallyport/internal/store/storetest"
+)
+
+func TestConfigSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Config(t, func(t *testing.T) *store.Store { return open(t, store.Config{DataDir: t.TempDir()}) })
+}
+
+// open opens and prepares a store that is closed with the test.
+func open(t *testing.T, c store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	if _, err := s.Prepare(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// SQLite 3.7.0 to 3.51.2 can corrupt the file (sqlite.org/wal.html#walresetbug).
+func TestSQLiteIsNotTheCorruptingOne(t *testing.T) {
+	t.Parallel()
+	v, err := open(t, store.Config{DataDir: t.TempDir()}).EngineVersion(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, part := range strings.SplitN(v+".0.0", ".", 4)[:3] {
+		p, err := strconv.Atoi(part)
+		if err != nil {
+			t.Fatalf("version %q: %v", v, err)
+		}
+		n = n*1000 + p
+	}
+	if n < 3_051_003 {
+		t.Errorf("sqlite_version() = %s; want 3.51.3 or later", v)
+	}
+}

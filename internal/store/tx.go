@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"gorm.io/gorm"
+)
+
+// writeTries bounds how often a transaction is run that lost against another one.
+const writeTries = 5
+
+// write runs fn in one transaction and commits it if fn returns nil. fn may run more
+// than once, after a deadlock or a serialisation failure, so it must not change
+// anything but the database before its last statement. Nothing slow belongs in it: on
+// SQLite it holds the only writer.
+func (s *Store) write(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := s.w.WithContext(ctx).Transaction(fn)
+		if err == nil {
+			return nil
+		}
+		if try == writeTries || !lostRace(err) {
+			return translate(err)
+		}
+	}
+}
+
+// read runs fn on one consistent snapshot. The transaction is always rolled back, so
+// that a stray write fails its test.
+func (s *Store) read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	opts := &sql.TxOptions{ReadOnly: true}
+	if s.engine == Postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	err := s.r.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return errRollback
+	}, opts)
+	if errors.Is(err, errRollback) {
+		return nil
+	}
+	return translate(err)
+}
+
+// errRollback ends a transaction whose work was not wanted.
+var errRollback = errors.New("rollback")
