@@ -1,17 +1,38 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
 
 	"sallyport/internal/store"
 	"sallyport/internal/store/storetest"
+	"sallyport/internal/testkit"
 )
 
 func TestConfigSQLite(t *testing.T) {
 	t.Parallel()
 	storetest.Config(t, func(t *testing.T) *store.Store { return open(t, store.Config{DataDir: t.TempDir()}) })
+}
+
+func TestConfigPostgres(t *testing.T) {
+	t.Parallel()
+	storetest.Config(t, openPostgres)
+}
+
+// openPostgres opens a store on a fresh copy of a migrated database.
+func openPostgres(t *testing.T) *store.Store {
+	t.Helper()
+	return open(t, store.Config{DatabaseURL: testkit.PostgresTemplate(t, "schema", func(url string) error {
+		s, err := store.Open(context.Background(), store.Config{DatabaseURL: url})
+		if err != nil {
+			return err
+		}
+		_, err = s.Prepare(context.Background(), false)
+		return errors.Join(err, s.Close())
+	})})
 }
 
 // open opens and prepares a store that is closed with the test.
