@@ -97,15 +97,13 @@ func keep(dir string) error {
 		}
 		// With users.lock held nobody can join until the files are gone.
 		stopCluster(ctx, dir)
-		err = errors.Join(
-			os.RemoveAll(filepath.Join(dir, "data")), os.RemoveAll(filepath.Join(dir, "log")),
-			os.RemoveAll(filepath.Join(dir, "cluster.json")))
+		err = removeCluster(dir)
 		// First the role, then the cluster: who joins next must find the role free.
 		return errors.Join(err, keeper.Close(), users.Close())
 	}
 }
 
-// stopCluster stops the server that cluster.json names, at once and with its connections.
+// stopCluster stops the server that cluster.json names, whoever is connected.
 // There may be none.
 func stopCluster(ctx context.Context, dir string) {
 	info, err := readCluster(dir)
@@ -116,7 +114,7 @@ func stopCluster(ctx context.Context, dir string) {
 	if pid, err := serverPID(dir); err != nil || pid != info.PID {
 		return
 	}
-	if syscall.Kill(info.PID, syscall.SIGQUIT) != nil {
+	if syscall.Kill(info.PID, syscall.SIGINT) != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
