@@ -55,8 +55,11 @@ type Store struct {
 	sqlw *sql.DB // SQLite's writer, nil on Postgres
 	sqlr *sql.DB // SQLite's readers, nil on Postgres
 
-	api *pgxpool.Pool // Postgres: behind w and r, nil on SQLite
-	hot *pgxpool.Pool // Postgres: the pipeline's, with pinned plans, nil on SQLite
+	api     *pgxpool.Pool // Postgres: behind w and r, nil on SQLite
+	hot     *pgxpool.Pool // Postgres: the pipeline's, with pinned plans, nil on SQLite
+	hotGorm *gorm.DB      // over hot
+
+	stmts sqliteStmts // of sqlw
 
 	migrateDB func() (*sql.DB, func(), error) // a pool for schema changes, without statement timeout
 }
@@ -172,6 +175,7 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 		return err
 	}
 	hot.MaxConns = hotConns
+	hot.ConnConfig.OnNotice = warnings.put
 	migrate, err := postgresPool(c.DatabaseURL, nil)
 	if err != nil {
 		return err
@@ -192,6 +196,10 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 		return translate(err)
 	}
 	s.r = s.w
+	s.hotGorm, err = gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: stdlib.OpenDBFromPool(s.hot)}), s.gormConfig())
+	if err != nil {
+		return translate(err)
+	}
 	s.migrateDB = func() (*sql.DB, func(), error) {
 		db := stdlib.OpenDB(*migrate.ConnConfig)
 		return db, func() { _ = db.Close() }, nil

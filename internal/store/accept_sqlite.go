@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"sallyport/internal/hook"
+)
+
+const (
+	insertEvents = `INSERT INTO events (workspace_id, key, id, type, entity_id, entity_id_number, entity, entity_url, occurred_at,
+		source_kind, source_id, request_id, hops, matched) VALUES `
+	insertDeliveries = `INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node) VALUES `
+	insertDue        = `INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES `
+	orNothing        = ` ON CONFLICT DO NOTHING`
+)
+
+// acceptSQLite does on the one writer connection what acceptSQL does in Postgres.
+func (s *Store) acceptSQLite(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error) {
+	var res hook.AcceptResult
+	err := s.sqliteTx(ctx, func(tx *sqliteTx) error {
+		res = hook.AcceptResult{}
+		if err := tx.fence(b.Node); errors.Is(err, hook.ErrFenced) {
+			res.Fenced = true
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for scope, version := range b.Versions {
+			var now int64
+			err := tx.one("SELECT version FROM config_versions WHERE scope_id = ?", []any{scope[:]}, &now)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			if err != nil || now != version {
+				res.Stale = append(res.Stale, scope)
+			}
+		}
+		if len(res.Stale) > 0 {
+			return nil
+		}
+		return s.acceptRows(tx, b, &res)
+	})
+	return res, err
+}
+
+func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptResult) error {
+	var events, deliveries, due []any
+	now := micros(s.ids.Now())
+	for i, e := range b.Events {
+		ev := &e.Event
+		var id any
+		if e.ClientID {
+			id = ev.ID
+			first, taken, err := tx.takeEventID(e)
+			if err != nil {
+				return err
+			}
+			if taken {
+				if first.Key != ev.Key {
+					if res.First == nil {
+						res.First = make(map[int]hook.FirstReceipt)
+					}
+					res.First[i] = first
+				}
+				continue
+			}
+		}
+		var entityID, entity any // NULL unless there is one
+		if !ev.EntityID.IsZero() {
+			entityID = ev.EntityID.Text
+		}
+		if ev.Entity != nil {
+			entity = ev.Entity
+		}
+		events = append(events, ev.Workspace[:], ev.Key[:], id, ev.Type, entityID, flag(ev.EntityID.Number), entity,
+			textOrNil(ev.EntityURL), micros(ev.Timestamp), sourceCodes.of(ev.Source.Kind), idOrNil(ev.Source.ID),
+			idOrNil(ev.Source.RequestID), ev.Hops, ev.Matched)
+		for j := range e.Deliveries {
+			d := &e.Deliveries[j]
+			var node any
+			if d.Born {
+				node = int64(b.Node)
+			} else {
+				due = append(due, d.Target[:], now, d.ID[:], ev.Workspace[:], int64(0))
+			}
+			deliveries = append(deliveries, d.ID[:], ev.Workspace[:], ev.Key[:], int64(targetKindCodes.of(d.TargetKind)), d.Target[:],
+				int64(stateCodes.of(bornState(d))), flag(d.Test), node)
+		}
+	}
+	// A rerun after an unknown outcome finds its rows there; on one connection either
+	// all of them or none.
+	if err := tx.insertRows(insertEvents, orNothing, 14, events); err != nil {
+		return err
+	}
+	if err := tx.insertRows(insertDeliveries, orNothing, 8, deliveries); err != nil {
+		return err
+	}
+	if err := tx.insertRows(insertDue, orNothing, 5, due); err != nil {
+		return err
+	}
+	if !b.Rerun {
+		return nil
+	}
+	res.Mine = make(map[hook.ID]bool)
+	for _, e := range b.Events {
+		for j := range e.Deliveries {
+			d := &e.Deliveries[j]
+			var n int
+			if err := tx.one("SELECT count(*) FROM deliveries WHERE id = ? AND state = 0 AND node = ?", []any{d.ID[:], int64(b.Node)}, &n); err != nil {
+				return err
+			}
+			if n == 1 {
+				res.Mine[d.ID] = true
+			}
+		}
+	}
+	return nil
+}
+
+// takeEventID claims a client's event id, or reports what holds it.
+func (t *sqliteTx) takeEventID(e *hook.PlannedEvent) (first hook.FirstReceipt, taken bool, err error) {
+	ev := &e.Event
+	n, err := t.exec("INSERT INTO event_keys (workspace_id, id, event_key, content_hash) VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
+		ev.Workspace[:], ev.ID, ev.Key[:], e.Hash[:])
+	if err != nil || n == 1 {
+		return first, false, err
+	}
+	var key, hash []byte
+	var typ sql.NullString
+	var matched sql.NullInt64
+	if err := t.one(`SELECT k.event_key, k.content_hash, e.type, e.matched FROM event_keys k
+		LEFT JOIN events e ON e.workspace_id = k.workspace_id AND e.key = k.event_key
+		WHERE k.workspace_id = ? AND k.id = ?`, []any{ev.Workspace[:], ev.ID}, &key, &hash, &typ, &matched); err != nil {
+		return first, false, err
+	}
+	copy(first.Key[:], key)
+	copy(first.Hash[:], hash)
+	first.Type, first.Matched = typ.String, int(matched.Int64)
+	return first, true, nil
+}
+
+// fence fails with ErrFenced if the node has no row any more.
+func (t *sqliteTx) fence(node hook.NodeID) error {
+	var n int
+	if err := t.one("SELECT count(*) FROM nodes WHERE id = ?", []any{int64(node)}, &n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return hook.ErrFenced
+	}
+	return nil
+}
+
+// one reads one row; sql.ErrNoRows if there is none.
+func (t *sqliteTx) one(query string, args []any, dest ...any) error {
+	st, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(t.ctx, args...).Scan(dest...)
+}
+
+func idOrNil(id hook.ID) any {
+	if id == hook.NoID {
+		return nil
+	}
+	return id[:]
+}
+
+func textOrNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

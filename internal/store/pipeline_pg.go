@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/internal/hook"
+)
+
+// The pipeline's statements on Postgres take arrays, one per column, so that their
+// text never changes with the batch and stays prepared. The arrays are written here
+// in the wire's binary form: going through the driver's reflection would cost more
+// than the statement (array_send in the Postgres sources is the reference).
+
+// pgArray is one array parameter under construction.
+type pgArray struct {
+	buf  []byte
+	n    uint32
+	null bool
+}
+
+const pgArrayHeader = 20 // dimensions, has null, element type, length, lower bound
+
+func newPgArray(element uint32, items, bytesEach int) *pgArray {
+	a := &pgArray{buf: make([]byte, pgArrayHeader, pgArrayHeader+items*(4+bytesEach))}
+	binary.BigEndian.PutUint32(a.buf[8:], element)
+	return a
+}
+
+func uuids(n int) *pgArray  { return newPgArray(pgtype.UUIDOID, n, 16) }
+func int2s(n int) *pgArray  { return newPgArray(pgtype.Int2OID, n, 2) }
+func int4s(n int) *pgArray  { return newPgArray(pgtype.Int4OID, n, 4) }
+func int8s(n int) *pgArray  { return newPgArray(pgtype.Int8OID, n, 8) }
+func bools(n int) *pgArray  { return newPgArray(pgtype.BoolOID, n, 1) }
+func texts(n int) *pgArray  { return newPgArray(pgtype.TextOID, n, 24) }
+func byteas(n int) *pgArray { return newPgArray(pgtype.ByteaOID, n, 256) }
+func stamps(n int) *pgArray { return newPgArray(pgtype.TimestamptzOID, n, 8) }
+
+func (a *pgArray) addNull() {
+	a.n, a.null = a.n+1, true
+	a.buf = append(a.buf, 0xff, 0xff, 0xff, 0xff)
+}
+
+func (a *pgArray) uuid(id hook.ID) {
+	a.n++
+	a.buf = append(a.buf, 0, 0, 0, 16)
+	a.buf = append(a.buf, id[:]...)
+}
+
+// uuidOrNull stores no id as NULL.
+func (a *pgArray) uuidOrNull(id hook.ID) {
+	if id == hook.NoID {
+		a.addNull()
+		return
+	}
+	a.uuid(id)
+}
+
+func (a *pgArray) int2(v int16) {
+	a.n++
+	a.buf = binary.BigEndian.AppendUint16(append(a.buf, 0, 0, 0, 2), uint16(v))
+}
+
+func (a *pgArray) int4(v int32) {
+	a.n++
+	a.buf = binary.BigEndian.AppendUint32(append(a.buf, 0, 0, 0, 4), uint32(v))
+}
+
+func (a *pgArray) int8(v int64) {
+	a.n++
+	a.buf = binary.BigEndian.AppendUint64(append(a.buf, 0, 0, 0, 8), uint64(v))
+}
+
+func (a *pgArray) bool(v bool) {
+	a.n++
+	var b byte
+	if v {
+		b = 1
+	}
+	a.buf = append(a.buf, 0, 0, 0, 1, b)
+}
+
+func (a *pgArray) text(s string) {
+	a.n++
+	a.buf = append(binary.BigEndian.AppendUint32(a.buf, uint32(len(s))), s...)
+}
+
+// textOrNull stores "" as NULL.
+func (a *pgArray) textOrNull(s string) {
+	if s == "" {
+		a.addNull()
+		return
+	}
+	a.text(s)
+}
+
+// bytes stores nil as NULL.
+func (a *pgArray) bytes(b []byte) {
+	if b == nil {
+		a.addNull()
+		return
+	}
+	a.n++
+	a.buf = append(binary.BigEndian.AppendUint32(a.buf, uint32(len(b))), b...)
+}
+
+// stamp stores the zero time as -infinity.
+func (a *pgArray) stamp(t time.Time) {
+	if t.IsZero() {
+		a.int8(-1 << 63)
+		return
+	}
+	a.int8(pgMicros(t))
+}
+
+func (a *pgArray) done() []byte {
+	if a.n == 0 {
+		return a.buf[:12] // no dimensions
+	}
+	binary.BigEndian.PutUint32(a.buf[0:], 1)
+	if a.null {
+		binary.BigEndian.PutUint32(a.buf[4:], 1)
+	}
+	binary.BigEndian.PutUint32(a.buf[12:], a.n)
+	binary.BigEndian.PutUint32(a.buf[16:], 1)
+	return a.buf
+}
+
+// Postgres counts microseconds from 2000.
+const pgEpoch = 946_684_800_000_000
+
+func pgMicros(t time.Time) int64 { return t.UnixMicro() - pgEpoch }
+
+func fromPgStamp(b []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(b)) + pgEpoch).UTC()
+}
+
+func pgInt8(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
+
+func pgUUID(id hook.ID) []byte { return id[:] }
+
+func readInt2(b []byte) int16 { return int16(binary.BigEndian.Uint16(b)) }
+func readInt4(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
+func readInt8(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
+func readBool(b []byte) bool  { return len(b) == 1 && b[0] == 1 }
+
+func readUUID(b []byte) (id hook.ID) {
+	copy(id[:], b)
+	return id
+}
+
+// readUUIDs reads a uuid[] in binary form.
+func readUUIDs(b []byte) []hook.ID {
+	if len(b) < pgArrayHeader {
+		return nil
+	}
+	n := int(binary.BigEndian.Uint32(b[12:]))
+	out := make([]hook.ID, 0, n)
+	for b = b[pgArrayHeader:]; len(out) < n && len(b) >= 20; b = b[20:] {
+		out = append(out, readUUID(b[4:20]))
+	}
+	return out
+}
+
+// binaryFormats says that every parameter or column is binary; cut to length.
+var binaryFormats = func() (f [64]int16) {
+	for i := range f {
+		f[i] = 1
+	}
+	return f
+}()
+
+// hotQuery runs one prepared statement, its own transaction, on conn. The values of a
+// row are only valid within row. The call is never cancelled once it was sent:
+// Postgres would answer success to a commit whose wait for the standby was cancelled.
+func hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query string, row func(values [][]byte) error, params ...[]byte) error {
+	ctx = context.WithoutCancel(ctx)
+	if _, err := conn.Conn().Prepare(ctx, name, query); err != nil {
+		return err
+	}
+	pg := conn.Conn().PgConn()
+	warned := warnings.take(pg)
+	rr := pg.ExecPrepared(ctx, name, params, binaryFormats[:len(params)], binaryFormats[:1])
+	var rowErr error
+	for rr.NextRow() {
+		if rowErr == nil && row != nil {
+			rowErr = row(rr.Values())
+		}
+	}
+	if _, err := rr.Close(); err != nil {
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) || pgconn.SafeToRetry(err) {
+			return err // certainly not committed
+		}
+		return fmt.Errorf("%w: %w", hook.ErrUnknownOutcome, err)
+	}
+	if warned = warnings.take(pg); warned != "" {
+		return fmt.Errorf("%w: Postgres warned: %s", hook.ErrUnknownOutcome, warned)
+	}
+	return rowErr
+}
+
+// warnings remembers what Postgres warned of on a connection: at COMMIT a warning may
+// mean that the standby has not confirmed.
+var warnings warningLog
+
+type warningLog struct{ m sync.Map }
+
+func (w *warningLog) put(c *pgconn.PgConn, n *pgconn.Notice) {
+	if n.SeverityUnlocalized == "WARNING" {
+		w.m.Store(c, n.Message)
+	}
+}
+
+func (w *warningLog) take(c *pgconn.PgConn) string {
+	if v, ok := w.m.LoadAndDelete(c); ok {
+		return v.(string)
+	}
+	return ""
+}
+
+// hotDo borrows a connection of the pipeline's pool. A connection that was cut before
+// anything was sent is replaced once.
+func (s *Store) hotDo(ctx context.Context, fn func(conn *pgxpool.Conn) error) error {
+	var err error
+	for range 3 {
+		var conn *pgxpool.Conn
+		if conn, err = s.hot.Acquire(ctx); err != nil {
+			return err
+		}
+		err = fn(conn)
+		conn.Release()
+		if err == nil || !(lostRace(err) || pgconn.SafeToRetry(err)) {
+			return err
+		}
+	}
+	return err
+}
