@@ -10,6 +10,8 @@ import (
 	"hash"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 )
 
@@ -100,7 +102,7 @@ func Custom(c hook.CustomSignature) (Scheme, []hook.Fault) {
 	switch {
 	case s.Header == "":
 		fault("header", "required", "name the header that carries the signature")
-	case !isToken(s.Header):
+	case !httpguts.ValidHeaderFieldName(s.Header):
 		fault("header", "invalid_format", "a header name has only letters, digits and - _ . ~ ! # $ % & ' * + ^ ` |")
 	}
 	if strings.IndexFunc(s.Prefix, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 || len(s.Prefix) > 100 {
@@ -217,17 +219,4 @@ func covers(parts []part, kind partKind) bool {
 		}
 	}
 	return false
-}
-
-// isToken reports whether s is a field name (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		digit := c >= '0' && c <= '9'
-		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }
