@@ -187,6 +187,7 @@ type Attempt struct {
 // every delivery.
 type Health struct {
 	Target              ID
+	Workspace           ID
 	ConsecutiveFailures int
 	FailingSince        *time.Time
 	LastSuccessAt       *time.Time
@@ -207,4 +208,5 @@ type Breaker struct {
 	State       string // closed, open, half_open
 	OpenedAt    *time.Time
 	NextProbeAt *time.Time
+	Wait        time.Duration // before the next probe if this one fails; doubles
 }

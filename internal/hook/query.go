@@ -74,3 +74,23 @@ type ListFilter struct {
 	Since    time.Time
 	Until    time.Time
 }
+
+// QueueStat is how much of one workspace waits. OldestDue is when the one that is overdue
+// longest became due; deliveries held by their target and retries that are yet to come
+// do not count for it.
+type QueueStat struct {
+	Workspace     ID
+	WorkspaceCode string
+	Waiting       int // not claimed, held ones included
+	Claimed       int
+	OldestDue     *time.Time // nil: nothing is overdue
+}
+
+// Purged counts what retention removed.
+type Purged struct {
+	Deliveries  int
+	Attempts    int
+	Events      int
+	Targets     int // tombstones without history left
+	Idempotency int
+}
