@@ -57,6 +57,7 @@ type APIKey struct {
 // Principal is who makes a call, and in which workspace.
 type Principal struct {
 	Key           ID
+	KeyHash       [32]byte // SHA-256 of the key
 	Role          Role
 	Platform      bool
 	Workspace     ID

@@ -1,0 +1,408 @@
+// Package catalog keeps the configuration of workspaces in memory as immutable views,
+// and knows who holds which API key. The store's versions decide what is current: a
+// view is only a copy, checked by every accept and every half second.
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// Store is the part of the store that the catalog copies.
+type Store interface {
+	LoadSnapshot(ctx context.Context, workspace hook.ID) (hook.Snapshot, error)
+	ConfigVersions(ctx context.Context, scopes []hook.ID) (map[hook.ID]int64, error)
+	Workspace(ctx context.Context, ref string) (*hook.Workspace, error)
+	// KeyByHash returns the key and the code of its workspace, "" for a platform key.
+	KeyByHash(ctx context.Context, hash [32]byte) (hook.APIKey, string, error)
+	// TouchKeys remembers when keys were used last.
+	TouchKeys(ctx context.Context, used map[hook.ID]time.Time) error
+}
+
+// Poll is how often a node looks for configuration that others changed: within a
+// second they act on it, and this leaves room for the reload. Publishing does not
+// depend on it.
+const Poll = 500 * time.Millisecond
+
+// Sizes of the caches, in entries.
+const (
+	maxKeys    = 10_000
+	maxUnknown = 4_096
+	// unknownFor is how long a key is remembered not to exist: short, since it may be
+	// created through another node at any time.
+	unknownFor = time.Second
+	touchEvery = time.Minute
+)
+
+// Catalog is the copy. Use New; Run keeps it current.
+type Catalog struct {
+	store   Store
+	compile func(*hook.Webhook) any
+	log     *slog.Logger
+	now     func() time.Time
+
+	// OnChange is called after a view was replaced. Set it before Run.
+	OnChange func(old, new *hook.View)
+
+	mu      sync.RWMutex
+	views   map[hook.ID]*hook.View
+	codes   map[string]hook.ID
+	install int64
+	keys    map[[32]byte]*keyEntry
+	unknown map[[32]byte]time.Time
+	used    map[hook.ID]time.Time
+	loading map[hook.ID]*load
+}
+
+type keyEntry struct {
+	key           hook.APIKey
+	workspaceCode string
+}
+
+type load struct {
+	done chan struct{}
+	view *hook.View
+	err  error
+}
+
+// New makes an empty catalog. compile makes of a webhook what the sender wants ready.
+func New(s Store, compile func(*hook.Webhook) any, log *slog.Logger) *Catalog {
+	return &Catalog{
+		store: s, compile: compile, log: log, now: time.Now,
+		OnChange: func(_, _ *hook.View) {},
+		views:    map[hook.ID]*hook.View{}, codes: map[string]hook.ID{},
+		keys: map[[32]byte]*keyEntry{}, unknown: map[[32]byte]time.Time{}, used: map[hook.ID]time.Time{},
+		loading: map[hook.ID]*load{},
+	}
+}
+
+// Run keeps the copies current until ctx ends.
+func (c *Catalog) Run(ctx context.Context) error {
+	poll := time.NewTicker(Poll)
+	defer poll.Stop()
+	touch := time.NewTicker(touchEvery)
+	defer touch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			c.touch(context.WithoutCancel(ctx))
+			return nil
+		case <-touch.C:
+			c.touch(ctx)
+		case <-poll.C:
+			if err := c.Sync(ctx); err != nil && ctx.Err() == nil {
+				c.log.WarnContext(ctx, "configuration.sync", "error", err)
+			}
+		}
+	}
+}
+
+// Sync reloads every copied workspace whose version in the store is another.
+func (c *Catalog) Sync(ctx context.Context) error {
+	c.mu.RLock()
+	scopes := make([]hook.ID, 1, len(c.views)+1) // the installation is the nil id
+	for id := range c.views {
+		scopes = append(scopes, id)
+	}
+	c.mu.RUnlock()
+	versions, err := c.store.ConfigVersions(ctx, scopes)
+	if err != nil {
+		return err
+	}
+	c.setInstall(versions[hook.NoID])
+	var errs []error
+	for _, id := range scopes[1:] {
+		v := c.Cached(id)
+		if now, ok := versions[id]; v != nil && (!ok || now != v.Version) {
+			errs = append(errs, c.Refresh(ctx, id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// setInstall notes the version of the installation's own configuration; another one
+// means that any platform key may have changed.
+func (c *Catalog) setInstall(version int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.install == version {
+		return
+	}
+	c.install = version
+	clear(c.codes)
+	c.forgetKeys(hook.NoID)
+}
+
+// forgetKeys drops what is known of the keys of one scope, and which keys do not exist.
+func (c *Catalog) forgetKeys(workspace hook.ID) {
+	clear(c.unknown)
+	for h, k := range c.keys {
+		if k.key.Workspace == workspace {
+			delete(c.keys, h)
+		}
+	}
+}
+
+// InstallVersion is the version of the installation's configuration as copied; it
+// covers platform keys.
+func (c *Catalog) InstallVersion() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.install
+}
+
+// Cached returns the view of a workspace if there is a copy.
+func (c *Catalog) Cached(workspace hook.ID) *hook.View {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.views[workspace]
+}
+
+// View returns the view of a workspace, loading it if there is no copy.
+func (c *Catalog) View(ctx context.Context, workspace hook.ID) (*hook.View, error) {
+	if v := c.Cached(workspace); v != nil {
+		return v, nil
+	}
+	return c.load(ctx, workspace)
+}
+
+// Target returns a target as it is configured now, nil if it or its workspace is gone
+// or not loaded.
+func (c *Catalog) Target(workspace, target hook.ID) *hook.Target {
+	if v := c.Cached(workspace); v != nil {
+		return v.Targets[target]
+	}
+	return nil
+}
+
+// Refresh replaces the copy of a workspace. The nil id is the installation.
+func (c *Catalog) Refresh(ctx context.Context, workspace hook.ID) error {
+	if workspace == hook.NoID {
+		versions, err := c.store.ConfigVersions(ctx, []hook.ID{hook.NoID})
+		if err == nil {
+			c.setInstall(versions[hook.NoID])
+		}
+		return err
+	}
+	_, err := c.load(ctx, workspace)
+	if hook.KindOf(err) == hook.KindNotFound {
+		c.mu.Lock()
+		old := c.views[workspace]
+		delete(c.views, workspace)
+		c.forgetKeys(workspace)
+		c.mu.Unlock()
+		if old != nil {
+			c.OnChange(old, nil)
+		}
+		return nil
+	}
+	return err
+}
+
+// load reads one workspace. Callers at the same time share one reading, but only one
+// that began after they asked: they may know of a change that an earlier one missed.
+func (c *Catalog) load(ctx context.Context, workspace hook.ID) (*hook.View, error) {
+	c.mu.Lock()
+	if running := c.loading[workspace]; running != nil {
+		c.mu.Unlock()
+		select {
+		case <-running.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		c.mu.Lock()
+	}
+	l := c.loading[workspace]
+	mine := l == nil
+	if mine {
+		l = &load{done: make(chan struct{})}
+		c.loading[workspace] = l
+	}
+	c.mu.Unlock()
+	if !mine {
+		select {
+		case <-l.done:
+			return l.view, l.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+
+	snapshot, err := c.store.LoadSnapshot(ctx, workspace)
+	var old *hook.View
+	changed := false
+	if err == nil {
+		l.view = hook.NewView(snapshot, c.compile)
+	} else {
+		l.err = fmt.Errorf("loading the configuration of workspace %s: %w", workspace, err)
+	}
+	c.mu.Lock()
+	if err == nil {
+		old = c.views[workspace]
+		if changed = old == nil || old.Version < l.view.Version; changed {
+			c.views[workspace] = l.view
+			c.forgetKeys(workspace)
+		} else {
+			l.view = old // what is there is as new
+		}
+	}
+	delete(c.loading, workspace)
+	c.mu.Unlock()
+	close(l.done)
+	if changed {
+		c.OnChange(old, l.view)
+	}
+	return l.view, l.err
+}
+
+// WorkspaceID returns the id of a workspace by its code or id.
+func (c *Catalog) WorkspaceID(ctx context.Context, ref string) (hook.ID, string, error) {
+	c.mu.RLock()
+	id, ok := c.codes[ref]
+	v := c.views[id]
+	c.mu.RUnlock()
+	if ok && v != nil {
+		return id, v.Workspace.Code, nil
+	}
+	w, err := c.store.Workspace(ctx, ref)
+	if err != nil {
+		return hook.NoID, "", err
+	}
+	if _, err := c.View(ctx, w.ID); err != nil {
+		return hook.NoID, "", err
+	}
+	c.mu.Lock()
+	if len(c.codes) < maxKeys {
+		c.codes[ref] = w.ID
+	}
+	c.mu.Unlock()
+	return w.ID, w.Code, nil
+}
+
+// Authenticate finds out whose key this is: KindUnauthorized if nobody's, and
+// KindKeyExpired. The Principal's workspace is the key's; for a platform key the
+// caller decides it.
+func (c *Catalog) Authenticate(ctx context.Context, key string) (hook.Principal, error) {
+	h := sha256.Sum256([]byte(key))
+	c.mu.RLock()
+	e, until := c.keys[h], c.unknown[h]
+	c.mu.RUnlock()
+	now := c.now()
+	if e == nil {
+		if now.Before(until) {
+			return hook.Principal{}, errNoSuchKey
+		}
+		found, err := c.find(ctx, h)
+		if err != nil {
+			return hook.Principal{}, err
+		}
+		e = found
+	}
+	if e.key.ExpiresAt != nil && !now.Before(*e.key.ExpiresAt) {
+		return hook.Principal{}, hook.Errorf(hook.KindKeyExpired, "this API key expired at %s", e.key.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	c.use(e.key.ID, now)
+	return hook.Principal{Key: e.key.ID, KeyHash: h, Role: e.key.Role, Platform: e.key.Platform, Workspace: e.key.Workspace, WorkspaceCode: e.workspaceCode}, nil
+}
+
+var errNoSuchKey = hook.Errorf(hook.KindUnauthorized, "this API key is not known; send Authorization: Bearer <key>")
+
+func (c *Catalog) find(ctx context.Context, h [32]byte) (*keyEntry, error) {
+	// The view first: a change of the key after it bumps its version.
+	install := c.InstallVersion()
+	key, code, err := c.store.KeyByHash(ctx, h)
+	if hook.KindOf(err) == hook.KindNotFound {
+		c.mu.Lock()
+		if len(c.unknown) >= maxUnknown {
+			clear(c.unknown)
+		}
+		c.unknown[h] = c.now().Add(unknownFor)
+		c.mu.Unlock()
+		return nil, errNoSuchKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := &keyEntry{key: key, workspaceCode: code}
+	if key.Workspace != hook.NoID {
+		before, err := c.View(ctx, key.Workspace)
+		if err != nil {
+			return nil, err
+		}
+		// Read again under a view that was there before, or a revocation in between
+		// would be missed until the next change.
+		if key, code, err = c.store.KeyByHash(ctx, h); err != nil {
+			return nil, err
+		}
+		e = &keyEntry{key: key, workspaceCode: code}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.views[key.Workspace] == before {
+			c.remember(h, e)
+		}
+		return e, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.install == install {
+		c.remember(h, e)
+	}
+	return e, nil
+}
+
+func (c *Catalog) remember(h [32]byte, e *keyEntry) {
+	if len(c.keys) >= maxKeys {
+		clear(c.keys)
+	}
+	c.keys[h] = e
+}
+
+// Valid reports whether the principal's key still stands, now that its scope was
+// refreshed.
+func (c *Catalog) Valid(ctx context.Context, p hook.Principal) (bool, error) {
+	c.mu.RLock()
+	e := c.keys[p.KeyHash]
+	c.mu.RUnlock()
+	if e == nil {
+		var err error
+		if e, err = c.find(ctx, p.KeyHash); hook.KindOf(err) == hook.KindUnauthorized {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
+	return e.key.ExpiresAt == nil || c.now().Before(*e.key.ExpiresAt), nil
+}
+
+// use notes the time a key was used, in whole minutes at most once each.
+func (c *Catalog) use(key hook.ID, now time.Time) {
+	c.mu.RLock()
+	last := c.used[key]
+	c.mu.RUnlock()
+	if now.Sub(last) < touchEvery/2 {
+		return
+	}
+	c.mu.Lock()
+	c.used[key] = now
+	c.mu.Unlock()
+}
+
+func (c *Catalog) touch(ctx context.Context) {
+	c.mu.Lock()
+	used := c.used
+	c.used = make(map[hook.ID]time.Time, len(used))
+	c.mu.Unlock()
+	if len(used) == 0 {
+		return
+	}
+	if err := c.store.TouchKeys(ctx, used); err != nil {
+		c.log.WarnContext(ctx, "keys.touch", "error", err)
+	}
+}

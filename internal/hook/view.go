@@ -1,0 +1,55 @@
+package hook
+
+import "sync"
+
+// View is a workspace's snapshot made ready for publishing and sending. It is
+// immutable but for a memory of which event type goes where.
+type View struct {
+	Snapshot
+	Targets map[ID]*Target
+
+	matches sync.Map // event type -> []*Target, at most maxMatches
+	mu      sync.Mutex
+	count   int
+}
+
+// maxMatches bounds the memory of a view: publishers choose the names of types.
+const maxMatches = 10_000
+
+// NewView makes a view of a snapshot. compile makes of a webhook what the sender
+// wants to have ready.
+func NewView(s Snapshot, compile func(*Webhook) any) *View {
+	v := &View{Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks))}
+	for _, w := range s.Webhooks {
+		v.Targets[w.ID] = TargetOf(w, compile(w))
+	}
+	return v
+}
+
+// Match returns the targets that an event of this type becomes deliveries for now.
+// The slice is shared: do not change it.
+func (v *View) Match(eventType string) []*Target {
+	if m, ok := v.matches.Load(eventType); ok {
+		return m.([]*Target)
+	}
+	operational := IsOperational(eventType)
+	var m []*Target
+	for _, w := range v.Webhooks {
+		if !w.Receives() {
+			continue
+		}
+		for _, pattern := range w.EventTypes {
+			if MatchType(pattern, eventType, operational) {
+				m = append(m, v.Targets[w.ID])
+				break
+			}
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.count < maxMatches {
+		v.count++
+		v.matches.Store(eventType, m)
+	}
+	return m
+}
