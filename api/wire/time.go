@@ -39,3 +39,6 @@ func (t *Time) UnmarshalText(b []byte) error {
 	t.Time = parsed.UTC()
 	return nil
 }
+
+// Bind reads a query parameter.
+func (t *Time) Bind(src string) error { return t.UnmarshalText([]byte(src)) }

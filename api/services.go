@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+
+	"sallyport/internal/hook"
+)
+
+// What the edge calls. cmd joins these with the rooms behind them.
+
+// Gate says who calls.
+type Gate interface {
+	// Authenticate returns who holds the key and which workspace the call is about:
+	// the key's own, or for a platform key the one named, "default" when workspace is "".
+	// Errors: KindUnauthorized, KindKeyExpired, KindWorkspaceDenied for a workspace key
+	// that names another, KindNotFound for a workspace that does not exist. It is asked
+	// on every call, hot ones included, and must answer from memory as a rule.
+	Authenticate(ctx context.Context, key, workspace string) (hook.Principal, error)
+}
+
+// Manager changes configuration. doc is the body of the request as it was received,
+// valid JSON without repeated keys; a patch is a JSON Merge Patch.
+type Manager interface {
+	CreateWorkspace(ctx context.Context, p hook.Principal, doc []byte) (hook.WorkspaceResult, error)
+	PutWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error)
+	PatchWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error)
+	GetWorkspace(ctx context.Context, p hook.Principal, ref string) (*hook.Workspace, error)
+	ListWorkspaces(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.Workspace, more bool, err error)
+	DeleteWorkspace(ctx context.Context, p hook.Principal, ref, confirm string, g hook.Guard) error
+
+	CreateAPIKey(ctx context.Context, p hook.Principal, doc []byte) (hook.APIKeyResult, error)
+	PutAPIKey(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.APIKeyResult, error)
+	PatchAPIKey(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.APIKeyResult, error)
+	GetAPIKey(ctx context.Context, p hook.Principal, ref string) (*hook.APIKey, error)
+	ListAPIKeys(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.APIKey, more bool, err error)
+	DeleteAPIKey(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
+
+	CreateEventType(ctx context.Context, p hook.Principal, doc []byte) (hook.EventTypeResult, error)
+	PutEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error)
+	PatchEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error)
+	GetEventType(ctx context.Context, p hook.Principal, name string) (*hook.EventType, error)
+	ListEventTypes(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.EventType, more bool, err error)
+	DeleteEventType(ctx context.Context, p hook.Principal, name string, g hook.Guard) error
+
+	CreateWebhook(ctx context.Context, p hook.Principal, doc []byte) (hook.WebhookResult, error)
+	PutWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WebhookResult, error)
+	PatchWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WebhookResult, error)
+	GetWebhook(ctx context.Context, p hook.Principal, ref string) (hook.WebhookView, error)
+	ListWebhooks(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []hook.WebhookView, more bool, err error)
+	DeleteWebhook(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
+
+	// RotateSecret takes {secret?, generateSecret?, overlap?}; doc may be empty.
+	RotateSecret(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.RotateResult, error)
+	// DeleteSecret removes all secrets of the webhook, or the one with the id.
+	DeleteSecret(ctx context.Context, p hook.Principal, ref string, id hook.ID) error
+	PauseWebhook(ctx context.Context, p hook.Principal, ref string) (hook.WebhookView, error)
+	// ResumeWebhook takes {replay?}; doc may be empty.
+	ResumeWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.ResumeResult, error)
+}
+
+// Publisher accepts events.
+type Publisher interface {
+	// Publish stores the events and returns one receipt for each, in order; what was
+	// refused has its Problem set. When it returns, everything else is committed. An
+	// error is about all of them. request is the id of the call.
+	Publish(ctx context.Context, p hook.Principal, request hook.ID, events []hook.NewEvent) ([]hook.Receipt, error)
+}
+
+// History tells what happened. Its lists return whether there are more rows.
+type History interface {
+	Events(ctx context.Context, f hook.EventFilter, p hook.Page) (list []*hook.EventView, more bool, err error)
+	// Event finds an event by its public id.
+	Event(ctx context.Context, workspace hook.ID, id string) (*hook.EventView, error)
+	// Matches tells for every webhook of the workspace whether the event went to it.
+	Matches(ctx context.Context, workspace hook.ID, event string) ([]*hook.MatchView, error)
+
+	// Deliveries come with the state to show, held ones included.
+	Deliveries(ctx context.Context, f hook.DeliveryFilter, p hook.Page) (list []*hook.DeliveryView, more bool, err error)
+	Delivery(ctx context.Context, workspace, id hook.ID) (*hook.DeliveryView, error)
+	// Attempts of a delivery with their bodies, oldest first.
+	Attempts(ctx context.Context, workspace, delivery hook.ID) ([]*hook.Attempt, error)
+
+	// Health of a webhook. The queue's numbers are those of the moment.
+	Health(ctx context.Context, workspace, webhook hook.ID) (*hook.Health, error)
+}
+
+// Operator moves deliveries by hand.
+type Operator interface {
+	// Retry makes a finished delivery wait again with a fresh budget and a pending one
+	// due now. Errors: KindNotFound, KindDeliveryRunning, KindInvalidState.
+	Retry(ctx context.Context, workspace, delivery hook.ID) error
+	// Skip gives a pending or held delivery up. Errors as Retry's.
+	Skip(ctx context.Context, workspace, delivery hook.ID) error
+}
+
+// Tester sends a sample.
+type Tester interface {
+	// Test sends a sample of the event type ("" is one the webhook is told about) to the
+	// webhook now, in whatever state it is, and returns the recorded attempt.
+	Test(ctx context.Context, p hook.Principal, webhook hook.ID, eventType string, request hook.ID) (*hook.Attempt, error)
+}
+
+// Idempotency remembers the answers of creating calls for 24 hours, encrypted.
+type Idempotency interface {
+	// Begin claims the scope for a request with this fingerprint. It returns the first
+	// answer if there is one, nil if the caller is now to do the work and then to call
+	// Complete or Abandon. Errors: KindIdempotencyReused for another fingerprint,
+	// KindIdempotencyBusy while the first call runs.
+	Begin(ctx context.Context, s hook.IdempotencyScope, fingerprint [32]byte) (*hook.Answer, error)
+	// Complete stores the answer.
+	Complete(ctx context.Context, s hook.IdempotencyScope, a hook.Answer) error
+	// Abandon forgets that the call was begun, because it has no final answer.
+	Abandon(ctx context.Context, s hook.IdempotencyScope) error
+}
+
+// Services is everything the edge calls.
+type Services struct {
+	Gate        Gate
+	Manager     Manager
+	Publisher   Publisher
+	History     History
+	Operator    Operator
+	Tester      Tester
+	Idempotency Idempotency
+}
