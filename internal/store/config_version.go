@@ -41,6 +41,18 @@ func (s *Store) ConfigVersions(ctx context.Context, scopes []hook.ID) (map[hook.
 // changes of the scope wait, publishing does not. If fn reports a change the version
 // is bumped with it. A dry run is rolled back.
 func (s *Store) changing(ctx context.Context, scope hook.ID, dry bool, fn func(tx *gorm.DB) (changed bool, err error)) error {
+	var err error
+	for range writeTries {
+		// Only what is unique beyond the scope, the hash of a key, can still be taken
+		// by another change at the same time; run again, fn sees who has it.
+		if err = s.changeOnce(ctx, scope, dry, fn); !duplicate(err) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *Store) changeOnce(ctx context.Context, scope hook.ID, dry bool, fn func(tx *gorm.DB) (changed bool, err error)) error {
 	err := s.write(ctx, func(tx *gorm.DB) error {
 		if err := s.lockScope(tx, scope); err != nil {
 			return err

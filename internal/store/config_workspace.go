@@ -125,7 +125,11 @@ func (s *Store) EditWorkspace(ctx context.Context, ref string, dry bool, decide 
 			if err := tx.Create(&versionRow{ScopeID: rowID(next.ID), Version: 1}).Error; err != nil {
 				return false, err
 			}
-			return true, tx.Create(workspaceRowOf(next)).Error
+			if err := tx.Create(workspaceRowOf(next)).Error; err != nil {
+				return false, err
+			}
+			types := s.newTypes(next.ID, hook.OperationalTypes, scene.Now)
+			return true, tx.Create(&types).Error
 		}
 		next.ID, next.CreatedAt, next.Version = scene.Current.ID, scene.Current.CreatedAt, scene.Current.Version+1
 		if err := s.lockScope(tx, next.ID); err != nil {
