@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/signature"
 )
 
 // Defaults is what a profile means for a webhook's configuration.
@@ -84,40 +86,66 @@ var alwaysReserved = []string{
 
 func isReserved(def *definition, header string) bool {
 	name := strings.ToLower(header)
-	matches := func(r string) bool { return name == r || strings.HasSuffix(r, "-") && strings.HasPrefix(name, r) }
-	return slices.ContainsFunc(alwaysReserved, matches) || slices.ContainsFunc(def.reserved, matches)
+	return slices.ContainsFunc(alwaysReserved, func(r string) bool { return matches(r, name) }) ||
+		slices.ContainsFunc(def.reserved, func(r string) bool { return matches(r, name) })
 }
 
-// CheckHeaders returns the faults of a webhook's custom headers: reserved names, names and
-// values that HTTP does not allow, and an Authorization beside basic authentication or a
-// name that the described signature uses.
-func CheckHeaders(w *hook.WebhookSpec) []hook.Fault {
-	name := w.Profile
-	if name == "" {
-		name = "default"
-	}
-	def := lookup(name)
-	if def == nil {
-		return nil
+// matches reports whether a lowercase name is reserved by an entry.
+func matches(reserved, name string) bool {
+	return name == reserved || strings.HasSuffix(reserved, "-") && strings.HasPrefix(name, reserved)
+}
+
+// Check returns the faults in what this package makes of a webhook: an unknown profile, a
+// method or content type that the profile cannot send, custom headers that are reserved or
+// that HTTP does not allow, and a described signature that cannot be computed.
+func Check(w *hook.WebhookSpec) []hook.Fault {
+	d, ok := DefaultsOf(cmp.Or(w.Profile, "default"))
+	if !ok {
+		return []hook.Fault{{Field: "profile", Code: "invalid_format", Detail: "use one of " + strings.Join(Names(), ", ")}}
 	}
 	var faults []hook.Fault
+	fault := func(field, code, detail string) {
+		faults = append(faults, hook.Fault{Field: field, Code: code, Detail: detail})
+	}
+	if w.Method != "" && !slices.Contains(Methods(), w.Method) {
+		fault("method", "invalid_format", "use one of "+strings.Join(Methods(), ", "))
+	}
+	if w.ContentType != "" && !d.AcceptsContentType(w.ContentType) {
+		fault("contentType", "invalid_format", "profile "+d.Name+" cannot send this type; use "+d.ContentType)
+	}
 	for i, h := range w.Headers {
 		field := "headers[" + strconv.Itoa(i) + "]"
 		switch {
 		case h.Name == "":
-			faults = append(faults, hook.Fault{Field: field + ".name", Code: "required", Detail: "name the header"})
+			fault(field+".name", "required", "name the header")
 		case !httpguts.ValidHeaderFieldName(h.Name):
-			faults = append(faults, hook.Fault{Field: field + ".name", Code: "invalid_format", Detail: "not a header name"})
-		case isReserved(def, h.Name):
-			faults = append(faults, hook.Fault{Field: field + ".name", Code: "reserved_header", Detail: h.Name + " is set by Sallyport or by the connection"})
+			fault(field+".name", "invalid_format", "not a header name")
+		case d.Reserved(h.Name):
+			fault(field+".name", "reserved_header", h.Name+" is set by Sallyport or by the connection")
 		case w.BasicAuth != nil && strings.EqualFold(h.Name, "Authorization"):
-			faults = append(faults, hook.Fault{Field: field + ".name", Code: "reserved_header", Detail: "Authorization is set by basicAuth; use one of them"})
+			fault(field+".name", "reserved_header", "Authorization is set by basicAuth; use one of them")
 		case w.Signature != nil && strings.EqualFold(h.Name, w.Signature.Header):
-			faults = append(faults, hook.Fault{Field: field + ".name", Code: "reserved_header", Detail: h.Name + " carries the signature"})
+			fault(field+".name", "reserved_header", h.Name+" carries the signature")
 		}
 		if !httpguts.ValidHeaderFieldValue(string(h.Value)) {
-			faults = append(faults, hook.Fault{Field: field + ".value", Code: "invalid_format", Detail: "a header value has no line breaks or control characters"})
+			fault(field+".value", "invalid_format", "a header value has no line breaks or control characters")
 		}
 	}
+	if w.Signature == nil {
+		return faults
+	}
+	_, wrong := signature.Custom(*w.Signature)
+	faults = append(faults, wrong...)
+	if d.taken(w.Signature.Header) {
+		fault("signature.header", "reserved_header", w.Signature.Header+" already says something else")
+	}
 	return faults
+}
+
+// taken reports whether a described signature would collide with another header of ours.
+func (d Defaults) taken(header string) bool {
+	same := func(f field) bool { return strings.EqualFold(f.name, header) }
+	return slices.ContainsFunc(alwaysReserved, func(r string) bool { return matches(r, strings.ToLower(header)) }) ||
+		slices.ContainsFunc(d.def.headers, same) ||
+		strings.EqualFold(header, "Authorization") || strings.EqualFold(header, "User-Agent")
 }

@@ -417,7 +417,7 @@ func TestDefaultsOf(t *testing.T) {
 	}
 }
 
-func TestCheckHeaders(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	spec := &hook.WebhookSpec{
 		Profile: "github", BasicAuth: &hook.BasicAuth{Username: "u"}, Signature: &hook.CustomSignature{Header: "X-Sig"},
@@ -427,12 +427,31 @@ func TestCheckHeaders(t *testing.T) {
 		},
 	}
 	var got []string
-	for _, f := range profile.CheckHeaders(spec) {
+	for _, f := range profile.Check(spec) {
 		got = append(got, f.Field+" "+f.Code)
 	}
 	want := []string{"headers[1].name required", "headers[2].name invalid_format", "headers[3].name reserved_header",
 		"headers[4].name reserved_header", "headers[5].name reserved_header", "headers[6].value invalid_format"}
 	if !slices.Equal(got, want) {
-		t.Errorf("CheckHeaders = %q", got)
+		t.Errorf("Check = %q", got)
+	}
+	for name, c := range map[string]struct {
+		spec  hook.WebhookSpec
+		field string
+	}{
+		"profile":                          {hook.WebhookSpec{Profile: "nosuch"}, "profile"},
+		"method":                           {hook.WebhookSpec{Method: "TRACE"}, "method"},
+		"content type":                     {hook.WebhookSpec{ContentType: "text/plain"}, "contentType"},
+		"form where there is none":         {hook.WebhookSpec{Profile: "stripe", ContentType: "application/x-www-form-urlencoded"}, "contentType"},
+		"signature in a header of its own": {hook.WebhookSpec{Signature: &hook.CustomSignature{Header: "x-webhook-id"}}, "signature.header"},
+		"signature in Host":                {hook.WebhookSpec{Signature: &hook.CustomSignature{Header: "Host"}}, "signature.header"},
+		"signature's algorithm":            {hook.WebhookSpec{Signature: &hook.CustomSignature{Header: "X-Signature", Algorithm: "md5"}}, "signature.algorithm"},
+	} {
+		if got := profile.Check(&c.spec); len(got) != 1 || got[0].Field != c.field {
+			t.Errorf("%s: %v, want one fault of %s", name, got, c.field)
+		}
+	}
+	if got := profile.Check(&hook.WebhookSpec{Signature: &hook.CustomSignature{Header: "X-Signature"}}); len(got) != 0 {
+		t.Errorf("the profile's own signature header may be described: %v", got)
 	}
 }
