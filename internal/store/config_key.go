@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -58,9 +56,9 @@ func (r *keyRow) noun() (*hook.APIKey, error) {
 
 // KeyByHash returns the API key with this SHA-256 and the code of its workspace, ""
 // for a platform key. Whether the key has expired is the caller's to judge.
-func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (key *hook.APIKey, workspace string, err error) {
+func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (key hook.APIKey, workspace string, err error) {
 	err = s.read(ctx, func(tx *gorm.DB) error {
-		key, workspace = nil, ""
+		key, workspace = hook.APIKey{}, ""
 		var rows []keyRow
 		err := tx.Where("hash = ?", hash[:]).Limit(1).Find(&rows).Error
 		if err != nil {
@@ -69,8 +67,12 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (key *hook.APIKey,
 		if len(rows) == 0 {
 			return hook.Errorf(hook.KindNotFound, "no such API key")
 		}
-		if key, err = rows[0].noun(); err != nil || key.Workspace == hook.NoID {
+		k, err := rows[0].noun()
+		if err != nil {
 			return err
+		}
+		if key = *k; key.Workspace == hook.NoID {
+			return nil
 		}
 		w, err := workspaceIn(tx, key.Workspace)
 		if err != nil {
@@ -80,14 +82,14 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (key *hook.APIKey,
 		return nil
 	})
 	if err != nil {
-		return nil, "", err
+		return hook.APIKey{}, "", err
 	}
 	return key, workspace, nil
 }
 
 // TouchKeys records when keys were last used. It is no change of configuration.
 func (s *Store) TouchKeys(ctx context.Context, used map[hook.ID]time.Time) error {
-	ids := slices.SortedFunc(maps.Keys(used), compareIDs) // two nodes may touch the same keys
+	ids := sortedIDs(used) // two nodes may touch the same keys
 	if len(ids) == 0 {
 		return nil
 	}

@@ -84,7 +84,7 @@ func (s *Store) AddEventTypes(ctx context.Context, workspace hook.ID, names []st
 
 // TouchTypes records when types were last published. It is no change of configuration.
 func (s *Store) TouchTypes(ctx context.Context, published map[hook.ID]time.Time) error {
-	ids := slices.SortedFunc(maps.Keys(published), compareIDs)
+	ids := sortedIDs(published)
 	if len(ids) == 0 {
 		return nil
 	}
@@ -101,7 +101,11 @@ func (s *Store) TouchTypes(ctx context.Context, published map[hook.ID]time.Time)
 	})
 }
 
-func compareIDs(a, b hook.ID) int { return bytes.Compare(a[:], b[:]) }
+// sortedIDs is the one order in which transactions take rows, so that two cannot wait for
+// each other.
+func sortedIDs[T any](m map[hook.ID]T) []hook.ID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b hook.ID) int { return bytes.Compare(a[:], b[:]) })
+}
 
 // EventType returns a catalogue entry by name or id.
 func (s *Store) EventType(ctx context.Context, workspace hook.ID, ref string) (*hook.EventType, error) {

@@ -111,18 +111,14 @@ CREATE TABLE secrets (
 );
 CREATE INDEX secrets_owner ON secrets (workspace_id, owner_id);
 
--- Answers to POSTs with an Idempotency-Key, sealed. answer is NULL while the first
--- request still runs.
+-- Answers to POSTs with an Idempotency-Key, sealed. id is a hash of the scope and the
+-- key's value; answer is NULL while the first request still runs.
 CREATE TABLE idempotency (
+    id           BYTEA PRIMARY KEY,
     workspace_id UUID NOT NULL,
-    api_key_id   UUID NOT NULL,
-    route        TEXT NOT NULL,
-    key          TEXT NOT NULL,
-    token        UUID NOT NULL,
-    body_hash    BYTEA NOT NULL,
-    started_at   BIGINT NOT NULL,
-    expires_at   BIGINT NOT NULL,
+    fingerprint  BYTEA NOT NULL,
     answer       BYTEA,
-    PRIMARY KEY (workspace_id, api_key_id, route, key)
+    started_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL
 );
 CREATE INDEX idempotency_expires ON idempotency (expires_at);

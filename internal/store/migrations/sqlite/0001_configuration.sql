@@ -111,18 +111,14 @@ CREATE TABLE secrets (
 );
 CREATE INDEX secrets_owner ON secrets (workspace_id, owner_id);
 
--- Answers to POSTs with an Idempotency-Key, sealed. answer is NULL while the first
--- request still runs.
+-- Answers to POSTs with an Idempotency-Key, sealed. id is a hash of the scope and the
+-- key's value; answer is NULL while the first request still runs.
 CREATE TABLE idempotency (
+    id           BLOB PRIMARY KEY,
     workspace_id BLOB NOT NULL,
-    api_key_id   BLOB NOT NULL,
-    route        TEXT NOT NULL,
-    key          TEXT NOT NULL,
-    token        BLOB NOT NULL,
-    body_hash    BLOB NOT NULL,
-    started_at   INTEGER NOT NULL,
-    expires_at   INTEGER NOT NULL,
+    fingerprint  BLOB NOT NULL,
     answer       BLOB,
-    PRIMARY KEY (workspace_id, api_key_id, route, key)
+    started_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_expires ON idempotency (expires_at);

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"sallyport/internal/hook"
+)
+
+// DeleteWorkspace hides the workspace and all that is in it at once, unless check
+// objects: its keys and secrets are gone, its webhooks are tombstones, its code is
+// free. It returns its id and the webhooks that it had. Sweep removes the rows.
+func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (id hook.ID, webhooks []hook.ID, err error) {
+	err = s.changing(ctx, hook.NoID, false, func(tx *gorm.DB) (bool, error) {
+		id, webhooks = hook.NoID, nil
+		w, err := findWorkspace(tx, ref)
+		if err == nil && w == nil {
+			err = hook.Errorf(hook.KindNotFound, "no workspace %q", ref)
+		}
+		if err == nil {
+			err = check(w)
+		}
+		if err != nil {
+			return false, err
+		}
+		id = w.ID
+		if err := s.lockScope(tx, id); err != nil {
+			return false, err
+		}
+		if err := bump(tx, id); err != nil {
+			return false, err
+		}
+		now := micros(s.now())
+		mine := func(model any) *gorm.DB { return tx.Model(model).Where("workspace_id = ?", rowID(id)) }
+		var ids []rowID
+		if err := mine(&webhookRow{}).Where("deleted_at IS NULL").Order("id").Pluck("id", &ids).Error; err != nil {
+			return false, err
+		}
+		for _, x := range ids {
+			webhooks = append(webhooks, hook.ID(x))
+		}
+		for _, step := range []*gorm.DB{
+			mine(&webhookRow{}).Where("deleted_at IS NULL").Updates(map[string]any{"deleted_at": now, "version": gorm.Expr("version + 1")}),
+			mine(&keyRow{}).Delete(nil),
+			mine(&secretRow{}).Delete(nil),
+			tx.Model(&workspaceRow{}).Where("id = ?", rowID(id)).Update("deleted_at", now),
+		} {
+			if step.Error != nil {
+				return false, step.Error
+			}
+		}
+		return true, nil
+	})
+	return id, webhooks, err
+}
+
+// Sweep removes at most limit rows that nobody can see any more, and returns how many
+// it removed: answers and secrets past their time, tombstones of webhooks without
+// history, and everything of deleted workspaces. Call it again until it returns 0.
+func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
+	now := micros(s.now())
+	done := 0
+	for _, step := range []struct {
+		table, where string
+		args         []any
+	}{
+		{"idempotency", "expires_at <= ?", []any{now}},
+		{"secrets", "expires_at <= ?", []any{now}},
+		// A day, so that what was under way when it was deleted finds it.
+		{"webhooks", "deleted_at <= ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.target_id = webhooks.id)", []any{now - 24*60*60*1e6}},
+	} {
+		n, err := s.deleteSome(ctx, step.table, limit-done, step.where, step.args...)
+		if done += n; err != nil || done >= limit {
+			return done, err
+		}
+	}
+	var dead []rowID
+	err := s.r.WithContext(ctx).Model(&workspaceRow{}).Where("deleted_at IS NOT NULL").Order("id").Pluck("id", &dead).Error
+	if err != nil {
+		return done, translate(err)
+	}
+	for _, id := range dead {
+		n, err := s.sweepWorkspace(ctx, id, limit-done)
+		if done += n; err != nil || done >= limit {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// sweepWorkspace removes rows of a deleted workspace, itself last.
+func (s *Store) sweepWorkspace(ctx context.Context, id rowID, limit int) (int, error) {
+	tables, err := s.workspaceTables(ctx)
+	if err != nil {
+		return 0, err
+	}
+	type step struct{ table, where string }
+	// Along the indexes first: history is found by target. What is left then is found by
+	// workspace.
+	const mine, sent = "SELECT id FROM webhooks WHERE workspace_id = ?", "SELECT id FROM deliveries WHERE target_id IN (SELECT id FROM webhooks WHERE workspace_id = ?)"
+	steps := []step{
+		{"attempts", "delivery_id IN (" + sent + ")"},
+		{"dead", "target_id IN (" + mine + ")"},
+		{"due", "target_id IN (" + mine + ")"},
+		{"homes", "target_id IN (" + mine + ")"},
+		{"deliveries", "target_id IN (" + mine + ")"},
+	}
+	for _, table := range tables {
+		steps = append(steps, step{table, "workspace_id = ?"})
+	}
+	done := 0
+	for _, x := range steps {
+		n, err := s.deleteSome(ctx, x.table, limit-done, x.where, id)
+		if done += n; err != nil || done >= limit {
+			return done, err
+		}
+	}
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		if err := tx.Where("scope_id = ?", id).Delete(&versionRow{}).Error; err != nil {
+			return err
+		}
+		return tx.Where("id = ?", id).Delete(&workspaceRow{}).Error
+	})
+	if err != nil {
+		return done, err
+	}
+	return done + 1, nil
+}
+
+// workspaceTables lists the tables whose rows belong to a workspace, found in the
+// schema so that a new one cannot be forgotten.
+func (s *Store) workspaceTables(ctx context.Context) ([]string, error) {
+	q := `SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'workspace_id'
+		WHERE m.type = 'table' ORDER BY m.name`
+	if s.engine == Postgres {
+		q = `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'workspace_id'
+			WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`
+	}
+	var tables []string
+	err := s.r.WithContext(ctx).Raw(q).Scan(&tables).Error
+	return tables, translate(err)
+}
+
+// deleteSome deletes at most limit rows of a table in one transaction.
+func (s *Store) deleteSome(ctx context.Context, table string, limit int, where string, args ...any) (int, error) {
+	if limit <= 0 {
+		return 0, nil
+	}
+	key, err := s.primaryKey(ctx, table)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		q := tx.Exec(fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d)", table, key, where, limit), args...)
+		n = q.RowsAffected
+		return q.Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("deleting from %s: %w", table, err)
+	}
+	return int(n), nil
+}
+
+// primaryKey returns the columns of a table's key, separated by commas: tables WITHOUT
+// ROWID have no other name for a row.
+func (s *Store) primaryKey(ctx context.Context, table string) (string, error) {
+	q := "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
+	if s.engine == Postgres {
+		q = `SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+			WHERE i.indrelid = ?::regclass AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)`
+	}
+	var columns []string
+	if err := s.r.WithContext(ctx).Raw(q, table).Scan(&columns).Error; err != nil {
+		return "", translate(err)
+	}
+	if len(columns) == 0 {
+		return "", fmt.Errorf("table %s has no primary key", table)
+	}
+	return strings.Join(columns, ", "), nil
+}
