@@ -1,0 +1,94 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/hook"
+)
+
+// What the API calls a delivery's state is put together from three tables: the row says
+// running (handed over at birth), pending or how it ended; a waiting row that a node
+// has claimed is running; one that is not, while its target is not sent to, is held.
+// It is said twice, here for rows and in SQL for filters; the suite holds the two
+// against each other.
+
+// stateFacts are what a waiting delivery's state depends on.
+type stateFacts struct {
+	claimed bool
+	active  bool // its target
+}
+
+func (f stateFacts) state(row hook.State) hook.State {
+	switch {
+	case row != hook.StatePending:
+		return row
+	case f.claimed:
+		return hook.StateRunning
+	case !f.active:
+		return hook.StateHeld
+	}
+	return hook.StatePending
+}
+
+// activeSQL tells whether the target in this column is sent to. Webhooks are the only
+// targets that can be anything else.
+func activeSQL(target string) string {
+	return `coalesce((SELECT w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL
+		FROM webhooks w WHERE w.id = ` + target + `), true)`
+}
+
+// stateSet are the states a search asks for; the empty set asks for all.
+type stateSet []hook.State
+
+func (set stateSet) has(s hook.State) bool { return slices.Contains(set, s) }
+
+// waits reports that only deliveries that are not finished are wanted, failed ones apart.
+func (set stateSet) waits() bool {
+	return set.has(hook.StatePending) || set.has(hook.StateHeld) || set.has(hook.StateRunning)
+}
+
+// scans reports that the wanted states have no table of their own to look them up in.
+func (set stateSet) scans() bool {
+	return len(set) == 0 || set.has(hook.StateSucceeded) || set.has(hook.StateSkipped)
+}
+
+// waiting is the condition on a row that waits, given the columns of who claimed it
+// and of its target; "" if no waiting row is wanted.
+func (set stateSet) waiting(heldBy, target string) string {
+	var any []string
+	if set.has(hook.StateRunning) {
+		any = append(any, heldBy+" IS NOT NULL")
+	}
+	switch pending, held := set.has(hook.StatePending), set.has(hook.StateHeld); {
+	case pending && held:
+		any = append(any, heldBy+" IS NULL")
+	case pending:
+		any = append(any, heldBy+" IS NULL AND "+activeSQL(target))
+	case held:
+		any = append(any, heldBy+" IS NULL AND NOT "+activeSQL(target))
+	}
+	return joinOr(any)
+}
+
+// row is the condition on a row d of deliveries; "" for the empty set.
+func (set stateSet) row() string {
+	var any []string
+	for _, s := range []hook.State{hook.StateRunning, hook.StateSucceeded, hook.StateFailed, hook.StateSkipped} {
+		if set.has(s) {
+			any = append(any, fmt.Sprintf("d.state = %d", stateCodes.of(s)))
+		}
+	}
+	if w := set.waiting("(SELECT u.held_by FROM due u WHERE u.delivery_id = d.id)", "d.target_id"); w != "" {
+		any = append(any, fmt.Sprintf("d.state = %d AND %s", stateCodes.of(hook.StatePending), w))
+	}
+	return joinOr(any)
+}
+
+func joinOr(any []string) string {
+	if len(any) == 0 {
+		return ""
+	}
+	return "((" + strings.Join(any, ") OR (") + "))"
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"sallyport/internal/hook"
+)
+
+// historyTarget is what deliveries show of the webhook they are for, deleted or not.
+type historyTarget struct {
+	hook.Webhook
+	breakerOpen bool
+}
+
+// historyTargets reads the targets of a page of deliveries.
+func (s *Store) historyTargets(tx *gorm.DB, ids []hook.ID) (map[hook.ID]historyTarget, error) {
+	out := make(map[hook.ID]historyTarget, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	in := s.among("w.id", ids)
+	rows, err := list(tx, scanTarget, targetSQL+in.sql, in.args...)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range rows {
+		out[t.ID] = t
+	}
+	return out, nil
+}
+
+const targetSQL = `SELECT w.id, w.code, w.name, w.enabled, w.paused, w.suspended, w.state_since, w.config,
+	w.created_at, w.deleted_at, coalesce(h.breaker, 0) FROM webhooks w LEFT JOIN target_health h ON h.target_id = w.id WHERE `
+
+func scanTarget(rows *sql.Rows, t *historyTarget) error {
+	var config string
+	var since, created int64
+	var deleted *int64
+	var breaker int16
+	err := rows.Scan((*rowID)(&t.ID), &t.Code, &t.Name, &t.Enabled, &t.Paused, &t.Suspended, &since, &config, &created, &deleted, &breaker)
+	if err != nil {
+		return err
+	}
+	t.StateSince, t.CreatedAt, t.DeletedAt = fromMicros(since), fromMicros(created), fromMicrosPtr(deleted)
+	t.breakerOpen = breaker != breakerClosed
+	var c webhookConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return fmt.Errorf("webhook %s: configuration: %w", t.ID, err)
+	}
+	t.EventTypes, t.MaxAttempts = c.EventTypes, c.MaxAttempts
+	return nil
+}
+
+// heldFor is the reason shown for what waits for an inactive target.
+var heldFor = map[hook.TargetState]hook.Reason{
+	hook.TargetPaused:    hook.ReasonPaused,
+	hook.TargetSuspended: hook.ReasonSuspended,
+	hook.TargetDisabled:  hook.ReasonDisabled,
+}
