@@ -86,11 +86,10 @@ type QueueStat struct {
 	OldestDue     *time.Time // nil: nothing is overdue
 }
 
-// Purged counts what retention removed.
+// Purged counts the rows that retention removed.
 type Purged struct {
-	Deliveries  int
-	Attempts    int
-	Events      int
-	Targets     int // tombstones without history left
-	Idempotency int
+	Deliveries int
+	Attempts   int
+	Events     int
+	Swept      int // of what nobody can see any more: tombstones, expired answers, deleted workspaces
 }

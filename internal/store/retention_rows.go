@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"gorm.io/gorm"
+
+	"sallyport/internal/hook"
+)
+
+// oldDelivery is a finished delivery that may go.
+type oldDelivery struct {
+	id       hook.ID
+	attempts int
+	final    bool
+}
+
+// deliveries removes finished deliveries of a target with ids from cursor up to, but
+// not including, old; with their attempts and their place in the dead letter. It returns
+// where to go on, if there is more. What is not finished is passed over.
+func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (next hook.ID, more bool, err error) {
+	s := p.s
+	var removed []hook.ID
+	var attempts int64
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		next, more, removed, attempts = cursor, false, nil, 0
+		if err := s.onIndexes(tx); err != nil {
+			return err
+		}
+		rows, err := list(tx, func(rows *sql.Rows, d *oldDelivery) error {
+			var state int16
+			err := rows.Scan((*rowID)(&d.id), &d.attempts, &state)
+			d.final = stateCodes.from(state).Final()
+			return err
+		}, `SELECT d.id, d.attempts, d.state FROM deliveries d WHERE d.target_id = ? AND d.id >= ? AND d.id < ?
+			ORDER BY d.id LIMIT ?`+s.forUpdateSkip(), rowID(target), rowID(cursor), rowID(old), purgeRows)
+		if err != nil {
+			return err
+		}
+		size := 0
+		for _, d := range rows {
+			next = nextID(d.id)
+			if !d.final {
+				continue
+			}
+			removed = append(removed, d.id)
+			if size += 1 + d.attempts; size >= purgeRows {
+				break
+			}
+		}
+		more = len(rows) == purgeRows || (len(rows) > 0 && next != nextID(rows[len(rows)-1].id))
+		if len(removed) == 0 {
+			return nil
+		}
+		in := s.among("delivery_id", removed)
+		done := tx.Exec("DELETE FROM attempts WHERE "+in.sql, in.args...)
+		if done.Error != nil {
+			return done.Error
+		}
+		attempts = done.RowsAffected
+		if err := tx.Exec("DELETE FROM dead WHERE target_id = ? AND "+in.sql, append([]any{rowID(target)}, in.args...)...).Error; err != nil {
+			return err
+		}
+		in = s.among("id", removed)
+		return tx.Exec("DELETE FROM deliveries WHERE "+in.sql, in.args...).Error
+	})
+	if err != nil {
+		return cursor, false, err
+	}
+	p.done.Deliveries += len(removed)
+	p.done.Attempts += int(attempts)
+	return next, more, nil
+}
+
+// events removes events of a workspace with keys from cursor up to, but not including,
+// old, that have no delivery, and what remembers their ids. It returns where to go on,
+// if there is more.
+func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (next hook.ID, more bool, err error) {
+	s := p.s
+	var removed int64
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		next, more, removed = cursor, false, 0
+		if err := s.onIndexes(tx); err != nil {
+			return err
+		}
+		// A thousand are looked at, whether they may go or not, so that a step ends.
+		type event struct {
+			key  hook.ID
+			id   sql.NullString
+			free bool
+		}
+		rows, err := list(tx, func(rows *sql.Rows, e *event) error { return rows.Scan((*rowID)(&e.key), &e.id, &e.free) },
+			`SELECT e.key, e.id, NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_key = e.key) FROM events e
+			WHERE e.workspace_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key LIMIT ?`+s.forUpdateSkip(),
+			rowID(workspace), rowID(cursor), rowID(old), purgeRows)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		next, more = nextID(rows[len(rows)-1].key), len(rows) == purgeRows
+		var keys []hook.ID
+		var ids []string
+		for _, e := range rows {
+			if !e.free {
+				continue
+			}
+			keys = append(keys, e.key)
+			if e.id.Valid {
+				ids = append(ids, e.id.String)
+			}
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		if len(ids) > 0 {
+			// Not a later event's that took the id over when the window had passed.
+			in := s.among("event_key", keys)
+			if err := tx.Exec("DELETE FROM event_keys WHERE workspace_id = ? AND id IN ? AND "+in.sql,
+				append([]any{rowID(workspace), ids}, in.args...)...).Error; err != nil {
+				return err
+			}
+		}
+		in := s.among("key", keys)
+		done := tx.Exec("DELETE FROM events WHERE workspace_id = ? AND "+in.sql, append([]any{rowID(workspace)}, in.args...)...)
+		removed = done.RowsAffected
+		return done.Error
+	})
+	if err != nil {
+		return cursor, false, err
+	}
+	p.done.Events += int(removed)
+	return next, more, nil
+}
+
+// onIndexes keeps Postgres off scans of whole tables until the transaction ends.
+func (s *Store) onIndexes(tx *gorm.DB) error {
+	if s.engine != Postgres {
+		return nil
+	}
+	return tx.Exec("SELECT set_config('enable_seqscan', 'off', true)").Error
+}
+
+// forUpdateSkip leaves out rows that somebody else works on; they are there next time.
+func (s *Store) forUpdateSkip() string {
+	if s.engine == Postgres {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
