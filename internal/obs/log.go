@@ -1,0 +1,64 @@
+// Package obs is how the process is watched: log lines with fixed field names, and metrics.
+package obs
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// Names of log fields. One name means one thing in all lines, so that a search for an id finds
+// every line about it; RequestID is also what the client gets as X-Request-Id.
+const (
+	Address     = "address"
+	Attempt     = "attempt" // number of the attempt, from 1
+	Count       = "count"
+	DeliveryID  = "delivery_id"
+	DurationMS  = "duration_ms"
+	Error       = "error"
+	ErrorClass  = "error_class"
+	EventID     = "event_id" // the public one, which the publisher may have chosen
+	EventType   = "event_type"
+	Host        = "host" // of a receiver; paths and queries of its URL may be secret
+	Method      = "method"
+	Node        = "node"
+	NodeID      = "node_id"
+	Operation   = "operation" // operationId of the contract
+	Outcome     = "outcome"
+	Path        = "path"
+	Reason      = "reason"
+	RequestID   = "request_id"
+	State       = "state"
+	Status      = "status" // of HTTP
+	TargetID    = "target_id"
+	Version     = "version"
+	WorkspaceID = "workspace_id"
+)
+
+// Logger writes lines of this level and above to w: as text for people, with a short local time,
+// or as one JSON object each, with the full time in UTC.
+func Logger(w io.Writer, level slog.Level, json bool) *slog.Logger {
+	if json {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replaceTime(time.RFC3339Nano, time.UTC)}))
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replaceTime("15:04:05.000", time.Local)}))
+}
+
+// replaceTime gives the time of a line its form. Times among the fields stay what they are.
+func replaceTime(layout string, where *time.Location) func([]string, slog.Attr) slog.Attr {
+	return func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
+			return slog.String(slog.TimeKey, a.Value.Time().In(where).Format(layout))
+		}
+		return a
+	}
+}
+
+// Terminal reports whether a person looks at the file: only then may a key be printed, and is
+// text the better default than JSON.
+func Terminal(f *os.File) bool {
+	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
+}

@@ -1,0 +1,156 @@
+package obs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/obs"
+)
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := obs.Logger(&out, slog.LevelInfo, true)
+	log.Debug("hidden")
+	log.Info("delivery.attempted", obs.DeliveryID, "d1", "key", hook.Sensitive("planted"))
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("not one JSON line: %v: %s", err, out.Bytes())
+	}
+	if at, err := time.Parse(time.RFC3339Nano, line["time"].(string)); err != nil || !strings.HasSuffix(line["time"].(string), "Z") || time.Since(at) > time.Minute {
+		t.Errorf("time %v, %v", line["time"], err)
+	}
+	if line["msg"] != "delivery.attempted" || line["delivery_id"] != "d1" || line["level"] != "INFO" || line["key"] != "[redacted]" {
+		t.Errorf("%v", line)
+	}
+
+	out.Reset()
+	obs.Logger(&out, slog.LevelWarn, false).Warn("careful", obs.Reason, "two words")
+	if text := out.String(); !strings.Contains(text, `level=WARN msg=careful reason="two words"`) || len(strings.Fields(text)[0]) != len("time=15:04:05.000") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	// A device, but nobody looks at it: a key printed there would not be seen.
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if obs.Terminal(file) {
+		t.Errorf("%s is taken for a terminal", os.DevNull)
+	}
+}
+
+func scrape(t *testing.T, m *obs.Metrics, log *slog.Logger) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	m.Handler(log).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	if recorder.Code != 200 {
+		t.Fatalf("status %d: %s", recorder.Code, recorder.Body)
+	}
+	return recorder.Body.String()
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	m := obs.NewMetrics("1.2.3")
+	m.Accepted(3, 5)
+	m.AcceptBatch(3, time.Millisecond)
+	m.FinishBatch(7, time.Millisecond)
+	m.Attempt(hook.OutcomeSucceeded, 3*time.Millisecond)
+	m.Attempt(hook.OutcomeFailed, time.Second)
+	m.Attempt("unheard of", time.Second)
+	m.Delivered(4 * time.Millisecond)
+	m.InFlight(11, 2)
+	m.Rescued(4)
+	for range 3 {
+		m.HTTPRequest("PublishEvent", 202, time.Millisecond)
+	}
+	m.HTTPRequest("PublishEvent", 422, time.Millisecond)
+	due := time.Now().Add(-time.Minute)
+	m.WatchQueue(func(context.Context) ([]hook.QueueStat, error) {
+		return []hook.QueueStat{{WorkspaceCode: "default", Waiting: 9, Claimed: 2, OldestDue: &due}, {WorkspaceCode: "calm", Waiting: 1}}, nil
+	})
+	text := scrape(t, m, slog.New(slog.DiscardHandler))
+	for _, want := range []string{
+		"sallyport_events_accepted_total 3", "sallyport_deliveries_created_total 5", "sallyport_deliveries_rescued_total 4",
+		"sallyport_attempts_total 3", `sallyport_attempt_duration_seconds_count{outcome="succeeded"} 1`,
+		`sallyport_attempt_duration_seconds_bucket{outcome="succeeded",le="0.005"} 1`, `sallyport_attempt_duration_seconds_count{outcome="other"} 1`,
+		"sallyport_accept_batch_events_sum 3", "sallyport_finish_batch_deliveries_sum 7", "sallyport_delivery_latency_seconds_count 1",
+		`sallyport_slots{state="sending"} 11`, `sallyport_slots{state="held"} 2`,
+		`sallyport_http_requests_total{operation="PublishEvent",status="202"} 3`, `sallyport_http_requests_total{operation="PublishEvent",status="422"} 1`,
+		`sallyport_http_request_duration_seconds_count{operation="PublishEvent"} 4`,
+		`sallyport_queue_waiting{workspace="default"} 9`, `sallyport_queue_claimed{workspace="default"} 2`,
+		`sallyport_queue_oldest_seconds{workspace="default"} 60.`, `sallyport_queue_oldest_seconds{workspace="calm"} 0`,
+		`sallyport_build_info{version="1.2.3"} 1`, "go_goroutines ", "process_start_time_seconds ",
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("%q is not among the metrics", want)
+		}
+	}
+}
+
+func TestMetricsWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	m := obs.NewMetrics("")
+	m.WatchQueue(func(context.Context) ([]hook.QueueStat, error) { return nil, errors.New("the database is away") })
+	var log bytes.Buffer
+	text := scrape(t, m, obs.Logger(&log, slog.LevelInfo, true))
+	if !strings.Contains(text, "sallyport_events_accepted_total 0") {
+		t.Error("without a queue there are no other metrics either")
+	}
+	if strings.Contains(text, "sallyport_queue") || !strings.Contains(log.String(), "the database is away") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestHTTPRequestConcurrently(t *testing.T) {
+	t.Parallel()
+	m := obs.NewMetrics("")
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			for status := range 50 {
+				m.HTTPRequest("op", 200+status, time.Millisecond)
+			}
+		})
+	}
+	done.Wait()
+	text := scrape(t, m, slog.New(slog.DiscardHandler))
+	if got := strings.Count(text, "} 8\n"); got < 50 {
+		t.Errorf("%d of 50 kinds of request were counted 8 times", got)
+	}
+}
+
+func BenchmarkMetrics(b *testing.B) {
+	m := obs.NewMetrics("")
+	b.Run("Accepted", func(b *testing.B) {
+		for b.Loop() {
+			m.Accepted(1, 1)
+		}
+	})
+	b.Run("Attempt", func(b *testing.B) {
+		for b.Loop() {
+			m.Attempt(hook.OutcomeSucceeded, 300*time.Microsecond)
+		}
+	})
+	b.Run("HTTPRequest", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m.HTTPRequest("PublishEvent", 202, 300*time.Microsecond)
+		}
+	})
+}
