@@ -40,6 +40,7 @@ type NodeID int64
 
 // Job is a delivery in the hands of a node, with all it needs to be sent.
 type Job struct {
+	Node     NodeID // that holds it
 	Delivery Delivery
 	Event    *Event
 	Trigger  Trigger

@@ -1,0 +1,104 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"sallyport/internal/backoff"
+	"sallyport/internal/hook"
+)
+
+// attempt sends one delivery, decides what is next and has it stored.
+func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
+	t, f := d.withheld(l, j)
+	if f != nil {
+		d.sent(l, t, nil, slow)
+		d.finish.put(f)
+		return
+	}
+	a := d.send(d.ctx, t, j)
+	d.sent(l, t, &a, slow)
+	f = decide(j, &a, t, d.chance())
+	d.finish.put(f)
+	d.metrics.Attempt(a.Outcome, a.Timings.Total)
+	d.observe(l, t, j, &a)
+}
+
+// withheld returns the target to send to, or what to do instead of sending.
+func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish) {
+	if j.Claims >= maxRescues {
+		d.log.Error("delivery.crashes_workers", "delivery_id", j.Delivery.ID, "rescues", j.Claims)
+		return nil, &hook.Finish{Job: j, State: hook.StateFailed, Reason: hook.ReasonWorkerCrashed, Attempts: j.Delivery.Attempts}
+	}
+	v, err := d.catalog.View(d.ctx, l.workspace)
+	if err != nil {
+		if hook.KindOf(err) == hook.KindNotFound { // the whole workspace is gone
+			return nil, skipped(j)
+		}
+		return nil, released(j)
+	}
+	t := v.Targets[l.target]
+	if t == nil {
+		return nil, skipped(j)
+	}
+	if t.State != hook.TargetActive {
+		return t, released(j)
+	}
+	return t, nil
+}
+
+// skipped ends a delivery whose target was deleted.
+func skipped(j *hook.Job) *hook.Finish {
+	return &hook.Finish{Job: j, State: hook.StateSkipped, Reason: hook.ReasonWebhookDeleted, Attempts: j.Delivery.Attempts}
+}
+
+// send makes the attempt. A panic, in rendering above all, is a failed attempt and
+// not the end of the node.
+func (d *Dispatcher) send(ctx context.Context, t *hook.Target, j *hook.Job) (a hook.Attempt) {
+	started := d.ids.Now()
+	id := d.ids.New()
+	number := j.Delivery.Attempts + 1
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("attempt.panic", "delivery_id", j.Delivery.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a = hook.Attempt{
+				Outcome: hook.OutcomeFailed, ErrorClass: hook.ClassInternal, Error: "the attempt could not be made: internal error",
+				Permanent: true, Timings: hook.Timings{Total: d.ids.Now().Sub(started)},
+			}
+		}
+		a.ID, a.Delivery, a.Number, a.Trigger, a.Node, a.TargetVersion = id, j.Delivery.ID, number, j.Trigger, d.cfg.Name, t.Version
+		if a.StartedAt.IsZero() {
+			a.StartedAt = started
+		}
+		a.StartedAt = a.StartedAt.UTC().Truncate(time.Microsecond)
+	}()
+	return d.sender.Send(ctx, t, j, number)
+}
+
+// decide is what happens to a delivery after an attempt. It is pure: chance in [0,1)
+// comes in as an argument.
+func decide(j *hook.Job, a *hook.Attempt, t *hook.Target, chance float64) *hook.Finish {
+	f := &hook.Finish{Job: j, Attempt: a, Attempts: a.Number}
+	switch {
+	case a.Outcome == hook.OutcomeSucceeded:
+		f.State = hook.StateSucceeded
+	case a.Outcome == hook.OutcomeAborted:
+		// Cut off by our own stop: nobody's failure, and no attempt spent.
+		f.State, f.Attempts, f.Trigger = hook.StatePending, j.Delivery.Attempts, j.Trigger
+	case j.Delivery.Test:
+		f.State, f.Reason = hook.StateFailed, hook.ReasonAttemptsExhausted
+	case a.Response != nil && a.Response.Status == 410:
+		f.State, f.Reason = hook.StateFailed, hook.ReasonGone
+	case a.Permanent:
+		f.State, f.Reason = hook.StateFailed, hook.ReasonPermanentError
+	case a.Number-j.Delivery.Base >= t.MaxAttempts:
+		f.State, f.Reason = hook.StateFailed, hook.ReasonAttemptsExhausted
+	default:
+		// The receiver may ask for a longer wait than ours, never a shorter one.
+		f.State, f.Trigger = hook.StatePending, hook.TriggerRetry
+		f.Wait = max(backoff.Wait(t.Retry, a.Number-j.Delivery.Base, chance), a.RetryAfter)
+	}
+	return f
+}

@@ -1,0 +1,321 @@
+package dispatch
+
+import (
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// A lane holds what this node has in hand for one target. A slot is a request under
+// way; slots begin at two, double with success and fall to one on a timeout, so that a
+// hanging target cannot take what others need. Beside those under way a lane holds a
+// few more that are about to be sent or whose outcome is about to be stored: a database
+// outage stops a lane instead of piling up duplicates. All of a lane is guarded by the
+// dispatcher's mutex.
+type lane struct {
+	target    hook.ID
+	workspace hook.ID
+
+	slots   int
+	sending int
+	held    int         // reserved, queued, sending, or waiting for their outcome to be stored
+	queue   []*hook.Job // to be sent, oldest first
+	starved bool        // in the dispatcher's list
+
+	due       time.Time // when the earliest that waits in the store is due; zero: none known
+	news      int       // counts what was learned about due
+	asked     int       // news when the lane last asked for deliveries
+	floor     time.Time // nothing is due before, as far as known
+	floorFull time.Time // when we last looked without a floor
+
+	slowUntil time.Time // it timed out lately
+	home      home
+	tokens    float64 // of the rate limit
+	tokensAt  time.Time
+	timer     *time.Timer // wakes the lane when it has a token again
+	usedAt    time.Time
+
+	health      hook.Health
+	healthKnown bool // what the store remembered was read
+	dirty       bool // health changed since the last flush
+	latency     latencies
+}
+
+type home struct {
+	node    hook.NodeID // whose the target is; 0: not asked
+	checked time.Time
+}
+
+// Numbers of lanes.
+const (
+	firstSlots = 2
+	// holdPerSlot is how many deliveries a lane holds for each slot: enough that a slot
+	// need not wait for its neighbours' outcomes to be stored.
+	holdPerSlot = 4
+	// slowFor is how long a timeout marks a target as slow.
+	slowFor = time.Minute
+	// floorFor is how long a floor is trusted: rescued rows may come back below it.
+	floorFor = 10 * time.Second
+	// maxRescues is how often a delivery may be rescued before it is taken to be what
+	// kills the nodes.
+	maxRescues = 5
+)
+
+// laneOf returns the lane of a target, made on first use.
+func (d *Dispatcher) laneOf(workspace, target hook.ID) *lane {
+	l := d.lanes[target]
+	if l == nil {
+		l = &lane{target: target, workspace: workspace, slots: firstSlots}
+		l.health.Target = target
+		l.health.Breaker.State = breakerClosed
+		d.lanes[target] = l
+	}
+	l.usedAt = time.Now()
+	return l
+}
+
+// maxSlots is how far the target's slots may grow.
+func maxSlots(t *hook.Target) int {
+	if t.MaxInFlight > 0 {
+		return min(t.MaxInFlight, hook.DefaultInFlight)
+	}
+	return hook.DefaultInFlight
+}
+
+// room is how many more deliveries the lane may hold.
+func (l *lane) room(t *hook.Target) int {
+	return holdPerSlot*min(l.slots, maxSlots(t)) - l.held
+}
+
+// waiting reports that the store has deliveries of this target that are due: newer
+// ones must not overtake them.
+func (l *lane) waiting(now time.Time) bool { return !l.due.IsZero() && !l.due.After(now) }
+
+// Reserve makes room for a delivery about to be stored, see publish.Dispatcher.
+func (d *Dispatcher) Reserve(t *hook.Target, bytes int) (hook.ID, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping || d.node == 0 || t.State != hook.TargetActive || d.bytes+int64(bytes) > d.cfg.HandOver {
+		return hook.NoID, false
+	}
+	l := d.laneOf(t.Workspace, t.ID)
+	if l.room(t) <= 0 || l.waiting(d.ids.Now()) || !l.closed() || (t.Limited && l.home.node != d.node) {
+		return hook.NoID, false
+	}
+	id := d.ids.New()
+	d.hold(l, id, bytes)
+	return id, true
+}
+
+func (d *Dispatcher) hold(l *lane, id hook.ID, bytes int) {
+	d.held[id] = l
+	l.held++
+	d.bytes += int64(bytes)
+}
+
+// drop forgets a delivery that is no longer in our hands.
+func (d *Dispatcher) drop(id hook.ID, bytes int) *lane {
+	l := d.held[id]
+	if l == nil {
+		return nil
+	}
+	delete(d.held, id)
+	l.held--
+	d.bytes -= int64(bytes)
+	return l
+}
+
+// Cancel gives back what Reserve made room for.
+func (d *Dispatcher) Cancel(_, id hook.ID, bytes int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(id, bytes)
+}
+
+// jobBytes is what a delivery counts for in memory; publish counts the same.
+func jobBytes(e *hook.Event) int { return len(e.Entity) + len(e.EntityURL) + 512 }
+
+// HandOver starts a reserved delivery that is committed.
+func (d *Dispatcher) HandOver(j *hook.Job) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if j.Node != d.node { // declared dead in between: others have rescued it
+		d.drop(j.Delivery.ID, jobBytes(j.Event))
+		return
+	}
+	l := d.held[j.Delivery.ID]
+	if l == nil {
+		return
+	}
+	l.queue = append(l.queue, j)
+	if d.stopping {
+		d.giveBack(l)
+		return
+	}
+	d.pump(l)
+}
+
+// Waiting tells that deliveries of a target were stored to wait, due at once.
+func (d *Dispatcher) Waiting(t *hook.Target) {
+	d.mu.Lock()
+	l := d.laneOf(t.Workspace, t.ID)
+	l.expect(d.ids.Now())
+	room := l.room(t) > 0
+	d.mu.Unlock()
+	if room {
+		d.wake()
+	}
+}
+
+// pump starts attempts while the lane and the node have slots.
+func (d *Dispatcher) pump(l *lane) {
+	for len(l.queue) > 0 && !d.stopping {
+		t := d.target(l.workspace, l.target)
+		if t != nil && t.State == hook.TargetActive {
+			if l.sending >= min(l.slots, maxSlots(t)) || !l.takeToken(t, d) {
+				return
+			}
+			if !d.freeSlot(l) {
+				l.giveToken(t)
+				if !l.starved {
+					l.starved = true
+					d.starved = append(d.starved, l)
+				}
+				return
+			}
+		}
+		j := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		l.sending++
+		d.sending++
+		slow := l.slow()
+		if slow {
+			d.sendingSlow++
+		}
+		d.attempts.Go(func() { d.attempt(l, j, slow) })
+	}
+	if len(l.queue) == 0 {
+		l.queue = nil
+	}
+}
+
+func (l *lane) slow() bool { return time.Now().Before(l.slowUntil) }
+
+// freeSlot reports whether the node has a slot for the lane; targets with recent
+// timeouts share half of them.
+func (d *Dispatcher) freeSlot(l *lane) bool {
+	return d.sending < d.cfg.MaxSlots && (!l.slow() || d.sendingSlow < d.cfg.MaxSlots/2)
+}
+
+// sent gives the slot back after an exchange and learns from it.
+func (d *Dispatcher) sent(l *lane, t *hook.Target, a *hook.Attempt, slow bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.sending--
+	d.sending--
+	if slow {
+		d.sendingSlow--
+	}
+	if a != nil && t != nil {
+		l.learn(t, a)
+	}
+	d.pump(l)
+	starved := d.starved
+	d.starved = nil
+	for _, s := range starved {
+		s.starved = false
+		d.pump(s)
+	}
+}
+
+// learn grows and shrinks the lane's slots.
+func (l *lane) learn(t *hook.Target, a *hook.Attempt) {
+	switch {
+	case a.Outcome == hook.OutcomeSucceeded:
+		l.slots = min(2*l.slots, maxSlots(t))
+	case a.ErrorClass == hook.ClassTimeout:
+		l.slots = 1
+		l.slowUntil = time.Now().Add(slowFor)
+	case a.Response != nil && a.Response.Status == 429:
+		l.slots = max(1, l.slots/2)
+	}
+}
+
+// giveBack returns what waits in the lane's memory to the store.
+func (d *Dispatcher) giveBack(l *lane) {
+	for _, j := range l.queue {
+		d.finish.put(released(j))
+	}
+	l.queue = nil
+}
+
+// released ends a delivery's stay without an attempt: it waits again, due at once.
+func released(j *hook.Job) *hook.Finish {
+	return &hook.Finish{Job: j, State: hook.StatePending, Attempts: j.Delivery.Attempts, Trigger: j.Trigger}
+}
+
+// target returns the target as it is configured now, nil if it is gone or not loaded.
+func (d *Dispatcher) target(workspace, id hook.ID) *hook.Target {
+	if v := d.catalog.Cached(workspace); v != nil {
+		return v.Targets[id]
+	}
+	return nil
+}
+
+// takeToken asks the target's rate limit. Without a token it sets a timer for the
+// next one.
+func (l *lane) takeToken(t *hook.Target, d *Dispatcher) bool {
+	if t.RateLimit == nil {
+		return true
+	}
+	now := time.Now()
+	perSecond := float64(t.RateLimit.Requests) / t.RateLimit.Per.Seconds()
+	burst := float64(max(1, t.RateLimit.Requests))
+	if l.tokensAt.IsZero() {
+		l.tokens = 1 // a restart must not be a burst
+	} else {
+		l.tokens = min(burst, l.tokens+now.Sub(l.tokensAt).Seconds()*perSecond)
+	}
+	l.tokensAt = now
+	if l.tokens >= 1 {
+		l.tokens--
+		return true
+	}
+	wait := time.Duration((1 - l.tokens) / perSecond * float64(time.Second))
+	if l.timer == nil {
+		l.timer = time.AfterFunc(wait, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.pump(l)
+		})
+	} else {
+		l.timer.Reset(wait)
+	}
+	return false
+}
+
+// giveToken returns a token that was not used.
+func (l *lane) giveToken(t *hook.Target) {
+	if t.RateLimit != nil {
+		l.tokens++
+	}
+}
+
+// TargetsChanged acts on a new configuration: lanes whose target is not active any
+// more give back what has not been sent, others may go on.
+func (d *Dispatcher) TargetsChanged(workspace hook.ID) {
+	d.mu.Lock()
+	for _, l := range d.lanes {
+		if l.workspace != workspace {
+			continue
+		}
+		if t := d.target(workspace, l.target); t == nil || t.State != hook.TargetActive {
+			d.giveBack(l)
+		} else {
+			d.pump(l)
+		}
+	}
+	d.mu.Unlock()
+	d.wake()
+}

@@ -1,0 +1,221 @@
+// Package publish accepts events: it checks them against the catalogue, matches them
+// to targets and stores event and deliveries in one transaction, many requests at a
+// time. A receipt means committed.
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// Store is the part of the store that accepts events.
+type Store interface {
+	// Accept stores a batch in one transaction, see hook.AcceptResult.
+	Accept(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error)
+	// ForgetEventIDs lets client ids be used again whose event is older than before.
+	ForgetEventIDs(ctx context.Context, workspace hook.ID, ids []string, before time.Time) error
+	// AddEventType adds a name to the catalogue if it is not there.
+	AddEventType(ctx context.Context, workspace hook.ID, name string) error
+	// TouchEventTypes remembers when types were published last.
+	TouchEventTypes(ctx context.Context, workspace hook.ID, published map[string]time.Time) error
+}
+
+// Catalog gives the configuration to match against.
+type Catalog interface {
+	View(ctx context.Context, workspace hook.ID) (*hook.View, error)
+	Refresh(ctx context.Context, workspace hook.ID) error
+	InstallVersion() int64
+	Valid(ctx context.Context, p hook.Principal) (bool, error)
+}
+
+// Dispatcher takes deliveries that were born claimed by this node.
+type Dispatcher interface {
+	// Node is the id to claim under.
+	Node() hook.NodeID
+	// Reserve makes room for a delivery of that many bytes in the target's lane and
+	// registers an id for it. Without room, ok is false and the id is not registered:
+	// the delivery must wait in the store.
+	Reserve(t *hook.Target, bytes int) (id hook.ID, ok bool)
+	// Cancel gives back what Reserve made room for.
+	Cancel(target, id hook.ID, bytes int)
+	// HandOver starts a reserved delivery that is committed.
+	HandOver(j *hook.Job)
+	// Waiting tells that deliveries of a target were stored to wait.
+	Waiting(t *hook.Target)
+	// Fenced tells that the store declared this node dead; it returns once the node
+	// is registered again, under a new id.
+	Fenced(ctx context.Context, node hook.NodeID) error
+}
+
+// Metrics counts what publishing does.
+type Metrics interface {
+	Accepted(events, deliveries int)
+	AcceptBatch(events int, took time.Duration)
+}
+
+// Config bounds publishing.
+type Config struct {
+	Window      time.Duration // how long a client's event id is remembered
+	QueueBytes  int64         // waiting to be stored; more answers queue_full
+	BatchBytes  int           // of one transaction; a larger event goes alone
+	BatchEvents int
+	Patience    time.Duration // how long a caller waits for the store
+	IsDataError func(error) bool
+	// Room reports that there is room on the disk; nil: always.
+	Room func() error
+	// Backlog is how many deliveries of a workspace wait, nil: not known.
+	Backlog func(workspace hook.ID) int
+}
+
+// DefaultConfig is what pipeline measurements suggest: batches of 4 MB keep one
+// tenant's large events from delaying the others for long.
+func DefaultConfig() Config {
+	return Config{Window: 7 * 24 * time.Hour, QueueBytes: 64 << 20, BatchBytes: 4 << 20, BatchEvents: 512, Patience: 20 * time.Second}
+}
+
+// Publisher accepts events. Use New, and Run its writer.
+type Publisher struct {
+	cfg      Config
+	store    Store
+	catalog  Catalog
+	dispatch Dispatcher
+	metrics  Metrics
+	ids      *hook.IDs
+	log      *slog.Logger
+	schemas  *schemas
+	rates    rates
+	queue    *queue
+	types    typeTimes
+}
+
+// New joins the parts.
+func New(cfg Config, s Store, c Catalog, d Dispatcher, m Metrics, ids *hook.IDs, log *slog.Logger) *Publisher {
+	return &Publisher{
+		cfg: cfg, store: s, catalog: c, dispatch: d, metrics: m, ids: ids, log: log,
+		schemas: newSchemas(), queue: newQueue(cfg.QueueBytes),
+	}
+}
+
+// Origin says who publishes and from where.
+type Origin struct {
+	Principal hook.Principal // zero for events of our own
+	Source    hook.Source
+	Hops      int
+}
+
+// Publish stores events and answers each: with a receipt, or with its own problem. The
+// items' bytes must not change afterwards. The error is for all of them; when it is
+// unavailable the events may still be stored, and the same ids sent again find out.
+func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, items []hook.NewEvent) ([]hook.Receipt, error) {
+	if p.cfg.Room != nil {
+		if err := p.cfg.Room(); err != nil {
+			return nil, err
+		}
+	}
+	view, err := p.catalog.View(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.limits(view, len(items)); err != nil {
+		return nil, err
+	}
+	r := &request{workspace: workspace, origin: o, receipts: make([]hook.Receipt, len(items)), done: make(chan struct{})}
+	pending := make([]*item, 0, len(items))
+	for i := range items {
+		it := &item{request: r, index: i, event: items[i]}
+		if it.event.Timestamp.IsZero() {
+			it.event.Timestamp = p.ids.Now()
+			it.stamped = true
+		}
+		it.event.Timestamp = it.event.Timestamp.UTC().Truncate(time.Millisecond)
+		if err := p.check(ctx, &view, it); err != nil {
+			r.receipts[i] = hook.Receipt{ID: it.event.ID, Type: it.event.Type, Problem: err}
+			continue
+		}
+		it.size = len(it.event.Entity) + len(it.event.EntityURL) + 512
+		if it.event.ID != "" {
+			it.hash = contentHash(it)
+		}
+		pending = append(pending, it)
+	}
+	if len(pending) == 0 {
+		return r.receipts, nil
+	}
+	r.left = len(pending)
+	if err := p.queue.put(workspace, pending); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(p.cfg.Patience)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return r.receipts, r.err
+	case <-ctx.Done():
+		return nil, &hook.Error{Kind: hook.KindUnavailable, Detail: "the caller left before the store answered", RetryAfter: time.Second, Err: ctx.Err()}
+	case <-timer.C:
+		return nil, &hook.Error{Kind: hook.KindUnavailable, Detail: "the store did not answer in time; the event may still be accepted, so send it again with the same id", RetryAfter: 2 * time.Second}
+	}
+}
+
+// check looks the type up and holds the entity against its schema. A new type in a
+// workspace that is not strict is added to the catalogue.
+func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error {
+	name := it.event.Type
+	if hook.IsOperational(name) {
+		if it.request.origin.Source.Kind == hook.SourceSystem {
+			return nil
+		}
+		return hook.Invalid([]hook.Fault{{Field: "type", Code: "invalid_format", Detail: name + " is published by Sallyport itself; choose another name"}})
+	}
+	v := *view
+	t := v.Types[name]
+	if t == nil {
+		if v.Workspace.Strict {
+			return hook.Invalid([]hook.Fault{{Field: "type", Code: "unknown_event_type",
+				Detail: name + " is not in the catalogue of this strict workspace; create it with PUT /v1/event-types/" + name}})
+		}
+		if err := p.store.AddEventType(ctx, v.Workspace.ID, name); err != nil {
+			return err
+		}
+		if err := p.catalog.Refresh(ctx, v.Workspace.ID); err != nil {
+			return err
+		}
+		fresh, err := p.catalog.View(ctx, v.Workspace.ID)
+		if err != nil {
+			return err
+		}
+		*view = fresh
+		return nil
+	}
+	return p.schemas.check(t, it.event.Entity)
+}
+
+// contentHash tells a repeat of an event from another one with its id. A timestamp
+// that the publisher left out is no content.
+func contentHash(it *item) (sum [32]byte) {
+	h := sha256.New()
+	e := &it.event
+	field := func(b string) {
+		h.Write(strconv.AppendInt(nil, int64(len(b)), 10))
+		h.Write([]byte{':'})
+		h.Write([]byte(b))
+	}
+	field(e.Type)
+	field(e.EntityID.Text)
+	field(strconv.FormatBool(e.EntityID.Number))
+	field(strconv.FormatBool(e.Entity != nil))
+	h.Write(strconv.AppendInt(nil, int64(len(e.Entity)), 10))
+	h.Write([]byte{':'})
+	h.Write(e.Entity)
+	field(e.EntityURL)
+	if !it.stamped {
+		field(strconv.FormatInt(e.Timestamp.UnixMilli(), 10))
+	}
+	h.Sum(sum[:0])
+	return sum
+}

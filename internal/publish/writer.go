@@ -1,0 +1,302 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// Run is the one accept writer of the node: each transaction takes what queued while
+// the last one ran, so batches grow under load and there is no wait when idle. When
+// ctx ends it takes no more, stores what it has and returns.
+func (p *Publisher) Run(ctx context.Context) error {
+	flush := time.NewTicker(time.Second)
+	defer flush.Stop()
+	for {
+		batch := p.queue.take(p.cfg.BatchEvents, p.cfg.BatchBytes)
+		if len(batch) > 0 {
+			p.write(ctx, batch)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			p.queue.close()
+			for batch := p.queue.take(p.cfg.BatchEvents, p.cfg.BatchBytes); len(batch) > 0; batch = p.queue.take(p.cfg.BatchEvents, p.cfg.BatchBytes) {
+				p.write(ctx, batch)
+			}
+			p.types.flush(context.WithoutCancel(ctx), p)
+			return nil
+		case <-flush.C:
+			p.types.flush(ctx, p)
+		case <-p.queue.wake:
+		}
+	}
+}
+
+// plan is an event of a batch and the item it answers.
+type plan struct {
+	item    *item
+	planned *hook.PlannedEvent
+	targets []*hook.Target
+	bytes   int
+}
+
+// write settles every item of a batch.
+func (p *Publisher) write(ctx context.Context, batch []*item) {
+	started := time.Now()
+	for len(batch) > 0 {
+		node := p.dispatch.Node()
+		plans, versions, bad := p.plan(ctx, node, batch)
+		for _, b := range bad {
+			b.item.fail(b.err)
+		}
+		if len(plans) == 0 {
+			return
+		}
+		res, err := p.accept(ctx, node, plans, versions)
+		switch {
+		case err != nil:
+			p.cancel(plans)
+			if p.cfg.IsDataError != nil && p.cfg.IsDataError(err) && len(plans) > 1 {
+				for _, pl := range plans { // one of them is at fault: alone, it shows
+					p.write(ctx, []*item{pl.item})
+				}
+				return
+			}
+			for _, pl := range plans {
+				pl.item.fail(err)
+			}
+			return
+		case res.Fenced:
+			p.cancel(plans)
+			if err := p.dispatch.Fenced(ctx, node); err != nil {
+				for _, pl := range plans {
+					pl.item.fail(&hook.Error{Kind: hook.KindUnavailable, Detail: "this node is joining again", RetryAfter: time.Second, Err: err})
+				}
+				return
+			}
+			batch = items(plans)
+		case len(res.Stale) > 0:
+			p.cancel(plans)
+			batch = p.refresh(ctx, plans, res.Stale)
+		default:
+			batch = p.settle(ctx, node, plans, &res)
+			p.metrics.AcceptBatch(len(plans), time.Since(started))
+		}
+	}
+}
+
+func items(plans []*plan) []*item {
+	out := make([]*item, len(plans))
+	for i, pl := range plans {
+		out[i] = pl.item
+	}
+	return out
+}
+
+type badItem struct {
+	item *item
+	err  error
+}
+
+// plan gives each event its key and its deliveries. Deliveries for which a lane has
+// room are born claimed.
+func (p *Publisher) plan(ctx context.Context, node hook.NodeID, batch []*item) ([]*plan, map[hook.ID]int64, []badItem) {
+	versions := make(map[hook.ID]int64, 2)
+	views := make(map[hook.ID]*hook.View, 2)
+	plans := make([]*plan, 0, len(batch))
+	store := make([]struct {
+		plan
+		hook.PlannedEvent
+	}, len(batch))
+	var bad []badItem
+	for i, it := range batch {
+		r := it.request
+		v := views[r.workspace]
+		if v == nil {
+			var err error
+			if v, err = p.catalog.View(ctx, r.workspace); err != nil {
+				bad = append(bad, badItem{it, err})
+				continue
+			}
+			views[r.workspace] = v
+			versions[r.workspace] = v.Version
+		}
+		if r.origin.Principal.Platform {
+			versions[hook.NoID] = p.catalog.InstallVersion()
+		}
+		pl := &store[i].plan
+		pl.item, pl.planned = it, &store[i].PlannedEvent
+		pl.targets = v.Match(it.event.Type)
+		pl.bytes = it.size
+		e := &pl.planned.Event
+		*e = hook.Event{
+			Key: p.ids.New(), Workspace: r.workspace, ID: it.event.ID, Type: it.event.Type,
+			EntityID: it.event.EntityID, Entity: it.event.Entity, EntityURL: it.event.EntityURL, Timestamp: it.event.Timestamp,
+			Source: r.origin.Source, Hops: r.origin.Hops, Matched: len(pl.targets),
+		}
+		if pl.planned.ClientID = e.ID != ""; pl.planned.ClientID {
+			pl.planned.Hash = it.hash
+		} else {
+			e.ID = e.Key.String()
+		}
+		if len(pl.targets) > 0 {
+			pl.planned.Deliveries = make([]hook.PlannedDelivery, len(pl.targets))
+			for j, t := range pl.targets {
+				d := &pl.planned.Deliveries[j]
+				d.TargetKind, d.Target, d.Trigger = t.Kind, t.ID, hook.TriggerFirst
+				if d.ID, d.Born = p.dispatch.Reserve(t, pl.bytes); !d.Born {
+					d.ID = p.ids.New()
+				}
+			}
+		}
+		plans = append(plans, pl)
+	}
+	return plans, versions, bad
+}
+
+// accept stores a batch, again and again with the same ids for as long as its outcome
+// is unknown: the callers may be gone by then, the events are not lost.
+func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan, versions map[hook.ID]int64) (hook.AcceptResult, error) {
+	b := &hook.AcceptBatch{Node: node, Versions: versions, Events: make([]*hook.PlannedEvent, len(plans)), Window: p.cfg.Window}
+	for i, pl := range plans {
+		b.Events[i] = pl.planned
+	}
+	wait := 10 * time.Millisecond
+	for {
+		res, err := p.store.Accept(ctx, b)
+		unknown := errors.Is(err, hook.ErrUnknownOutcome) || (b.Rerun && hook.KindOf(err) == hook.KindUnavailable)
+		if !unknown {
+			return res, err
+		}
+		if !b.Rerun {
+			p.log.WarnContext(ctx, "publish.outcome_unknown", "events", len(plans), "error", err)
+		}
+		b.Rerun = true
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done(): // stopping: one more try every wait, until the process ends
+			<-timer.C
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+// refresh reloads workspaces whose configuration changed and returns the items to
+// plan again. Keys may have been revoked by the change: their requests are refused.
+func (p *Publisher) refresh(ctx context.Context, plans []*plan, stale []hook.ID) []*item {
+	failed := make(map[hook.ID]error)
+	for _, scope := range stale {
+		if err := p.catalog.Refresh(ctx, scope); err != nil {
+			failed[scope] = err
+		}
+	}
+	valid := make(map[hook.ID]error)
+	var again []*item
+	for _, pl := range plans {
+		it := pl.item
+		who := it.request.origin.Principal
+		err := failed[it.request.workspace]
+		if err == nil && who.Key != hook.NoID {
+			known, seen := valid[who.Key]
+			if !seen {
+				ok, verr := p.catalog.Valid(ctx, who)
+				if known = verr; verr == nil && !ok {
+					known = hook.Errorf(hook.KindUnauthorized, "this API key is not valid any more")
+				}
+				valid[who.Key] = known
+			}
+			err = known
+		}
+		if err == nil {
+			// A type may have been given a schema, or the workspace made strict.
+			if v, verr := p.catalog.View(ctx, it.request.workspace); verr != nil {
+				err = verr
+			} else {
+				err = p.check(ctx, &v, it)
+			}
+		}
+		if err != nil {
+			it.fail(err)
+			continue
+		}
+		again = append(again, it)
+	}
+	return again
+}
+
+// settle hands over and answers a stored batch, and returns items to try again: ids
+// that were remembered past their window.
+func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan, res *hook.AcceptResult) (again []*item) {
+	events, deliveries := 0, 0
+	expired := make(map[hook.ID][]string)
+	oldest := p.ids.Now().Add(-p.cfg.Window)
+	for i, pl := range plans {
+		e := &pl.planned.Event
+		if first, lost := res.First[i]; lost {
+			p.cancelPlan(pl)
+			if hook.TimeOf(first.Key).Before(oldest) {
+				expired[e.Workspace] = append(expired[e.Workspace], e.ID)
+				again = append(again, pl.item)
+				continue
+			}
+			pl.item.answer(repeat(pl, first))
+			continue
+		}
+		events, deliveries = events+1, deliveries+len(pl.targets)
+		p.types.published(e.Workspace, e.Type, e.AcceptedAt())
+		pl.item.answer(hook.Receipt{ID: e.ID, Type: e.Type, AcceptedAt: e.AcceptedAt(), Matched: e.Matched})
+		for j := range pl.planned.Deliveries {
+			d := &pl.planned.Deliveries[j]
+			switch {
+			case !d.Born:
+				p.dispatch.Waiting(pl.targets[j])
+			case res.Mine != nil && !res.Mine[d.ID]:
+				p.dispatch.Cancel(d.Target, d.ID, pl.bytes) // rescued meanwhile: another node has it
+			default:
+				p.dispatch.HandOver(&hook.Job{
+					Node:     node,
+					Delivery: hook.Delivery{ID: d.ID, Workspace: e.Workspace, EventKey: e.Key, TargetKind: d.TargetKind, Target: d.Target, State: hook.StateRunning},
+					Event:    e, Trigger: d.Trigger,
+				})
+			}
+		}
+	}
+	p.metrics.Accepted(events, deliveries)
+	for ws, ids := range expired {
+		if err := p.store.ForgetEventIDs(ctx, ws, ids, oldest); err != nil {
+			for _, it := range again {
+				it.fail(err)
+			}
+			return nil
+		}
+	}
+	return again
+}
+
+// repeat answers an event whose id was there before.
+func repeat(pl *plan, first hook.FirstReceipt) hook.Receipt {
+	e := &pl.planned.Event
+	if first.Hash != pl.planned.Hash {
+		return hook.Receipt{ID: e.ID, Type: e.Type, Problem: &hook.Error{Kind: hook.KindEventIDReused, Field: "id",
+			Detail: "an event with this id and other content was accepted at " + hook.TimeOf(first.Key).Format(time.RFC3339)}}
+	}
+	return hook.Receipt{ID: e.ID, Type: first.Type, AcceptedAt: hook.TimeOf(first.Key), Matched: first.Matched, Duplicate: true}
+}
+
+func (p *Publisher) cancel(plans []*plan) {
+	for _, pl := range plans {
+		p.cancelPlan(pl)
+	}
+}
+
+func (p *Publisher) cancelPlan(pl *plan) {
+	for j := range pl.planned.Deliveries {
+		if d := &pl.planned.Deliveries[j]; d.Born {
+			p.dispatch.Cancel(d.Target, d.ID, pl.bytes)
+		}
+	}
+}
