@@ -43,10 +43,9 @@ const (
 
 // Catalog is the copy. Use New; Run keeps it current.
 type Catalog struct {
-	store   Store
-	compile func(*hook.Webhook) any
-	log     *slog.Logger
-	now     func() time.Time
+	store Store
+	log   *slog.Logger
+	now   func() time.Time
 
 	// OnChange is called after a view was replaced. Set it before Run.
 	OnChange func(old, new *hook.View)
@@ -72,10 +71,10 @@ type load struct {
 	err  error
 }
 
-// New makes an empty catalog. compile makes of a webhook what the sender wants ready.
-func New(s Store, compile func(*hook.Webhook) any, log *slog.Logger) *Catalog {
+// New makes an empty catalog.
+func New(s Store, log *slog.Logger) *Catalog {
 	return &Catalog{
-		store: s, compile: compile, log: log, now: time.Now,
+		store: s, log: log, now: time.Now,
 		OnChange: func(_, _ *hook.View) {},
 		views:    map[hook.ID]*hook.View{}, codes: map[string]hook.ID{},
 		keys: map[[32]byte]*keyEntry{}, unknown: map[[32]byte]time.Time{}, used: map[hook.ID]time.Time{},
@@ -239,7 +238,7 @@ func (c *Catalog) load(ctx context.Context, workspace hook.ID) (*hook.View, erro
 	var old *hook.View
 	changed := false
 	if err == nil {
-		l.view = hook.NewView(snapshot, c.compile)
+		l.view = hook.NewView(snapshot)
 	} else {
 		l.err = fmt.Errorf("loading the configuration of workspace %s: %w", workspace, err)
 	}

@@ -36,7 +36,7 @@ type Store interface {
 
 	// FlushHealth writes the health of targets; LoadHealth reads it.
 	FlushHealth(ctx context.Context, health []hook.Health) error
-	LoadHealth(ctx context.Context, targets []hook.ID) (map[hook.ID]hook.Health, error)
+	LoadHealth(ctx context.Context, targets []hook.ID) ([]hook.Health, error)
 }
 
 // Catalog gives targets as they are configured now.

@@ -172,9 +172,13 @@ func (d *Dispatcher) recall(ctx context.Context, lanes []*lane) {
 	for i, l := range lanes {
 		ids[i] = l.target
 	}
-	known, err := d.store.LoadHealth(ctx, ids)
+	rows, err := d.store.LoadHealth(ctx, ids)
 	if err != nil && ctx.Err() == nil {
 		d.log.WarnContext(ctx, "health.load", "error", err)
+	}
+	known := make(map[hook.ID]hook.Health, len(rows))
+	for _, h := range rows {
+		known[h.Target] = h
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -18,16 +18,14 @@ type Target struct {
 	Limited     bool // one node sends for the whole installation
 	Version     int64
 	Webhook     *Webhook // when Kind is TargetWebhook
-	Wire        any      // what the sender compiled from it once
 }
 
-// TargetOf makes the dispatcher's view of a webhook. wire is what the sender
-// compiled from it.
-func TargetOf(w *Webhook, wire any) *Target {
+// TargetOf makes the dispatcher's view of a webhook.
+func TargetOf(w *Webhook) *Target {
 	return &Target{
 		Kind: TargetWebhook, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: w.State(),
 		MaxAttempts: w.MaxAttempts, Retry: w.Retry, MaxInFlight: w.MaxInFlight, RateLimit: w.RateLimit,
-		Limited: w.Limited(), Version: w.Version, Webhook: w, Wire: wire,
+		Limited: w.Limited(), Version: w.Version, Webhook: w,
 	}
 }
 

@@ -16,12 +16,11 @@ type View struct {
 // maxMatches bounds the memory of a view: publishers choose the names of types.
 const maxMatches = 10_000
 
-// NewView makes a view of a snapshot. compile makes of a webhook what the sender
-// wants to have ready.
-func NewView(s Snapshot, compile func(*Webhook) any) *View {
+// NewView makes a view of a snapshot.
+func NewView(s Snapshot) *View {
 	v := &View{Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks))}
 	for _, w := range s.Webhooks {
-		v.Targets[w.ID] = TargetOf(w, compile(w))
+		v.Targets[w.ID] = TargetOf(w)
 	}
 	return v
 }

@@ -58,21 +58,16 @@ func (r *rates) take(workspace hook.ID, perSecond, events int) error {
 // typeTimes collects when event types were published last, for the catalogue.
 type typeTimes struct {
 	mu sync.Mutex
-	m  map[hook.ID]map[string]time.Time
+	m  map[hook.ID]time.Time
 }
 
-func (t *typeTimes) published(workspace hook.ID, name string, at time.Time) {
+func (t *typeTimes) published(eventType hook.ID, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.m == nil {
-		t.m = make(map[hook.ID]map[string]time.Time)
+		t.m = make(map[hook.ID]time.Time)
 	}
-	names := t.m[workspace]
-	if names == nil {
-		names = make(map[string]time.Time)
-		t.m[workspace] = names
-	}
-	names[name] = at
+	t.m[eventType] = at
 }
 
 func (t *typeTimes) flush(ctx context.Context, p *Publisher) {
@@ -80,9 +75,10 @@ func (t *typeTimes) flush(ctx context.Context, p *Publisher) {
 	m := t.m
 	t.m = nil
 	t.mu.Unlock()
-	for ws, names := range m {
-		if err := p.store.TouchEventTypes(ctx, ws, names); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "event_types.touch", "error", err)
-		}
+	if len(m) == 0 {
+		return
+	}
+	if err := p.store.TouchTypes(ctx, m); err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "event_types.touch", "error", err)
 	}
 }

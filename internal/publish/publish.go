@@ -19,10 +19,10 @@ type Store interface {
 	Accept(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error)
 	// ForgetEventIDs lets client ids be used again whose event is older than before.
 	ForgetEventIDs(ctx context.Context, workspace hook.ID, ids []string, before time.Time) error
-	// AddEventType adds a name to the catalogue if it is not there.
-	AddEventType(ctx context.Context, workspace hook.ID, name string) error
-	// TouchEventTypes remembers when types were published last.
-	TouchEventTypes(ctx context.Context, workspace hook.ID, published map[string]time.Time) error
+	// AddEventTypes adds names to the catalogue that are not there.
+	AddEventTypes(ctx context.Context, workspace hook.ID, names []string) error
+	// TouchTypes remembers when event types, by id, were published last.
+	TouchTypes(ctx context.Context, published map[hook.ID]time.Time) error
 }
 
 // Catalog gives the configuration to match against.
@@ -179,7 +179,7 @@ func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error
 			return hook.Invalid([]hook.Fault{{Field: "type", Code: "unknown_event_type",
 				Detail: name + " is not in the catalogue of this strict workspace; create it with PUT /v1/event-types/" + name}})
 		}
-		if err := p.store.AddEventType(ctx, v.Workspace.ID, name); err != nil {
+		if err := p.store.AddEventTypes(ctx, v.Workspace.ID, []string{name}); err != nil {
 			return err
 		}
 		if err := p.catalog.Refresh(ctx, v.Workspace.ID); err != nil {

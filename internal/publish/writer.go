@@ -41,6 +41,7 @@ type plan struct {
 	planned *hook.PlannedEvent
 	targets []*hook.Target
 	bytes   int
+	typeID  hook.ID // of the catalogue entry, if there is one
 }
 
 // write settles every item of a batch.
@@ -131,6 +132,9 @@ func (p *Publisher) plan(ctx context.Context, node hook.NodeID, batch []*item) (
 		pl.item, pl.planned = it, &store[i].PlannedEvent
 		pl.targets = v.Match(it.event.Type)
 		pl.bytes = it.size
+		if t := v.Types[it.event.Type]; t != nil {
+			pl.typeID = t.ID
+		}
 		e := &pl.planned.Event
 		*e = hook.Event{
 			Key: p.ids.New(), Workspace: r.workspace, ID: it.event.ID, Type: it.event.Type,
@@ -247,7 +251,9 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan,
 			continue
 		}
 		events, deliveries = events+1, deliveries+len(pl.targets)
-		p.types.published(e.Workspace, e.Type, e.AcceptedAt())
+		if pl.typeID != hook.NoID {
+			p.types.published(pl.typeID, e.AcceptedAt())
+		}
 		pl.item.answer(hook.Receipt{ID: e.ID, Type: e.Type, AcceptedAt: e.AcceptedAt(), Matched: e.Matched})
 		for j := range pl.planned.Deliveries {
 			d := &pl.planned.Deliveries[j]
