@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Groups of the commands in `sallyport --help`, by what somebody wants to do.
+const (
+	groupRun    = "run"
+	groupManage = "manage"
+	groupTry    = "try"
+)
+
+// The help lists commands in the order of commands, not of the alphabet.
+func init() { cobra.EnableCommandSorting = false }
+
+// newRoot is the command line. A command is made by a function of its own file, which sets its
+// GroupID.
+func newRoot(p process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sallyport",
+		Short: "Sends events as signed webhooks and records every attempt",
+		Long: `Sallyport sends events as signed webhooks and records every attempt.
+
+Settings: flags, SALLYPORT_* variables; ` + "`sallyport serve --help`" + ` lists all with defaults.
+A .env file is not read.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations.`,
+		// Errors are printed by run, once, and usage only when somebody asks for it.
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// With this and RunE an unknown command is a fault of usage, like an unknown flag.
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			problem := fmt.Sprintf("unknown command %q", args[0])
+			cmd.SuggestionsMinimumDistance = 2
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				problem += "; did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usageError(fmt.Errorf("%s", problem))
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run:"},
+		&cobra.Group{ID: groupManage, Title: "Manage:"},
+		&cobra.Group{ID: groupTry, Title: "Try:"},
+	)
+	root.AddCommand(commands(p)...)
+	root.SetHelpCommand(&cobra.Command{Hidden: true}) // --help says the same
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	return root
+}
+
+// commands lists the commands there are, in the order of the help.
+func commands(p process) []*cobra.Command {
+	return []*cobra.Command{
+		newReceive(p),
+		newVersion(p),
+	}
+}
+
+// noArgs refuses arguments: a value whose flag was forgotten must not pass unseen.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError(fmt.Errorf("%s takes no argument, but got %q", cmd.Name(), args[0]))
+	}
+	return nil
+}
