@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/manage"
+	"sallyport/internal/profile"
+	"sallyport/internal/publish"
+	"sallyport/internal/send"
+	"sallyport/internal/store"
+)
+
+// Small adapters: what one room offers in the words another asks for.
+
+// webhookSender makes the worker's attempts.
+type webhookSender struct{ s *send.Sender }
+
+func (w webhookSender) Send(ctx context.Context, t *hook.Target, j *hook.Job, number int) hook.Attempt {
+	return w.s.Send(ctx, t.Webhook, j.Event, j.Delivery, number, j.Trigger)
+}
+
+// owner acts on what the worker finds out.
+type owner struct{ n *node }
+
+func (o owner) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string) (bool, error) {
+	return o.n.manage.Suspend(ctx, workspace, webhook, reason)
+}
+
+func (o owner) Announce(ctx context.Context, workspace hook.ID, e hook.NewEvent) {
+	_, err := o.n.publish.Publish(ctx, workspace, publish.Origin{Source: hook.Source{Kind: hook.SourceSystem}}, []hook.NewEvent{e})
+	if err != nil {
+		o.n.log.WarnContext(ctx, "announce", "event_type", e.Type, "error", err)
+	}
+}
+
+// profiles is the table of profiles in manage's words.
+type profiles struct{}
+
+func (profiles) Names() []string { return profile.Names() }
+
+func (profiles) Defaults(name string) (manage.Defaults, bool) {
+	d, ok := profile.DefaultsOf(name)
+	return manage.Defaults{
+		IncludeEntity: d.IncludeEntity, SuccessCodes: d.SuccessCodes, MinSecretLength: d.MinSecretLength,
+		ReservedHeaders: d.ReservedHeaders, Catalogue: d.Catalogue,
+	}, ok
+}
+
+func (profiles) Check(w *hook.WebhookSpec) []hook.Fault { return profile.Check(w) }
+
+// egress judges addresses when configuration is saved.
+type egress struct{ g *send.Guard }
+
+func (e egress) AllowsLiteral(addr netip.Addr) bool {
+	return e.g.Check(addr.String(), netip.AddrPortFrom(addr, 0)) == nil
+}
+
+// pipeline tells the worker what configuration changed.
+type pipeline struct{ n *node }
+
+func (p pipeline) Held(ctx context.Context, _, target hook.ID) (int, error) {
+	return p.n.store.HeldCount(ctx, target)
+}
+
+func (p pipeline) TargetDeleted(_, _ hook.ID) {
+	select {
+	case p.n.skip <- struct{}{}:
+	default:
+	}
+}
+
+// ConfigChanged makes this node act at once; the others see the version within a
+// second, and every publish before that.
+func (p pipeline) ConfigChanged(workspace hook.ID) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := p.n.catalog.Refresh(ctx, workspace); err != nil {
+		p.n.log.Warn("configuration.refresh", "error", err)
+	}
+}
+
+// gate says who calls the API.
+type gate struct{ n *node }
+
+func (g gate) Authenticate(ctx context.Context, key, workspace string) (hook.Principal, error) {
+	if !manage.LooksLikeKey(key) {
+		return hook.Principal{}, hook.Errorf(hook.KindUnauthorized, "this is no API key of Sallyport; send Authorization: Bearer <key>")
+	}
+	p, err := g.n.catalog.Authenticate(ctx, key)
+	if err != nil {
+		return p, err
+	}
+	if !p.Platform {
+		if workspace != "" && workspace != p.WorkspaceCode && workspace != p.Workspace.String() {
+			return p, hook.Errorf(hook.KindWorkspaceDenied, "this key belongs to another workspace than %q", workspace)
+		}
+		return p, nil
+	}
+	if workspace == "" {
+		workspace = hook.DefaultWorkspace
+	}
+	p.Workspace, p.WorkspaceCode, err = g.n.catalog.WorkspaceID(ctx, workspace)
+	return p, err
+}
+
+// publisher accepts events of the API.
+type publisher struct{ n *node }
+
+func (p publisher) Publish(ctx context.Context, who hook.Principal, request hook.ID, events []hook.NewEvent) ([]hook.Receipt, error) {
+	return p.n.publish.Publish(ctx, who.Workspace, publish.Origin{
+		Principal: who, Source: hook.Source{Kind: hook.SourceAPI, ID: who.Key, RequestID: request},
+	}, events)
+}
+
+// operator moves deliveries by hand.
+type operator struct{ n *node }
+
+func (o operator) Retry(ctx context.Context, workspace, delivery hook.ID) error {
+	target, err := o.n.store.RetryDelivery(ctx, workspace, delivery)
+	if err == nil {
+		o.n.worker.Waiting(&hook.Target{ID: target, Workspace: workspace})
+	}
+	return err
+}
+
+func (o operator) Skip(ctx context.Context, workspace, delivery hook.ID) error {
+	return o.n.store.SkipDelivery(ctx, workspace, delivery)
+}
+
+// tester sends samples.
+type tester struct{ n *node }
+
+func (t tester) Test(ctx context.Context, p hook.Principal, webhook hook.ID, eventType string, request hook.ID) (*hook.Attempt, error) {
+	v, err := t.n.catalog.View(ctx, p.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	target := v.Targets[webhook]
+	if target == nil {
+		return nil, hook.NotFound("webhook", webhook.String())
+	}
+	e := sample(v, target, eventType)
+	a, err := t.n.worker.Test(ctx, target, e, hook.Source{Kind: hook.SourceAPI, ID: p.Key, RequestID: request})
+	return &a, err
+}
+
+// sample makes a test event: of the type asked for, else the first that the webhook
+// names exactly, else one that only says that it is a test.
+func sample(v *hook.View, t *hook.Target, eventType string) hook.NewEvent {
+	if eventType == "" {
+		eventType = "webhook.test"
+		for _, pattern := range t.Webhook.EventTypes {
+			if !strings.HasSuffix(pattern, "*") {
+				eventType = pattern
+				break
+			}
+		}
+	}
+	e := hook.NewEvent{Type: eventType, EntityID: hook.EntityID{Text: "1", Number: true}, Entity: []byte(`{"test":true}`)}
+	if et := v.Types[eventType]; et != nil && len(et.Sample) > 0 {
+		e.Entity = et.Sample
+	}
+	return e
+}
+
+// queueGauge remembers for a second or two how much waits in each workspace.
+type queueGauge struct {
+	m atomic.Pointer[map[hook.ID]int]
+}
+
+func (q *queueGauge) waiting(workspace hook.ID) int {
+	if m := q.m.Load(); m != nil {
+		return (*m)[workspace]
+	}
+	return 0
+}
+
+func (q *queueGauge) run(ctx context.Context, s *store.Store) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		stats, err := s.QueueStats(ctx)
+		if err != nil {
+			continue // the limit it serves is a soft one; the worker reports the outage
+		}
+		m := make(map[hook.ID]int, len(stats))
+		for _, st := range stats {
+			m[st.Workspace] = st.Waiting + st.Claimed
+		}
+		q.m.Store(&m)
+	}
+}
+
+// diskGuard stops accepting before the disk of SQLite is full.
+type diskGuard struct {
+	mu   sync.Mutex
+	full error
+}
+
+func (g *diskGuard) room() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.full
+}
+
+func (g *diskGuard) run(ctx context.Context, dir string, least int64) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		free, err := freeBytes(dir)
+		var full error
+		if err == nil && free < uint64(max(0, least)) {
+			full = &hook.Error{Kind: hook.KindStorageFull, RetryAfter: 30 * time.Second,
+				Detail: "less disk space is free than SALLYPORT_MIN_FREE_DISK asks for; free some, or lower it"}
+		}
+		g.mu.Lock()
+		g.full = full
+		g.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func trimmed(b []byte) string { return strings.TrimSpace(string(b)) }

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+
+	"sallyport/internal/catalog"
+	"sallyport/internal/config"
+	"sallyport/internal/dispatch"
+	"sallyport/internal/hook"
+	"sallyport/internal/manage"
+	"sallyport/internal/obs"
+	"sallyport/internal/publish"
+	"sallyport/internal/send"
+	"sallyport/internal/store"
+	"sallyport/internal/vault"
+)
+
+// node is one running Sallyport: every room, joined.
+type node struct {
+	cfg     config.Config
+	log     *slog.Logger
+	ids     *hook.IDs
+	lock    *flock.Flock // of the data directory; nil beside another node on Postgres
+	fresh   bool         // the database was empty
+	vault   *vault.Vault
+	store   *store.Store
+	metrics *obs.Metrics
+	catalog *catalog.Catalog
+	manage  *manage.Service
+	send    *send.Sender
+	publish *publish.Publisher
+	worker  *dispatch.Dispatcher
+	queue   queueGauge
+	disk    diskGuard
+
+	mu    sync.Mutex
+	addrs []netip.AddrPort // of our own listeners
+	skip  chan struct{}    // a target was deleted
+	keys  manage.Bootstrapped
+}
+
+// retentionEvery is how often old deliveries are looked for.
+const retentionEvery = 10 * time.Minute
+
+// openNode opens the store and joins the rooms; nothing runs yet. migrate allows
+// pending migrations on a used Postgres.
+func openNode(ctx context.Context, cfg config.Config, log *slog.Logger, metrics *obs.Metrics) (*node, error) {
+	n := &node{cfg: cfg, log: log, ids: hook.NewIDs(), metrics: metrics, skip: make(chan struct{}, 1)}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *node) open(ctx context.Context) error {
+	if err := os.MkdirAll(n.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := n.lockData(); err != nil {
+		return err
+	}
+	var err error
+	if n.store, err = openStore(ctx, n.cfg, n.ids, n.log); err != nil {
+		return err
+	}
+	if n.fresh, err = n.store.Prepare(ctx, n.cfg.Migrate); err != nil {
+		return err
+	}
+	if n.vault, err = vault.Open(ctx, n.store, n.cfg.MasterKey(), n.cfg.DataDir); err != nil {
+		return err
+	}
+	n.store.SetSealer(n.vault)
+	instance, err := instanceID(n.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	guard, err := send.NewGuard(n.cfg.EgressAllow, n.ownAddrs)
+	if err != nil {
+		return err
+	}
+	var proxy *url.URL
+	if n.cfg.EgressProxy != "" {
+		if proxy, err = url.Parse(n.cfg.EgressProxy); err != nil {
+			return fmt.Errorf("SALLYPORT_EGRESS_PROXY: %w", err)
+		}
+	}
+	n.send = send.New(send.Config{
+		Guard: guard, IDs: n.ids, Node: n.cfg.NodeName, UserAgent: "Sallyport/" + version, ConnectTimeout: n.cfg.ConnectTimeout,
+		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
+	})
+	n.catalog = catalog.New(n.store, n.log)
+	n.worker = dispatch.New(dispatch.Config{
+		Instance: instance, Name: n.cfg.NodeName, Exclusive: n.lock != nil,
+		Heartbeat: n.cfg.NodeHeartbeat, DeadAfter: n.cfg.NodeDeadAfter, MaxSlots: n.cfg.MaxSlots, HandOver: 64 << 20,
+		Grace: n.cfg.ShutdownGrace, SuspendAfter: n.cfg.SuspendAfter, BreakAfter: n.cfg.BreakerFailures, Stopping: send.ErrStopping,
+	}, n.store, n.catalog, webhookSender{n.send}, owner{n}, n.metrics, n.ids, mathrand.Float64, n.log)
+	n.catalog.OnChange = func(old, fresh *hook.View) {
+		if fresh != nil {
+			n.worker.TargetsChanged(fresh.Workspace.ID)
+		} else {
+			n.worker.TargetsChanged(old.Workspace.ID)
+		}
+	}
+	limits := publish.DefaultConfig()
+	limits.Window = n.cfg.EventIDWindow
+	limits.IsDataError = store.IsDataError
+	limits.Room = n.disk.room
+	limits.Backlog = n.queue.waiting
+	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
+	n.manage = manage.New(n.store, profiles{}, egress{guard}, pipeline{n}, n.log)
+	n.metrics.WatchQueue(n.store.QueueStats)
+	return nil
+}
+
+func openStore(ctx context.Context, cfg config.Config, ids *hook.IDs, log *slog.Logger) (*store.Store, error) {
+	return store.Open(ctx, store.Config{
+		DatabaseURL: string(cfg.DatabaseURL), DataDir: cfg.DataDir, MaxConns: cfg.DBMaxConns, IDs: ids, Logger: log,
+	})
+}
+
+// lockData takes the data directory for the life of the process. On SQLite it must:
+// two processes would send everything in flight twice. On Postgres a second node
+// beside the first goes without, and only waits longer for its predecessor's work.
+func (n *node) lockData() error {
+	path := filepath.Join(n.cfg.DataDir, "lock")
+	l := flock.New(path, flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return fmt.Errorf("locking %s: %w", path, err)
+	}
+	if ok {
+		n.lock = l
+		return os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	}
+	if n.cfg.Postgres() {
+		return nil
+	}
+	pid, _ := os.ReadFile(path)
+	return fmt.Errorf("the data directory %s is in use by process %s: stop it, or set SALLYPORT_DATA_DIR to another directory", n.cfg.DataDir, trimmed(pid))
+}
+
+// instanceID names the data directory, so that a restarted process is known as the
+// successor of the one that died.
+func instanceID(dir string) (string, error) {
+	path := filepath.Join(dir, "instance")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return trimmed(b), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	id := uuid.NewString()
+	return id, os.WriteFile(path, []byte(id+"\n"), 0o600)
+}
+
+// bootstrap makes what a first start needs: the default workspace and a key.
+func (n *node) bootstrap(ctx context.Context) error {
+	var err error
+	n.keys, err = n.manage.Bootstrap(ctx, n.cfg.AdminKey, n.cfg.DataDir)
+	return err
+}
+
+// start registers the node, so that events can be accepted.
+func (n *node) start(ctx context.Context) error { return n.worker.Start(ctx) }
+
+// run works until ctx ends and then stops in reverse: the caller has closed the
+// listeners by then, so nothing new arrives; what was queued is stored, attempts end,
+// outcomes are stored, the node leaves.
+func (n *node) run(ctx context.Context) error {
+	side, stopSide := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSide()
+	var sides sync.WaitGroup
+	beside := func(name string, run func(context.Context) error) {
+		sides.Go(func() {
+			if err := run(side); err != nil {
+				n.log.Error(name, "error", err)
+			}
+		})
+	}
+	beside("catalog", n.catalog.Run)
+	beside("queue", func(ctx context.Context) error { return n.queue.run(ctx, n.store) })
+	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
+	beside("skip", n.skipDeleted)
+	if !n.cfg.Postgres() {
+		beside("disk", func(ctx context.Context) error { return n.disk.run(ctx, n.cfg.DataDir, n.cfg.MinFreeDisk) })
+	}
+
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	worked := make(chan error, 1)
+	go func() { worked <- n.worker.Run(working) }()
+
+	err := n.publish.Run(ctx)
+	stopWorking()
+	err = errors.Join(err, <-worked)
+	stopSide()
+	sides.Wait()
+	return err
+}
+
+func (n *node) close() error {
+	var errs []error
+	if n.send != nil {
+		n.send.Close()
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// skipDeleted gives up what still waits for deleted targets.
+func (n *node) skipDeleted(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		targets, err := n.store.DeletedTargets(ctx)
+		for _, t := range targets {
+			for skipped := 1; skipped > 0 && err == nil && ctx.Err() == nil; {
+				skipped, err = n.store.SkipTarget(ctx, t, 5000)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "target.skip", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-n.skip:
+		}
+	}
+}
+
+// listen opens a listener and remembers its address, so that no webhook can be pointed
+// at ourselves by accident.
+func (n *node) listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		n.mu.Lock()
+		n.addrs = append(n.addrs, a.AddrPort())
+		n.mu.Unlock()
+	}
+	return l, nil
+}
+
+func (n *node) ownAddrs() []netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.addrs
+}
