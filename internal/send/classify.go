@@ -73,10 +73,12 @@ func classify(ctx, parent context.Context, err error, rec *recorder, timeout tim
 	}
 	text := err.Error()
 	switch {
-	case isReset(err, text):
-		return failed(hook.ClassReset, "the connection was closed before the answer was complete: %s", cause(err))
 	case strings.Contains(text, "server response headers exceeded"):
 		return failed(hook.ClassTooLarge, "the answer's headers are longer than %d bytes", maxResponseHeader)
+	case strings.Contains(text, "malformed"):
+		return failed(hook.ClassProtocol, "not an HTTP answer: %s", cause(err))
+	case isReset(err, text):
+		return failed(hook.ClassReset, "the connection was closed before the answer was complete: %s", cause(err))
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return failed(hook.ClassTLS, "TLS: the receiver speaks plain HTTP on this port")
 	}

@@ -85,6 +85,9 @@ func quoteWithVariable(text, name string) string {
 
 // variable names a shell variable for a header.
 func variable(header string) string {
+	if header != "" && header[0] >= '0' && header[0] <= '9' {
+		header = "_" + header
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z':
