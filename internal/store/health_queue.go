@@ -27,7 +27,7 @@ func (s *Store) QueueStats(ctx context.Context) ([]hook.QueueStat, error) {
 			workspace hook.ID
 			at        int64
 		}
-		heads, err := list(tx, func(rows *sql.Rows, h *head) error { return rows.Scan((*rowID)(&h.workspace), &h.at) }, s.headsSQL(), s.headsArgs()...)
+		heads, err := list(tx, func(rows *sql.Rows, h *head) error { return rows.Scan((*rowID)(&h.workspace), &h.at) }, s.headsSQL(), s.nodeNow())
 		if err != nil {
 			return err
 		}
@@ -54,21 +54,10 @@ func (s *Store) QueueStats(ctx context.Context) ([]hook.QueueStat, error) {
 func (s *Store) headsSQL() string {
 	jump := `(SELECT n.target_id FROM due n WHERE n.target_id > t.target_id ORDER BY n.target_id LIMIT 1)`
 	head := `(SELECT u.due_at FROM due u WHERE u.target_id = t.target_id AND u.held_by IS NULL ORDER BY u.due_at LIMIT 1)`
-	at, now := "h.due_at", "?"
-	if s.engine == Postgres {
-		at, now = "(extract(epoch FROM h.due_at) * 1000000)::bigint", "now()"
-	}
 	return `WITH RECURSIVE t(target_id) AS (
 			SELECT * FROM (SELECT f.target_id FROM due f ORDER BY f.target_id LIMIT 1) first
 			UNION ALL SELECT ` + jump + ` FROM t WHERE t.target_id IS NOT NULL),
 		h AS (SELECT w.workspace_id, ` + head + ` AS due_at FROM t JOIN webhooks w ON w.id = t.target_id
 			WHERE w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL)
-		SELECT h.workspace_id, ` + at + ` FROM h WHERE h.due_at <= ` + now
-}
-
-func (s *Store) headsArgs() []any {
-	if s.engine == Postgres {
-		return nil
-	}
-	return []any{micros(s.ids.Now())}
+		SELECT h.workspace_id, ` + s.clock("h.due_at") + ` FROM h WHERE h.due_at <= ?`
 }

@@ -128,13 +128,9 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 }
 
 func (s *Store) deliveryRows(tx *gorm.DB, ids []hook.ID, workspace hook.ID) ([]deliveryRow, error) {
-	due := "u.due_at"
-	if s.engine == Postgres {
-		due = "(extract(epoch FROM u.due_at) * 1000000)::bigint"
-	}
 	in := s.among("d.id", ids)
 	return list(tx, scanDelivery, `SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.reason, d.attempts,
-		d.base, d.test, d.replay_id, d.request_id, d.finished_at, `+due+`, u.held_by
+		d.base, d.test, d.replay_id, d.request_id, d.finished_at, `+s.clock("u.due_at")+`, u.held_by
 		FROM deliveries d LEFT JOIN due u ON u.delivery_id = d.id WHERE d.workspace_id = ? AND `+in.sql,
 		append([]any{rowID(workspace)}, in.args...)...)
 }

@@ -36,8 +36,8 @@ func (s *Store) RetryDelivery(ctx context.Context, workspace, id hook.ID) (targe
 		}
 		manual := triggerCodes.of(hook.TriggerManual)
 		if d.waits {
-			return tx.Exec("UPDATE due SET trigger_kind = ?, due_at = CASE WHEN due_at < "+s.nowSQL()+" THEN due_at ELSE "+s.nowSQL()+
-				" END WHERE delivery_id = ?", manual, rowID(id)).Error
+			return tx.Exec("UPDATE due SET trigger_kind = ?, due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END WHERE delivery_id = ?",
+				manual, s.nodeNow(), s.nodeNow(), rowID(id)).Error
 		}
 		if err := tx.Exec("UPDATE deliveries SET state = ?, reason = ?, base = attempts, node = NULL, finished_at = NULL WHERE id = ?",
 			stateCodes.of(hook.StatePending), reasonCodes.of(hook.ReasonNone), rowID(id)).Error; err != nil {
@@ -46,8 +46,8 @@ func (s *Store) RetryDelivery(ctx context.Context, workspace, id hook.ID) (targe
 		if err := tx.Exec("DELETE FROM dead WHERE target_id = ? AND delivery_id = ?", rowID(d.target), rowID(id)).Error; err != nil {
 			return err
 		}
-		return tx.Exec("INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES (?, "+s.nowSQL()+", ?, ?, ?)",
-			rowID(d.target), rowID(id), rowID(workspace), manual).Error
+		return tx.Exec("INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES (?, ?, ?, ?, ?)",
+			rowID(d.target), s.nodeNow(), rowID(id), rowID(workspace), manual).Error
 	})
 	if err != nil {
 		return hook.NoID, err
@@ -141,12 +141,4 @@ func (s *Store) forUpdate() string {
 		return " FOR UPDATE"
 	}
 	return ""
-}
-
-// nowSQL is the database's clock as due_at holds it; SQLite's is the process's own.
-func (s *Store) nowSQL() string {
-	if s.engine == Postgres {
-		return "now()"
-	}
-	return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
 }

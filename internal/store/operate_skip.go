@@ -19,7 +19,7 @@ func (s *Store) DeletedTargets(ctx context.Context) ([]hook.ID, error) {
 	var out []hook.ID
 	err := s.search(ctx, func(tx *gorm.DB) (err error) {
 		out, err = list(tx, scanID, `SELECT w.id FROM webhooks w WHERE w.deleted_at IS NOT NULL
-			AND EXISTS (SELECT 1 FROM due u WHERE u.target_id = w.id AND u.held_by IS NULL) ORDER BY w.id`)
+			AND (SELECT u.delivery_id FROM due u WHERE u.target_id = w.id AND u.held_by IS NULL LIMIT 1) IS NOT NULL ORDER BY w.id`)
 		return err
 	})
 	return out, err

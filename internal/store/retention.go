@@ -179,9 +179,10 @@ func rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// orphans removes the health of targets that have been swept.
+// orphans removes the health of targets that have been swept, with all their history.
 func (p *purge) orphans(ctx context.Context) error {
 	return p.s.write(ctx, func(tx *gorm.DB) error {
-		return tx.Exec(`DELETE FROM target_health WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = target_health.target_id)`).Error
+		return tx.Exec(`DELETE FROM target_health WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = target_health.target_id)
+			AND (SELECT d.id FROM deliveries d WHERE d.target_id = target_health.target_id LIMIT 1) IS NULL`).Error
 	})
 }

@@ -84,14 +84,15 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 		if err := s.onIndexes(tx); err != nil {
 			return err
 		}
-		// A thousand are looked at, whether they may go or not, so that a step ends.
+		// A thousand are looked at, whether they may go or not, so that a step ends. No
+		// EXISTS: Postgres might answer it from a hash of all deliveries.
 		type event struct {
 			key  hook.ID
 			id   sql.NullString
 			free bool
 		}
 		rows, err := list(tx, func(rows *sql.Rows, e *event) error { return rows.Scan((*rowID)(&e.key), &e.id, &e.free) },
-			`SELECT e.key, e.id, NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_key = e.key) FROM events e
+			`SELECT e.key, e.id, (SELECT d.id FROM deliveries d WHERE d.event_key = e.key LIMIT 1) IS NULL FROM events e
 			WHERE e.workspace_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key LIMIT ?`+s.forUpdateSkip(),
 			rowID(workspace), rowID(cursor), rowID(old), purgeRows)
 		if err != nil || len(rows) == 0 {
