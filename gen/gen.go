@@ -815,7 +815,7 @@ type Attempt struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// Error The failure in words.
 	//
@@ -887,7 +887,7 @@ type AttemptSummary struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// ErrorClass What kind of failure.
 	//
@@ -1497,7 +1497,7 @@ type Exponential struct {
 	// Factor By how much each wait grows.
 	//
 	// Examples: 2
-	Factor *float32 `json:"factor,omitempty"`
+	Factor *float64 `json:"factor,omitempty"`
 
 	// Initial A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 	//
@@ -1630,17 +1630,17 @@ type Health struct {
 	// LatencyP50Ms Half of recent requests took at most this.
 	//
 	// Examples: 41
-	LatencyP50Ms nullable.Nullable[float32] `json:"latencyP50Ms"`
+	LatencyP50Ms nullable.Nullable[float64] `json:"latencyP50Ms"`
 
 	// LatencyP99Ms 99 of 100 recent requests took at most this.
 	//
 	// Examples: 230
-	LatencyP99Ms nullable.Nullable[float32] `json:"latencyP99Ms"`
+	LatencyP99Ms nullable.Nullable[float64] `json:"latencyP99Ms"`
 
 	// OldestPendingAgeMs How long the oldest waiting one waits.
 	//
 	// Examples: null
-	OldestPendingAgeMs nullable.Nullable[float32] `json:"oldestPendingAgeMs"`
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
 
 	// Pending Deliveries that wait.
 	//
@@ -2022,7 +2022,7 @@ type Retry struct {
 	// Jitter By which share each wait varies by chance; 0.1 is ±10 %.
 	//
 	// Examples: 0.1
-	Jitter *float32 `json:"jitter,omitempty"`
+	Jitter *float64 `json:"jitter,omitempty"`
 
 	// Linear The same wait every time.
 	Linear *Linear `json:"linear,omitempty"`
@@ -2301,27 +2301,27 @@ type Timings struct {
 	// ConnectMs Connecting.
 	//
 	// Examples: 8
-	ConnectMs float32 `json:"connectMs"`
+	ConnectMs float64 `json:"connectMs"`
 
 	// DnsMs Looking the name up.
 	//
 	// Examples: 1.2
-	DnsMs float32 `json:"dnsMs"`
+	DnsMs float64 `json:"dnsMs"`
 
 	// FirstByteMs From the start to the first byte of the answer; 0 if none came.
 	//
 	// Examples: 190.3
-	FirstByteMs float32 `json:"firstByteMs"`
+	FirstByteMs float64 `json:"firstByteMs"`
 
 	// TlsMs The TLS handshake.
 	//
 	// Examples: 12.1
-	TlsMs float32 `json:"tlsMs"`
+	TlsMs float64 `json:"tlsMs"`
 
 	// TotalMs All of it.
 	//
 	// Examples: 212.4
-	TotalMs float32 `json:"totalMs"`
+	TotalMs float64 `json:"totalMs"`
 }
 
 // Webhook An outgoing subscription.
@@ -3378,6 +3378,12 @@ type ListEventMatchesParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// GetInfoParams defines parameters for GetInfo.
+type GetInfoParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many rows a page has at most.
@@ -3760,7 +3766,7 @@ type ServerInterface interface {
 	ListEventMatches(ctx echo.Context, event ThisEvent, params ListEventMatchesParams) error
 	// GetInfo Who am I, and what is this?
 	// (GET /v1/info)
-	GetInfo(ctx echo.Context) error
+	GetInfo(ctx echo.Context, params GetInfoParams) error
 	// ListWebhooks List webhooks
 	// (GET /v1/webhooks)
 	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
@@ -5018,8 +5024,28 @@ func (w *ServerInterfaceWrapper) ListEventMatches(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetInfoParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfo(ctx)
+	err = w.Handler.GetInfo(ctx, params)
 	return err
 }
 
@@ -9721,6 +9747,7 @@ func (response ListEventMatchesdefaultApplicationProblemPlusJSONResponse) VisitL
 }
 
 type GetInfoRequestObject struct {
+	Params GetInfoParams
 }
 
 type GetInfoResponseObject interface {
@@ -13761,8 +13788,10 @@ func (sh *strictHandler) ListEventMatches(ctx echo.Context, event ThisEvent, par
 }
 
 // GetInfo operation middleware
-func (sh *strictHandler) GetInfo(ctx echo.Context) error {
+func (sh *strictHandler) GetInfo(ctx echo.Context, params GetInfoParams) error {
 	var request GetInfoRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetInfo(ctx.Request().Context(), request.(GetInfoRequestObject))

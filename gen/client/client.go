@@ -814,7 +814,7 @@ type Attempt struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// Error The failure in words.
 	//
@@ -886,7 +886,7 @@ type AttemptSummary struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// ErrorClass What kind of failure.
 	//
@@ -1496,7 +1496,7 @@ type Exponential struct {
 	// Factor By how much each wait grows.
 	//
 	// Examples: 2
-	Factor *float32 `json:"factor,omitempty"`
+	Factor *float64 `json:"factor,omitempty"`
 
 	// Initial A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 	//
@@ -1629,17 +1629,17 @@ type Health struct {
 	// LatencyP50Ms Half of recent requests took at most this.
 	//
 	// Examples: 41
-	LatencyP50Ms nullable.Nullable[float32] `json:"latencyP50Ms"`
+	LatencyP50Ms nullable.Nullable[float64] `json:"latencyP50Ms"`
 
 	// LatencyP99Ms 99 of 100 recent requests took at most this.
 	//
 	// Examples: 230
-	LatencyP99Ms nullable.Nullable[float32] `json:"latencyP99Ms"`
+	LatencyP99Ms nullable.Nullable[float64] `json:"latencyP99Ms"`
 
 	// OldestPendingAgeMs How long the oldest waiting one waits.
 	//
 	// Examples: null
-	OldestPendingAgeMs nullable.Nullable[float32] `json:"oldestPendingAgeMs"`
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
 
 	// Pending Deliveries that wait.
 	//
@@ -2021,7 +2021,7 @@ type Retry struct {
 	// Jitter By which share each wait varies by chance; 0.1 is ±10 %.
 	//
 	// Examples: 0.1
-	Jitter *float32 `json:"jitter,omitempty"`
+	Jitter *float64 `json:"jitter,omitempty"`
 
 	// Linear The same wait every time.
 	Linear *Linear `json:"linear,omitempty"`
@@ -2300,27 +2300,27 @@ type Timings struct {
 	// ConnectMs Connecting.
 	//
 	// Examples: 8
-	ConnectMs float32 `json:"connectMs"`
+	ConnectMs float64 `json:"connectMs"`
 
 	// DnsMs Looking the name up.
 	//
 	// Examples: 1.2
-	DnsMs float32 `json:"dnsMs"`
+	DnsMs float64 `json:"dnsMs"`
 
 	// FirstByteMs From the start to the first byte of the answer; 0 if none came.
 	//
 	// Examples: 190.3
-	FirstByteMs float32 `json:"firstByteMs"`
+	FirstByteMs float64 `json:"firstByteMs"`
 
 	// TlsMs The TLS handshake.
 	//
 	// Examples: 12.1
-	TlsMs float32 `json:"tlsMs"`
+	TlsMs float64 `json:"tlsMs"`
 
 	// TotalMs All of it.
 	//
 	// Examples: 212.4
-	TotalMs float32 `json:"totalMs"`
+	TotalMs float64 `json:"totalMs"`
 }
 
 // Webhook An outgoing subscription.
@@ -3395,6 +3395,12 @@ type ListEventMatchesParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// GetInfoParams defines parameters for GetInfo.
+type GetInfoParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many rows a page has at most.
@@ -4085,7 +4091,7 @@ type ClientInterface interface {
 	// server sees you come from and why: a proxy set-up is checked with this one call.
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
-	GetInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhooks List webhooks
 	//
@@ -4990,8 +4996,8 @@ func (c *Client) ListEventMatches(ctx context.Context, event ThisEvent, params *
 // server sees you come from and why: a proxy set-up is checked with this one call.
 //
 // Corresponds with GET /v1/info (the `GetInfo` operationId).
-func (c *Client) GetInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetInfoRequest(c.Server)
+func (c *Client) GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetInfoRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7548,7 +7554,7 @@ func NewListEventMatchesRequest(server string, event ThisEvent, params *ListEven
 }
 
 // NewGetInfoRequest constructs an http.Request for the GetInfo method
-func NewGetInfoRequest(server string) (*http.Request, error) {
+func NewGetInfoRequest(server string, params *GetInfoParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -7569,6 +7575,21 @@ func NewGetInfoRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -9484,7 +9505,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
-	GetInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetInfoResponse, error)
+	GetInfoWithResponse(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*GetInfoResponse, error)
 
 	// ListWebhooksWithResponse List webhooks
 	//
@@ -16142,8 +16163,8 @@ func (c *ClientWithResponses) ListEventMatchesWithResponse(ctx context.Context, 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/info (the `GetInfo` operationId).
-func (c *ClientWithResponses) GetInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetInfoResponse, error) {
-	rsp, err := c.GetInfo(ctx, reqEditors...)
+func (c *ClientWithResponses) GetInfoWithResponse(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*GetInfoResponse, error) {
+	rsp, err := c.GetInfo(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

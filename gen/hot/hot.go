@@ -666,7 +666,7 @@ type Attempt struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// Error The failure in words.
 	//
@@ -738,7 +738,7 @@ type AttemptSummary struct {
 	// DurationMs How long it took.
 	//
 	// Examples: 212.4
-	DurationMs float32 `json:"durationMs"`
+	DurationMs float64 `json:"durationMs"`
 
 	// ErrorClass What kind of failure.
 	//
@@ -1348,7 +1348,7 @@ type Exponential struct {
 	// Factor By how much each wait grows.
 	//
 	// Examples: 2
-	Factor *float32 `json:"factor,omitempty"`
+	Factor *float64 `json:"factor,omitempty"`
 
 	// Initial A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 	//
@@ -1481,17 +1481,17 @@ type Health struct {
 	// LatencyP50Ms Half of recent requests took at most this.
 	//
 	// Examples: 41
-	LatencyP50Ms nullable.Nullable[float32] `json:"latencyP50Ms"`
+	LatencyP50Ms nullable.Nullable[float64] `json:"latencyP50Ms"`
 
 	// LatencyP99Ms 99 of 100 recent requests took at most this.
 	//
 	// Examples: 230
-	LatencyP99Ms nullable.Nullable[float32] `json:"latencyP99Ms"`
+	LatencyP99Ms nullable.Nullable[float64] `json:"latencyP99Ms"`
 
 	// OldestPendingAgeMs How long the oldest waiting one waits.
 	//
 	// Examples: null
-	OldestPendingAgeMs nullable.Nullable[float32] `json:"oldestPendingAgeMs"`
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
 
 	// Pending Deliveries that wait.
 	//
@@ -1873,7 +1873,7 @@ type Retry struct {
 	// Jitter By which share each wait varies by chance; 0.1 is ±10 %.
 	//
 	// Examples: 0.1
-	Jitter *float32 `json:"jitter,omitempty"`
+	Jitter *float64 `json:"jitter,omitempty"`
 
 	// Linear The same wait every time.
 	Linear *Linear `json:"linear,omitempty"`
@@ -2152,27 +2152,27 @@ type Timings struct {
 	// ConnectMs Connecting.
 	//
 	// Examples: 8
-	ConnectMs float32 `json:"connectMs"`
+	ConnectMs float64 `json:"connectMs"`
 
 	// DnsMs Looking the name up.
 	//
 	// Examples: 1.2
-	DnsMs float32 `json:"dnsMs"`
+	DnsMs float64 `json:"dnsMs"`
 
 	// FirstByteMs From the start to the first byte of the answer; 0 if none came.
 	//
 	// Examples: 190.3
-	FirstByteMs float32 `json:"firstByteMs"`
+	FirstByteMs float64 `json:"firstByteMs"`
 
 	// TlsMs The TLS handshake.
 	//
 	// Examples: 12.1
-	TlsMs float32 `json:"tlsMs"`
+	TlsMs float64 `json:"tlsMs"`
 
 	// TotalMs All of it.
 	//
 	// Examples: 212.4
-	TotalMs float32 `json:"totalMs"`
+	TotalMs float64 `json:"totalMs"`
 }
 
 // Webhook An outgoing subscription.
