@@ -268,11 +268,11 @@ func TestPublicURL(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load([]string{
-		"SALLYPORT_ADDRES=:1", "SALLYPORT_ADMIN_KEYFILE=x", "SALLYPORT_KEY=mine", "SALLYPORT_PORT=tcp://10.0.0.1:80",
+		"SALLYPORT_ADDDR=:1", "SALLYPORT_ADMIN_KEYFILE=x", "SALLYPORT_KEY=mine", "SALLYPORT_PORT=tcp://10.0.0.1:80",
 		"SALLYPORT_SERVICE_HOST=10.0.0.1", "SALLYPORT_TEST_DATABASE_URL=postgres://x", "SALLYPORT_ADDR=:1",
 	}, nil)
 	want := []string{
-		"SALLYPORT_ADDRES is not a setting and has no effect; did you mean SALLYPORT_ADDR?",
+		"SALLYPORT_ADDDR is not a setting and has no effect; did you mean SALLYPORT_ADDR?",
 		"SALLYPORT_ADMIN_KEYFILE is not a setting and has no effect; did you mean SALLYPORT_ADMIN_KEY_FILE?",
 	}
 	if err != nil || !slices.Equal(c.Warnings, want) {

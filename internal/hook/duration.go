@@ -123,9 +123,9 @@ func FormatDuration(d time.Duration) string {
 	}
 	var parts strings.Builder
 	for _, u := range durationUnits {
-		if n := d / u.size; n > 0 {
-			parts.WriteString(strconv.FormatInt(int64(n), 10) + u.name)
-			d -= n * u.size
+		if n := int64(d / u.size); n > 0 {
+			parts.WriteString(strconv.FormatInt(n, 10) + u.name)
+			d %= u.size
 		}
 	}
 	if parts.Len() < len(single) {

@@ -197,7 +197,7 @@ type errorLog struct{ log *slog.Logger }
 func (l errorLog) Println(v ...any) {
 	for _, x := range v {
 		if err, ok := x.(error); ok {
-			//nolint:sloglint // promhttp hands over no context
+			// promhttp hands over no context.
 			l.log.Warn("metrics.incomplete", Error, err)
 		}
 	}

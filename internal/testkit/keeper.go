@@ -158,7 +158,7 @@ func unprivilegedUser() (clusterUser, error) {
 			return clusterUser{credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 		}
 	}
-	return clusterUser{}, errors.New("Postgres does not run as root, and there is neither a user postgres nor nobody")
+	return clusterUser{}, errors.New("there is neither a user postgres nor nobody, and Postgres does not run as root")
 }
 
 func (u clusterUser) own(path string) error {

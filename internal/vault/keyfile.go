@@ -43,7 +43,7 @@ func generateKey(path string) (key []byte, ours bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("writing the encryption key: %w", err)
 	}
-	defer os.Remove(file.Name())
+	defer os.Remove(file.Name()) //nolint:errcheck // a leftover of this name is never read
 	_, err = file.WriteString(hex.EncodeToString(key) + "\n")
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return nil, false, fmt.Errorf("writing the encryption key: %w", err)
