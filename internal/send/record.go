@@ -65,7 +65,7 @@ func wireHeader(fields []profile.Field) http.Header {
 }
 
 // recordHeaders notes an answer's headers by name, as net/http spells them; values of one
-// name keep their order.
+// name keep their order. What is not UTF-8 in them becomes U+FFFD.
 func recordHeaders(t *target, h http.Header) []hook.HeaderField {
 	n := 0
 	for _, values := range h {
@@ -74,11 +74,20 @@ func recordHeaders(t *target, h http.Header) []hook.HeaderField {
 	fields := make([]hook.HeaderField, 0, n)
 	for name, values := range h {
 		for _, v := range values {
-			fields = append(fields, hook.HeaderField{Name: name, Value: t.redact(v)})
+			fields = append(fields, hook.HeaderField{Name: name, Value: storable(t.redact(v))})
 		}
 	}
 	slices.SortStableFunc(fields, func(a, b hook.HeaderField) int { return strings.Compare(a.Name, b.Name) })
 	return fields
+}
+
+// storable makes text of what a receiver sent: databases refuse anything else.
+func storable(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	}
+	return s
 }
 
 func (t *target) redact(s string) string {
@@ -163,9 +172,10 @@ func skip(body io.Reader, sum hash.Hash, size, limit int64) (read int64, more bo
 // readUpTo reads at most limit bytes into a slice that fits the expected length. The error
 // is nil only if limit was reached before the end was seen.
 func readUpTo(r io.Reader, length, limit int64) ([]byte, error) {
+	// A declared length is only a claim: a receiver that drips must not hold memory for it.
 	size := int64(512)
 	if length >= 0 {
-		size = length + 1 // room to see the end
+		size = min(length+1, 4096) // one more to see the end
 	}
 	buf := make([]byte, 0, min(size, limit))
 	for int64(len(buf)) < limit {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 
 	"sallyport/internal/backoff"
 	"sallyport/internal/hook"
+	"sallyport/internal/profile"
 )
 
 // Defaults of a Config.
@@ -100,7 +100,7 @@ func (s *Sender) transport() *http.Transport {
 		if err != nil {
 			host = address
 		}
-		return dialer.DialContext(ForHost(ctx, host), network, address)
+		return dialed(dialer.DialContext(watchDial(ForHost(ctx, host)), network, address))
 	}
 	t := &http.Transport{
 		DialContext:            dial,
@@ -119,9 +119,18 @@ func (s *Sender) transport() *http.Transport {
 		t.Proxy = http.ProxyURL(s.cfg.Proxy)
 		// Only the proxy is ever dialled.
 		plain := &net.Dialer{Timeout: s.cfg.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: s.cfg.Resolver}
-		t.DialContext = plain.DialContext
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialed(plain.DialContext(watchDial(ctx), network, address))
+		}
 	}
 	return t
+}
+
+func dialed(c net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, remote: c.RemoteAddr().String()}, nil
 }
 
 // Close closes idle connections. Attempts under way go on.
@@ -156,7 +165,7 @@ func (s *Sender) Send(ctx context.Context, w *hook.Webhook, e *hook.Event, d hoo
 		StartedAt: s.cfg.IDs.Now().UTC().Truncate(time.Microsecond),
 		Outcome:   hook.OutcomeFailed,
 	}
-	rec := &recorder{start: time.Now()}
+	rec := newRecorder()
 	t := s.target(w)
 	if t.err != nil {
 		return s.unsendable(a, t, t.err)
@@ -170,10 +179,7 @@ func (s *Sender) Send(ctx context.Context, w *hook.Webhook, e *hook.Event, d hoo
 	attemptCtx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 
-	resp, err := s.roundTrip(attemptCtx, t, rec, &http.Request{
-		Method: rendered.Method, URL: t.url, Header: wireHeader(rendered.Header),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, rendered.Body)
+	resp, err := s.roundTrip(rec.watch(attemptCtx), t, rendered)
 	if err == nil {
 		err = s.receive(&a, t, resp)
 	}
@@ -194,19 +200,20 @@ func (s *Sender) unsendable(a hook.Attempt, t *target, err error) hook.Attempt {
 	return a
 }
 
-func (s *Sender) roundTrip(ctx context.Context, t *target, rec *recorder, req *http.Request, body []byte) (*http.Response, error) {
+func (s *Sender) roundTrip(ctx context.Context, t *target, r profile.Rendered) (*http.Response, error) {
 	if s.cfg.Proxy != nil {
 		if err := s.cfg.Guard.CheckLiteral(t.webhook.URL); err != nil {
 			return nil, err
 		}
 	}
-	req = req.WithContext(httptrace.WithClientTrace(ctx, rec.trace()))
-	if len(body) == 0 {
+	req := t.request.WithContext(ctx) // a copy
+	req.Header = wireHeader(r.Header)
+	if len(r.Body) == 0 {
 		return s.fresh.RoundTrip(req)
 	}
 	// No GetBody: net/http must not send it again by itself. NopCloser around a bytes.Reader
 	// is known to net/http, which then writes head and body at once.
-	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
 	return s.reusing.RoundTrip(req)
 }
 
@@ -238,9 +245,10 @@ func (s *Sender) receive(a *hook.Attempt, t *target, resp *http.Response) error 
 	return nil
 }
 
+// shorten makes the text of an error fit for the record.
 func shorten(text string) string {
-	if len(text) <= maxErrorText {
-		return text
+	if len(text) > maxErrorText {
+		text = text[:maxErrorText] + "…"
 	}
-	return text[:maxErrorText] + "…"
+	return storable(text)
 }

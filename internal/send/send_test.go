@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/send"
@@ -715,6 +716,24 @@ func TestSecretAcrossTheEndOfWhatIsKept(t *testing.T) {
 	a := attempt(t, sender(t, func(c *send.Config) { c.ResponseKept = 100 }), webhook(url))
 	if got := string(a.Response.Body.Bytes); strings.Contains(got, secret[:5]) || len(got) > 100 || !a.Response.Body.Truncated {
 		t.Errorf("kept %q", got)
+	}
+}
+
+// Databases take text only; a receiver sends what it likes.
+func TestRecordsAreText(t *testing.T) {
+	t.Parallel()
+	url, _ := answers(t, "HTTP/1.1 500 No\r\nX-Latin: caf\xe9\r\nContent-Length: 3\r\n\r\n\xff\x00\xe9", nil)
+	a := attempt(t, sender(t), webhook(url))
+	if f, _ := header(a.Response.Headers, "X-Latin"); f.Value != "caf\uFFFD" {
+		t.Errorf("X-Latin: %q", f.Value)
+	}
+	if got := string(a.Response.Body.Bytes); got != "\xff\x00\xe9" {
+		t.Errorf("body %q", got)
+	}
+	url, _ = answers(t, "\xff\x00"+strings.Repeat("é", 600)+"\r\n\r\n", func(net.Conn) {})
+	a = attempt(t, sender(t), webhook(url))
+	if !utf8.ValidString(a.Error) || strings.ContainsRune(a.Error, 0) || len(a.Error) > 600 {
+		t.Errorf("error %q", a.Error)
 	}
 }
 

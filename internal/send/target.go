@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -22,9 +23,9 @@ import (
 type target struct {
 	webhook  *hook.Webhook
 	compiled *profile.Compiled
-	url      *url.URL
-	text     string // the URL without its fragment, which is not sent
-	host     string // value of the Host header
+	request  *http.Request // what all its requests have in common
+	text     string        // the URL without its fragment, which is not sent
+	host     string        // value of the Host header
 	success  []span
 	secrets  []string // to be redacted, longest first
 	err      error
@@ -63,7 +64,8 @@ func (t *target) readURL() error {
 	}
 	u.Fragment, u.RawFragment = "", ""
 	t.text, _, _ = strings.Cut(t.webhook.URL, "#")
-	t.url, t.host = u, u.Host
+	t.host = u.Host
+	t.request = &http.Request{Method: cmp.Or(t.webhook.Method, http.MethodPost), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if ascii, err := httpguts.PunycodeHostPort(u.Host); err == nil {
 		t.host = ascii
 	}

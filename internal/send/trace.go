@@ -1,7 +1,9 @@
 package send
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/http/httptrace"
 	"sync"
 	"time"
@@ -10,9 +12,12 @@ import (
 )
 
 // recorder collects the timings of one attempt. Hooks run on goroutines of the transport
-// and may still do so after the answer, when a dial has been overtaken by an idle connection.
+// and may still do so after the answer, when a dial has been overtaken by an idle connection;
+// so it cannot be pooled, and is kept to few allocations instead: hooks that only a dial
+// needs are made by the dial.
 type recorder struct {
 	start time.Time
+	trace httptrace.ClientTrace
 
 	mu                               sync.Mutex
 	dnsStart, connectStart, tlsStart time.Time
@@ -21,19 +26,55 @@ type recorder struct {
 	got, reused                      bool
 }
 
-// trace returns the hooks. Each is a small allocation; there is none for what we do not use.
-func (r *recorder) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		DNSStart:             func(httptrace.DNSStartInfo) { r.began(&r.dnsStart) },
-		DNSDone:              func(httptrace.DNSDoneInfo) { r.took(&r.dnsStart, &r.dns) },
-		ConnectStart:         func(_, _ string) { r.began(&r.connectStart) },
-		ConnectDone:          func(_, _ string, _ error) { r.took(&r.connectStart, &r.connect) },
-		TLSHandshakeStart:    func() { r.began(&r.tlsStart) },
-		TLSHandshakeDone:     func(tls.ConnectionState, error) { r.took(&r.tlsStart, &r.tls) },
-		GotConn:              r.gotConn,
-		GotFirstResponseByte: r.gotFirstByte,
-	}
+// recorderKey finds the recorder in the context of a dial.
+type recorderKey struct{}
+
+func newRecorder() *recorder {
+	r := &recorder{start: time.Now()}
+	r.trace.GotConn = r.gotConn
+	r.trace.GotFirstResponseByte = r.gotFirstByte
+	r.trace.TLSHandshakeStart = r.tlsBegan
+	r.trace.TLSHandshakeDone = r.tlsTook
+	return r
 }
+
+// watch puts the recorder and its hooks into the context of a request.
+func (r *recorder) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(context.WithValue(ctx, recorderKey{}, r), &r.trace)
+}
+
+// watchDial adds the hooks of a dial, if it is one for an attempt.
+func watchDial(ctx context.Context) context.Context {
+	r, ok := ctx.Value(recorderKey{}).(*recorder)
+	if !ok {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { r.began(&r.dnsStart) },
+		DNSDone:      func(httptrace.DNSDoneInfo) { r.took(&r.dnsStart, &r.dns) },
+		ConnectStart: func(_, _ string) { r.began(&r.connectStart) },
+		ConnectDone:  func(_, _ string, _ error) { r.took(&r.connectStart, &r.connect) },
+	})
+}
+
+// conn is a connection that knows its remote address as text.
+type conn struct {
+	net.Conn
+	remote string
+}
+
+func remoteOf(c net.Conn) string {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if ours, ok := c.(*conn); ok {
+		return ours.remote
+	}
+	return c.RemoteAddr().String()
+}
+
+func (r *recorder) tlsBegan()                          { r.began(&r.tlsStart) }
+func (r *recorder) tlsTook(tls.ConnectionState, error) { r.took(&r.tlsStart, &r.tls) }
 
 // began notes the first start; with several addresses, connecting begins with the first.
 func (r *recorder) began(at *time.Time) {
@@ -51,7 +92,7 @@ func (r *recorder) took(from *time.Time, d *time.Duration) {
 }
 
 func (r *recorder) gotConn(info httptrace.GotConnInfo) {
-	remote := info.Conn.RemoteAddr().String()
+	remote := remoteOf(info.Conn)
 	r.mu.Lock()
 	r.got, r.reused, r.remote = true, info.Reused, remote
 	r.mu.Unlock()
