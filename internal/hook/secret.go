@@ -3,6 +3,7 @@ package hook
 import (
 	"log/slog"
 	"time"
+	"unicode/utf8"
 )
 
 // Sensitive is text that must not be seen: it prints and logs as [redacted].
@@ -28,12 +29,19 @@ type Secret struct {
 	ID        ID
 	Value     Sensitive
 	Hint      string // "…" and the last four characters
+	Short     bool   // below MinSecret characters, allowed by some profiles
 	CreatedAt time.Time
 	ExpiresAt *time.Time // nil: until rotated or removed
 }
 
+// MinSecret is how many characters a secret should have (Standard Webhooks: 24 bytes).
+const MinSecret = 24
+
 // Live reports whether the secret still signs at t.
 func (s Secret) Live(t time.Time) bool { return s.ExpiresAt == nil || t.Before(*s.ExpiresAt) }
+
+// IsShort reports whether a secret has fewer characters than it should.
+func IsShort(value string) bool { return utf8.RuneCountInString(value) < MinSecret }
 
 // Hint shows enough of a secret to recognise it and too little to use it.
 func Hint(value string) string {

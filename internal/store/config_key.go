@@ -128,11 +128,12 @@ func findKey(tx *gorm.DB, workspace hook.ID, ref string) (*hook.APIKey, error) {
 	return rows[0].noun()
 }
 
-// APIKeys lists keys, and reports whether more follow.
-func (s *Store) APIKeys(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.APIKey, bool, error) {
+// APIKeys lists keys of workspaces (the nil id: platform keys), and reports whether more
+// follow.
+func (s *Store) APIKeys(ctx context.Context, workspaces []hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.APIKey, bool, error) {
 	var rows []keyRow
 	err := s.read(ctx, func(tx *gorm.DB) error {
-		return s.listed(tx.Where("workspace_id = ?", rowID(workspace)), f, p).Find(&rows).Error
+		return s.listed(tx.Where("workspace_id IN ?", rowIDs(workspaces)), f, p).Find(&rows).Error
 	})
 	if err != nil {
 		return nil, false, err

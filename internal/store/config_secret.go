@@ -17,6 +17,7 @@ type secretRow struct {
 	Name        string
 	Ciphertext  []byte
 	Hint        string
+	Short       bool
 	CreatedAt   int64 `gorm:"autoCreateTime:false"`
 	ExpiresAt   *int64
 }
@@ -98,7 +99,7 @@ func (s *Store) saveSecrets(tx *gorm.DB, workspace, ownerID hook.ID, wanted []se
 		}
 		err = tx.Create(&secretRow{
 			ID: rowID(id), WorkspaceID: rowID(workspace), OwnerID: rowID(ownerID), Field: w.field, Name: w.name,
-			Ciphertext: sealed, Hint: hook.Hint(w.value), CreatedAt: micros(created), ExpiresAt: microsPtr(w.expiresAt),
+			Ciphertext: sealed, Hint: hook.Hint(w.value), Short: hook.IsShort(w.value), CreatedAt: micros(created), ExpiresAt: microsPtr(w.expiresAt),
 		}).Error
 		if err != nil {
 			return err

@@ -140,7 +140,8 @@ func (s *Store) saveWebhook(tx *gorm.DB, w *hook.Webhook, created bool) error {
 		if w.Secrets[i].ID == hook.NoID {
 			w.Secrets[i].ID = s.ids.New()
 		}
-		w.Secrets[i].Hint = hook.Hint(string(w.Secrets[i].Value))
+		value := string(w.Secrets[i].Value)
+		w.Secrets[i].Hint, w.Secrets[i].Short = hook.Hint(value), hook.IsShort(value)
 	}
 	row, secrets, err := webhookRowOf(w)
 	if err != nil {

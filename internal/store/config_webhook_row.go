@@ -186,7 +186,7 @@ func addSecret(w *hook.Webhook, r *secretRow, open func(*secretRow) (string, err
 	switch r.Field {
 	case fieldSecret:
 		w.Secrets = append(w.Secrets, hook.Secret{
-			ID: hook.ID(r.ID), Value: hook.Sensitive(value), Hint: r.Hint,
+			ID: hook.ID(r.ID), Value: hook.Sensitive(value), Hint: r.Hint, Short: r.Short,
 			CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicrosPtr(r.ExpiresAt),
 		})
 	case fieldPassword:

@@ -106,6 +106,7 @@ CREATE TABLE secrets (
     name         TEXT NOT NULL,
     ciphertext   BYTEA NOT NULL,
     hint         TEXT NOT NULL,
+    short        BOOLEAN NOT NULL,
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT
 );

@@ -106,6 +106,7 @@ CREATE TABLE secrets (
     name         TEXT NOT NULL,
     ciphertext   BLOB NOT NULL,
     hint         TEXT NOT NULL,
+    short        INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER
 );

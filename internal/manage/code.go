@@ -1,0 +1,147 @@
+package manage
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"sallyport/internal/hook"
+)
+
+// maxName is how many characters a name may have.
+const maxName = 200
+
+// maxCode is how many characters a code may have.
+const maxCode = 64
+
+var codePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// checkCode notes what is wrong with a code.
+func (r *reader) checkCode(field, code string) {
+	switch {
+	case !codePattern.MatchString(code):
+		r.fault(field, "invalid_format", "%q is not a code: 1 to %d of A-Z a-z 0-9 _ -", code, maxCode)
+	case hook.IsID(code):
+		r.fault(field, "invalid_format", "a code must not look like an id")
+	}
+}
+
+// identity is how a resource is called.
+type identity struct {
+	code, name string
+	derive     bool // the code is to be made of the name
+}
+
+// identify reads code, name and id. ref is what the path says, "" for POST; current is
+// what the path leads to, if anything.
+func (o *object) identify(ref string, currentID hook.ID, currentCode string) identity {
+	exists := currentID != hook.NoID
+	code := o.raw("code")
+	given := ""
+	if code != nil && o.value("code", "a string", &given) {
+		o.checkCode(o.at("code"), given)
+	}
+	if id := o.raw("id"); ref != "" && id != nil {
+		var s string
+		if o.value("id", "a string", &s) && (!exists || !strings.EqualFold(s, currentID.String())) {
+			o.fault("id", "code_mismatch", "is not the id of what the path names; leave it out")
+		}
+	}
+	var out identity
+	switch {
+	case exists:
+		if given != "" && !strings.EqualFold(given, currentCode) {
+			o.fault("code", "code_mismatch", "%q is not the code of what the path names, %q; codes cannot change", given, currentCode)
+		}
+		out.code = currentCode
+	case ref != "":
+		if given != "" && !strings.EqualFold(given, ref) {
+			o.fault("code", "code_mismatch", "%q is not the code in the path, %q", given, ref)
+		} else if given == "" {
+			o.checkCode("code", ref)
+		}
+		out.code = ref
+		if given != "" {
+			out.code = given
+		}
+	default:
+		out.code = given
+	}
+	out.name = o.text("name", out.code, 1, maxName)
+	if out.code == "" && code == nil {
+		if !o.has("name") {
+			o.fault("name", "required", "name or code is needed")
+		}
+		out.derive = true
+	}
+	return out
+}
+
+// settle checks that the code is free, or makes one of the name: "ERP Stock" becomes
+// erp-stock, the second one erp-stock-2. For a new resource only.
+func (i *identity) settle(s hook.Scene, noun string) error {
+	if !i.derive {
+		return codeFree(s, i.code, noun)
+	}
+	base := slug(i.name)
+	if base == "" || hook.IsID(base) {
+		base = strings.Trim(slug(noun)+"-"+base, "-")
+	}
+	for n := 1; ; n++ {
+		suffix := ""
+		if n > 1 {
+			suffix = "-" + strconv.Itoa(n)
+		}
+		code := strings.TrimRight(base[:min(len(base), maxCode-len(suffix))], "-") + suffix
+		owner, err := s.CodeOwner(code)
+		if err != nil {
+			return fmt.Errorf("looking for a free code: %w", err)
+		}
+		if owner == hook.NoID {
+			i.code = code
+			return nil
+		}
+	}
+}
+
+func codeFree(s hook.Scene, code, noun string) error {
+	owner, err := s.CodeOwner(code)
+	if err != nil {
+		return fmt.Errorf("looking for the code: %w", err)
+	}
+	if owner != hook.NoID {
+		e := hook.Errorf(hook.KindCodeTaken, "the code %q belongs to another %s", code, noun)
+		e.Field, e.Owner = "code", owner.String()
+		return e
+	}
+	return nil
+}
+
+// nameFree checks that no other resource has the name.
+func nameFree(s hook.Scene, name, noun string, self hook.ID) error {
+	owner, err := s.NameOwner(name)
+	if err != nil {
+		return fmt.Errorf("looking for the name: %w", err)
+	}
+	if owner != hook.NoID && owner != self {
+		e := hook.Errorf(hook.KindNameTaken, "the name %q belongs to another %s", name, noun)
+		e.Field, e.Owner = "name", owner.String()
+		return e
+	}
+	return nil
+}
+
+// slug is the lowercase ASCII of a name, its words joined by dashes.
+func slug(name string) string {
+	var b strings.Builder
+	for _, c := range strings.ToLower(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '_':
+			b.WriteRune(c)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	return strings.Trim(b.String(), "-")
+}

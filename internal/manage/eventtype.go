@@ -1,0 +1,214 @@
+package manage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"regexp"
+
+	"sallyport/internal/hook"
+)
+
+var typePattern = regexp.MustCompile(`^[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*$`)
+
+// Bounds of catalogue entries.
+const (
+	maxTypeName    = 128
+	maxDescription = 2000
+	maxSchema      = 64 << 10
+	maxSample      = 64 << 10
+)
+
+// CreateEventType adds a type to the catalogue.
+func (s *Service) CreateEventType(ctx context.Context, p hook.Principal, doc []byte) (hook.EventTypeResult, error) {
+	return s.editEventType(ctx, p, "", hook.Write{}, func(*hook.EventType) ([]byte, error) { return doc, nil })
+}
+
+// PutEventType creates or replaces a catalogue entry.
+func (s *Service) PutEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error) {
+	return s.editEventType(ctx, p, name, w, func(cur *hook.EventType) ([]byte, error) {
+		if cur == nil && hook.IsID(name) {
+			return nil, hook.NotFound("event type", name)
+		}
+		return doc, nil
+	})
+}
+
+// PatchEventType changes parts of a catalogue entry. A schema or sample is replaced as
+// a whole: merging into it would make something nobody wrote.
+func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error) {
+	return s.editEventType(ctx, p, name, w, func(cur *hook.EventType) ([]byte, error) {
+		if cur == nil {
+			return nil, hook.NotFound("event type", name)
+		}
+		patch, err := readDocument(doc)
+		if err != nil {
+			return nil, err
+		}
+		base := map[string]any{"description": cur.Description, "mode": cur.Mode, "archived": cur.Archived, "metadata": cur.Metadata}
+		merged, err := patched(base, doc)
+		if err != nil {
+			return nil, err
+		}
+		whole := map[string]json.RawMessage{}
+		if err := json.Unmarshal(merged, &whole); err != nil {
+			return nil, err
+		}
+		for name, old := range map[string][]byte{"schema": cur.Schema, "sample": cur.Sample} {
+			if patch.has(name) {
+				whole[name] = patch.raw(name)
+			} else if old != nil {
+				whole[name] = old
+			}
+		}
+		return encode(whole)
+	})
+}
+
+func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.EventType) ([]byte, error)) (hook.EventTypeResult, error) {
+	var res hook.EventTypeResult
+	var err error
+	res.EventType, err = s.store.EditEventType(ctx, p.Workspace, ref, w.DryRun, func(scene hook.EventTypeScene) (*hook.EventType, error) {
+		cur := scene.Current
+		doc, err := document(cur)
+		if err == nil {
+			err = guarded(w.Guard, versionOf(cur, func(c *hook.EventType) int64 { return c.Version }))
+		}
+		if err != nil {
+			return nil, err
+		}
+		next, err := readEventType(doc, ref, scene)
+		if err != nil {
+			return nil, err
+		}
+		res.Change, res.Changed = hook.Created, nil
+		if cur == nil {
+			return next, nil
+		}
+		next.LastPublishedAt = cur.LastPublishedAt
+		res.Changed = changes(
+			same("description", cur.Description == next.Description),
+			same("schema", bytes.Equal(cur.Schema, next.Schema)),
+			same("mode", cur.Mode == next.Mode),
+			same("sample", bytes.Equal(cur.Sample, next.Sample)),
+			same("archived", cur.Archived == next.Archived),
+			same("metadata", sameMetadata(cur.Metadata, next.Metadata)),
+		)
+		if res.Change = hook.Updated; len(res.Changed) == 0 {
+			res.Change = hook.Unchanged
+			return nil, nil
+		}
+		return next, nil
+	})
+	if err != nil {
+		return hook.EventTypeResult{}, err
+	}
+	if !w.DryRun && res.Change != hook.Unchanged {
+		s.pipeline.ConfigChanged(p.Workspace)
+	}
+	return res, nil
+}
+
+func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.EventType, error) {
+	o, err := readDocument(doc)
+	if err != nil {
+		return nil, err
+	}
+	next := &hook.EventType{
+		Description: o.text("description", "", 0, maxDescription),
+		Mode:        hook.SchemaMode(o.oneOf("mode", string(hook.SchemaReject), string(hook.SchemaReject), string(hook.SchemaWarn), string(hook.SchemaOff))),
+		Archived:    o.flag("archived", false), Metadata: o.metadata("metadata"),
+		Schema: o.json("schema", maxSchema), Sample: o.json("sample", maxSample),
+	}
+	if next.Schema != nil {
+		o.checkSchema("schema", next.Schema)
+	}
+	cur := scene.Current
+	switch name := o.text("name", "", 1, maxTypeName); {
+	case cur != nil:
+		next.Name = cur.Name
+		if name != "" && name != cur.Name {
+			o.fault("name", "code_mismatch", "%q is not the name in the path; names cannot change", name)
+		}
+	case ref != "":
+		next.Name = ref
+		if name != "" && name != ref {
+			o.fault("name", "code_mismatch", "%q is not the name in the path, %q", name, ref)
+		}
+	case !o.has("name"):
+		o.fault("name", "required", "an event type needs a name")
+	default:
+		next.Name = name
+	}
+	if cur == nil && next.Name != "" {
+		o.checkTypeName("name", next.Name)
+	}
+	o.ignore("id", "operational", "lastPublishedAt", "version", "createdAt", "updatedAt")
+	o.done()
+	if err := hook.Invalid(o.faults); err != nil {
+		return nil, err
+	}
+	if cur == nil && ref == "" {
+		if err := nameFree(scene.Scene, next.Name, "event type", hook.NoID); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
+}
+
+func (r *reader) checkTypeName(field, name string) {
+	switch {
+	case len(name) > maxTypeName:
+		r.fault(field, "too_long", "has %d characters; at most %d are allowed", len(name), maxTypeName)
+	case !typePattern.MatchString(name):
+		r.fault(field, "invalid_format", "%q is not a name such as order.paid: segments of A-Z a-z 0-9 _ : / - between dots", name)
+	case hook.IsID(name):
+		r.fault(field, "invalid_format", "a name must not look like an id")
+	}
+}
+
+// json reads any JSON, compacted; absent and null are nil.
+func (o *object) json(name string, most int) []byte {
+	raw := o.raw(name)
+	if raw == nil || isNull(raw) {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		o.fault(o.at(name), "invalid_format", "is not JSON")
+		return nil
+	}
+	if b.Len() > most {
+		o.fault(o.at(name), "too_long", "has %d bytes; at most %d are allowed", b.Len(), most)
+		return nil
+	}
+	return b.Bytes()
+}
+
+// GetEventType returns a catalogue entry.
+func (s *Service) GetEventType(ctx context.Context, p hook.Principal, name string) (*hook.EventType, error) {
+	return s.store.EventType(ctx, p.Workspace, name)
+}
+
+// ListEventTypes lists the catalogue, and reports whether more follow.
+func (s *Service) ListEventTypes(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.EventType, more bool, err error) {
+	return s.store.EventTypes(ctx, p.Workspace, f, page)
+}
+
+// DeleteEventType removes a type from the catalogue; our own stay.
+func (s *Service) DeleteEventType(ctx context.Context, p hook.Principal, name string, g hook.Guard) error {
+	err := s.store.DeleteEventType(ctx, p.Workspace, name, func(t *hook.EventType) error {
+		if err := guarded(g, t.Version); err != nil {
+			return err
+		}
+		if t.Operational {
+			return hook.Errorf(hook.KindInvalidState, "%s is one of Sallyport's own types and stays", t.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.pipeline.ConfigChanged(p.Workspace)
+	return nil
+}

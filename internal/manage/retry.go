@@ -1,0 +1,136 @@
+package manage
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// Bounds and defaults of retries, as of the contract.
+const (
+	minWait       = 100 * time.Millisecond
+	maxWait       = 30 * 24 * time.Hour
+	maxSchedule   = 50
+	defaultFactor = 2
+	maxFactor     = 100
+	defaultMax    = 24 * time.Hour // of exponential waits
+	defaultJitter = 0.1
+)
+
+// defaultSchedule tries for about three days.
+func defaultSchedule() []time.Duration {
+	return []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+}
+
+// retryForms are the forms of which retry has exactly one.
+var retryForms = []string{"schedule", "exponential", "linear"}
+
+func (r *webhookReader) retry() hook.Retry {
+	o := r.object.object("retry")
+	if o == nil {
+		if r.isNull("retry") {
+			r.fault("retry", "invalid_format", "must be an object, not null")
+		}
+		return hook.Retry{Schedule: defaultSchedule(), Jitter: defaultJitter}
+	}
+	out := hook.Retry{Jitter: o.float("jitter", defaultJitter, 0, 1)}
+	forms := 0
+	for _, f := range retryForms {
+		if o.has(f) && !o.isNull(f) {
+			forms++
+		}
+	}
+	if forms > 1 {
+		o.fault(o.path, "invalid_format", "say only one of schedule, exponential, linear")
+	}
+	if forms == 0 {
+		out.Schedule = defaultSchedule()
+	}
+	if o.has("schedule") && !o.isNull("schedule") {
+		out.Schedule = o.schedule("schedule")
+	}
+	if e := o.object("exponential"); e != nil {
+		x := &hook.Exponential{
+			Initial: e.duration("initial", 0, minWait, maxWait),
+			Factor:  e.float("factor", defaultFactor, 1, maxFactor),
+		}
+		x.Max = e.duration("max", max(defaultMax, x.Initial), minWait, maxWait)
+		if x.Max < x.Initial {
+			e.fault(e.at("max"), "out_of_range", "is shorter than initial")
+		}
+		e.need("initial")
+		e.done()
+		out.Exponential = x
+	}
+	if l := o.object("linear"); l != nil {
+		out.Linear = &hook.Linear{Interval: l.duration("interval", 0, minWait, maxWait)}
+		l.need("interval")
+		l.done()
+	}
+	o.done()
+	return out
+}
+
+func (o *object) schedule(name string) []time.Duration {
+	list, ok := o.texts(name)
+	switch {
+	case !ok:
+		return nil
+	case len(list) == 0:
+		o.fault(o.at(name), "required", "must not be empty")
+	case len(list) > maxSchedule:
+		o.fault(o.at(name), "too_long", "has %d entries; at most %d are allowed", len(list), maxSchedule)
+		return nil
+	}
+	out := make([]time.Duration, len(list))
+	for i, s := range list {
+		out[i] = o.checkDuration(index(o.at(name), i), s, 0, minWait, maxWait)
+	}
+	return out
+}
+
+// retryDocument is what a PUT would say.
+func retryDocument(r hook.Retry) map[string]any {
+	doc := map[string]any{"jitter": r.Jitter}
+	switch {
+	case r.Exponential != nil:
+		doc["exponential"] = map[string]any{
+			"initial": hook.FormatDuration(r.Exponential.Initial), "factor": r.Exponential.Factor, "max": hook.FormatDuration(r.Exponential.Max),
+		}
+	case r.Linear != nil:
+		doc["linear"] = map[string]any{"interval": hook.FormatDuration(r.Linear.Interval)}
+	default:
+		waits := make([]string, len(r.Schedule))
+		for i, d := range r.Schedule {
+			waits[i] = hook.FormatDuration(d)
+		}
+		doc["schedule"] = waits
+	}
+	return doc
+}
+
+// retryBase is what a patch of retry is merged into: a patch that names another form
+// replaces the form, where a plain merge would leave two.
+func retryBase(r hook.Retry, patch json.RawMessage) map[string]any {
+	doc := retryDocument(r)
+	var p map[string]json.RawMessage
+	if json.Unmarshal(patch, &p) != nil {
+		return doc
+	}
+	named := slices.ContainsFunc(retryForms, func(f string) bool { return p[f] != nil && !isNull(p[f]) })
+	for _, f := range retryForms {
+		if named && p[f] == nil {
+			delete(doc, f)
+		}
+	}
+	return doc
+}
+
+func sameRetry(a, b hook.Retry) bool {
+	return slices.Equal(a.Schedule, b.Schedule) && samePtr(a.Exponential, b.Exponential) && samePtr(a.Linear, b.Linear) && a.Jitter == b.Jitter
+}

@@ -1,0 +1,253 @@
+package manage
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/profile"
+)
+
+// Bounds and defaults of webhooks, as of the contract.
+const (
+	defaultMethod   = "POST"
+	defaultProfile  = "default"
+	defaultOrdering = "none"
+	defaultAttempts = 10
+	maxAttempts     = 50
+	defaultTimeout  = 15 * time.Second
+	minTimeout      = time.Second
+	maxTimeout      = time.Minute
+	maxInFlight     = 10_000
+	defaultPer      = time.Second
+	minPer          = 100 * time.Millisecond
+	maxPer          = 24 * time.Hour
+	maxURL          = 2048
+	maxEventTypes   = 200
+	maxSuccessCodes = 20
+	maxHeaders      = 50
+	maxHeaderName   = 100
+	maxHeaderValue  = 4096
+	maxUsername     = 200
+	maxPassword     = 500
+	maxContent      = 1000
+)
+
+var (
+	subscriptionPattern = regexp.MustCompile(`^(\*|[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*(\.\*)?)$`)
+	successPattern      = regexp.MustCompile(`^([1245]xx|[1245][0-9]{2})$`)
+)
+
+// webhookReader reads one document; d are the defaults of its profile.
+type webhookReader struct {
+	*object
+	s     *Service
+	scene hook.WebhookScene
+	d     profile.Defaults
+	next  *hook.Webhook
+}
+
+// readWebhook makes the next state of a webhook of a document: configuration replaced,
+// secrets that it does not mention and operational state kept. generate reports the
+// wish for a generated secret.
+func (s *Service) readWebhook(doc []byte, ref string, scene hook.WebhookScene) (next *hook.Webhook, generate bool, err error) {
+	o, err := readDocument(doc)
+	if err != nil {
+		return nil, false, err
+	}
+	r := &webhookReader{object: o, s: s, scene: scene, next: &hook.Webhook{}}
+	var id hook.ID
+	code := ""
+	if cur := scene.Current; cur != nil {
+		id, code = cur.ID, cur.Code
+		r.next.Secrets = slices.Clone(cur.Secrets)
+		r.next.Paused, r.next.Suspended = cur.Paused, cur.Suspended
+	}
+	who := o.identify(ref, id, code)
+	r.next.Name = who.name
+	r.configuration()
+	r.delivery()
+	r.secret()
+	generate = o.flag("generateSecret", false)
+	o.ignore("number", "paused", "secrets", "state", "stateReason", "stateSince", "warnings", "version", "createdAt", "updatedAt")
+	o.done()
+	o.faults = append(o.faults, r.profileFaults()...)
+	if err := hook.Invalid(o.faults); err != nil {
+		return nil, false, err
+	}
+	if scene.Current == nil {
+		if err := who.settle(scene.Scene, "webhook"); err != nil {
+			return nil, false, err
+		}
+	}
+	r.next.Code = who.code
+	return r.next, generate, nameFree(scene.Scene, r.next.Name, "webhook", id)
+}
+
+// configuration reads who is told about what.
+func (r *webhookReader) configuration() {
+	w := &r.next.WebhookSpec
+	w.Profile = r.text("profile", defaultProfile, 1, 100)
+	r.d, _ = profile.DefaultsOf(w.Profile) // an unknown one is a fault of profileFaults
+	w.Description = r.text("description", "", 0, maxDescription)
+	w.URL = r.url()
+	w.URLSecret = r.flag("urlSecret", false)
+	w.Method = r.text("method", defaultMethod, 1, 20)
+	w.ContentType = r.text("contentType", r.d.ContentType, 1, 100)
+	w.EventTypes = r.eventTypes()
+	w.IncludeEntity = r.flag("includeEntity", r.d.IncludeEntity)
+	w.Enabled = r.flag("enabled", true)
+	w.Metadata = r.metadata("metadata")
+	if r.has("filter") && !r.isNull("filter") {
+		r.fault("filter", "invalid_format", "conditions are not built yet; only null is accepted")
+	}
+	if g := r.object.object("signature"); g != nil {
+		w.Signature = &hook.CustomSignature{
+			Algorithm: g.oneOf("algorithm", "", "hmac-sha1", "hmac-sha256", "hmac-sha512"),
+			Header:    g.text("header", "", 1, maxHeaderName),
+			Encoding:  g.oneOf("encoding", "hex", "hex", "base64"),
+			Prefix:    g.text("prefix", "", 0, 100),
+			Content:   g.text("content", "{body}", 1, maxContent),
+		}
+		g.need("algorithm", "header")
+		g.done()
+	}
+}
+
+// need notes required fields that are absent.
+func (o *object) need(names ...string) {
+	for _, n := range names {
+		if !o.has(n) {
+			o.fault(o.at(n), "required", "is needed")
+		}
+	}
+}
+
+// delivery reads how it is sent.
+func (r *webhookReader) delivery() {
+	w := &r.next.WebhookSpec
+	w.MaxAttempts = r.integer("maxAttempts", defaultAttempts, 1, maxAttempts)
+	w.Retry = r.retry()
+	w.Timeout = r.duration("timeout", defaultTimeout, minTimeout, maxTimeout)
+	w.SuccessCodes = r.successCodes()
+	w.MaxInFlight = r.optional("maxInFlight", 1, maxInFlight)
+	w.Ordering = r.oneOf("ordering", defaultOrdering, defaultOrdering)
+	if l := r.object.object("rateLimit"); l != nil {
+		w.RateLimit = &hook.RateLimit{Requests: l.integer("requests", 0, 1, maxRate), Per: l.duration("per", defaultPer, minPer, maxPer)}
+		l.need("requests")
+		l.done()
+	}
+	w.BasicAuth = r.basicAuth()
+	w.Headers = r.headers()
+}
+
+// profileFaults is what the profile has against it, without what is known already.
+func (r *webhookReader) profileFaults() []hook.Fault {
+	told := map[string]bool{}
+	for _, f := range r.faults {
+		told[f.Field] = true
+	}
+	return slices.DeleteFunc(profile.Check(&r.next.WebhookSpec), func(f hook.Fault) bool { return told[f.Field] })
+}
+
+func (r *webhookReader) url() string {
+	if !r.has("url") {
+		r.fault("url", "required", "say where requests go")
+		return ""
+	}
+	s := r.text("url", "", 1, maxURL)
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
+		r.fault("url", "invalid_url", "is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		r.fault("url", "invalid_url", "must begin with http:// or https://")
+	case u.Hostname() == "" || !validPort(u):
+		r.fault("url", "invalid_url", "has no valid host and port")
+	case u.User != nil:
+		r.fault("url", "invalid_url", "must not contain a user or password; use basicAuth")
+	case u.Fragment != "" || strings.Contains(s, "#"):
+		r.fault("url", "invalid_url", "must not have a fragment (#...): it would not be sent")
+	default:
+		if err := r.s.egress.RefusesHost(u.Hostname()); err != nil {
+			r.fault("url", "url_not_allowed", "%v; SALLYPORT_EGRESS_ALLOW opens private addresses", err)
+		}
+	}
+	return s
+}
+
+func validPort(u *url.URL) bool {
+	port := u.Port()
+	if port == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n < 1<<16
+}
+
+func (r *webhookReader) eventTypes() []string {
+	all := []string{"*"}
+	if !r.has("eventTypes") {
+		return all
+	}
+	if r.isNull("eventTypes") {
+		r.fault("eventTypes", "empty_event_types", `is null; leave it out or say ["*"] for all`)
+		return all
+	}
+	list, ok := r.texts("eventTypes")
+	switch {
+	case !ok:
+		return all
+	case len(list) == 0:
+		r.fault("eventTypes", "empty_event_types", `is empty; leave it out or say ["*"] for all`)
+	case len(list) > maxEventTypes:
+		r.fault("eventTypes", "too_long", "has %d entries; at most %d are allowed", len(list), maxEventTypes)
+		return all
+	}
+	known := typeNames(r.scene.Types)
+	var out []string
+	for i, t := range list {
+		at := index("eventTypes", i)
+		switch {
+		case len(t) > maxTypeName+2:
+			r.fault(at, "too_long", "has %d characters; at most %d are allowed", len(t), maxTypeName+2)
+		case !subscriptionPattern.MatchString(t):
+			r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", t)
+		case r.scene.Workspace.Strict && unknownType(t, known, r.d.EventTypes):
+			r.fault(at, "unknown_event_type", "%q is not in the catalogue of this strict workspace%s", t, meant(t, known, r.d.EventTypes))
+		case !slices.Contains(out, t):
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (r *webhookReader) successCodes() []string {
+	if !r.has("successCodes") {
+		return r.d.SuccessCodes
+	}
+	list, ok := r.texts("successCodes")
+	if !ok {
+		return nil
+	}
+	if len(list) == 0 {
+		r.fault("successCodes", "required", "must not be empty; leave it out for the default")
+	}
+	if len(list) > maxSuccessCodes {
+		r.fault("successCodes", "too_long", "has %d entries; at most %d are allowed", len(list), maxSuccessCodes)
+		return nil
+	}
+	for i, c := range list {
+		if !successPattern.MatchString(c) {
+			r.fault(index("successCodes", i), "invalid_format", "%q is not a status such as 204 or a class such as 2xx; 3xx is always a failure", c)
+		}
+	}
+	return list
+}

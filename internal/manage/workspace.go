@@ -1,0 +1,203 @@
+package manage
+
+import (
+	"context"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// Bounds of a workspace's settings.
+const (
+	minRetention = time.Hour
+	maxRetention = 3650 * 24 * time.Hour
+	maxRate      = 1_000_000
+	maxPending   = 1_000_000_000
+)
+
+// CreateWorkspace makes a tenant.
+func (s *Service) CreateWorkspace(ctx context.Context, p hook.Principal, doc []byte) (hook.WorkspaceResult, error) {
+	return s.editWorkspace(ctx, p, "", hook.Write{}, func(*hook.Workspace) ([]byte, error) { return doc, nil })
+}
+
+// PutWorkspace creates or replaces a workspace.
+func (s *Service) PutWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error) {
+	return s.editWorkspace(ctx, p, ref, w, func(cur *hook.Workspace) ([]byte, error) {
+		if cur == nil && hook.IsID(ref) {
+			return nil, noWorkspace(ref)
+		}
+		return doc, nil
+	})
+}
+
+// PatchWorkspace changes parts of a workspace.
+func (s *Service) PatchWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error) {
+	return s.editWorkspace(ctx, p, ref, w, func(cur *hook.Workspace) ([]byte, error) {
+		if cur == nil {
+			return nil, noWorkspace(ref)
+		}
+		return patched(workspaceDocument(cur), doc)
+	})
+}
+
+func noWorkspace(ref string) error { return hook.Errorf(hook.KindNotFound, "no workspace %q", ref) }
+
+func workspaceDocument(w *hook.Workspace) map[string]any {
+	doc := map[string]any{"name": w.Name, "strict": w.Strict, "metadata": w.Metadata}
+	if w.Retention > 0 {
+		doc["retention"] = hook.FormatDuration(w.Retention)
+	}
+	limits := map[string]any{}
+	if w.Limits.EventsPerSecond > 0 {
+		limits["eventsPerSecond"] = w.Limits.EventsPerSecond
+	}
+	if w.Limits.PendingDeliveries > 0 {
+		limits["pendingDeliveries"] = w.Limits.PendingDeliveries
+	}
+	doc["limits"] = limits
+	return doc
+}
+
+func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.Workspace) ([]byte, error)) (hook.WorkspaceResult, error) {
+	if err := platformOnly(p); err != nil {
+		return hook.WorkspaceResult{}, err
+	}
+	var res hook.WorkspaceResult
+	var err error
+	res.Workspace, err = s.store.EditWorkspace(ctx, ref, w.DryRun, func(scene hook.WorkspaceScene) (*hook.Workspace, error) {
+		cur := scene.Current
+		doc, err := document(cur)
+		if err == nil {
+			err = guarded(w.Guard, versionOf(cur, func(c *hook.Workspace) int64 { return c.Version }))
+		}
+		if err != nil {
+			return nil, err
+		}
+		next, err := readWorkspace(doc, ref, scene)
+		if err != nil {
+			return nil, err
+		}
+		res.Change, res.Changed = hook.Created, nil
+		if cur == nil {
+			return next, nil
+		}
+		res.Changed = changes(
+			same("name", cur.Name == next.Name),
+			same("strict", cur.Strict == next.Strict),
+			same("retention", cur.Retention == next.Retention),
+			same("limits", cur.Limits == next.Limits),
+			same("metadata", sameMetadata(cur.Metadata, next.Metadata)),
+		)
+		if res.Change = hook.Updated; len(res.Changed) == 0 {
+			res.Change = hook.Unchanged
+			return nil, nil
+		}
+		return next, nil
+	})
+	if err != nil {
+		return hook.WorkspaceResult{}, err
+	}
+	if !w.DryRun && res.Change != hook.Unchanged {
+		s.pipeline.ConfigChanged(hook.NoID)
+		s.pipeline.ConfigChanged(res.ID)
+	}
+	return res, nil
+}
+
+func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Workspace, error) {
+	o, err := readDocument(doc)
+	if err != nil {
+		return nil, err
+	}
+	var id hook.ID
+	code := ""
+	if scene.Current != nil {
+		id, code = scene.Current.ID, scene.Current.Code
+	}
+	who := o.identify(ref, id, code)
+	next := &hook.Workspace{Name: who.name, Strict: o.flag("strict", false), Metadata: o.metadata("metadata")}
+	if !o.isNull("retention") {
+		next.Retention = o.duration("retention", 0, minRetention, maxRetention)
+	}
+	if l := o.object("limits"); l != nil {
+		next.Limits = hook.Limits{
+			EventsPerSecond:   l.optional("eventsPerSecond", 1, maxRate),
+			PendingDeliveries: l.optional("pendingDeliveries", 1, maxPending),
+		}
+		l.done()
+	}
+	o.ignore("version", "createdAt", "updatedAt", "stats")
+	o.done()
+	if err := hook.Invalid(o.faults); err != nil {
+		return nil, err
+	}
+	if scene.Current == nil {
+		if err := who.settle(scene.Scene, "workspace"); err != nil {
+			return nil, err
+		}
+	}
+	next.Code = who.code
+	return next, nil
+}
+
+// optional reads a whole number; absent and null are 0.
+func (o *object) optional(name string, lo, hi int) int {
+	if o.isNull(name) {
+		return 0
+	}
+	return o.integer(name, 0, lo, hi)
+}
+
+// GetWorkspace returns a workspace.
+func (s *Service) GetWorkspace(ctx context.Context, p hook.Principal, ref string) (*hook.Workspace, error) {
+	if err := platformOnly(p); err != nil {
+		return nil, err
+	}
+	return s.store.Workspace(ctx, ref)
+}
+
+// ListWorkspaces lists them, and reports whether more follow.
+func (s *Service) ListWorkspaces(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.Workspace, more bool, err error) {
+	if err := platformOnly(p); err != nil {
+		return nil, false, err
+	}
+	return s.store.Workspaces(ctx, f, page)
+}
+
+// DeleteWorkspace deletes a tenant and everything in it; confirm must repeat its code.
+// Nothing of it can be reached afterwards, the rows go in the background.
+func (s *Service) DeleteWorkspace(ctx context.Context, p hook.Principal, ref, confirm string, g hook.Guard) error {
+	if err := platformOnly(p); err != nil {
+		return err
+	}
+	id, webhooks, err := s.store.DeleteWorkspace(ctx, ref, func(w *hook.Workspace) error {
+		if err := guarded(g, w.Version); err != nil {
+			return err
+		}
+		if w.Code == hook.DefaultWorkspace {
+			return hook.Errorf(hook.KindInvalidState, "the workspace %q cannot be deleted", w.Code)
+		}
+		if confirm != w.Code {
+			e := hook.Errorf(hook.KindInvalidParameter, "to delete the workspace and everything in it, repeat its code: ?confirm=%s", w.Code)
+			e.Field = "confirm"
+			return e
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.pipeline.ConfigChanged(hook.NoID)
+	s.pipeline.ConfigChanged(id)
+	for _, w := range webhooks {
+		s.pipeline.TargetDeleted(id, w)
+	}
+	return nil
+}
+
+func platformOnly(p hook.Principal) error {
+	if p.Platform {
+		return nil
+	}
+	return hook.Errorf(hook.KindForbidden, "only platform keys may do this")
+}
