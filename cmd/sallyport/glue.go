@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,7 +9,6 @@ import (
 
 	"sallyport/internal/hook"
 	"sallyport/internal/manage"
-	"sallyport/internal/profile"
 	"sallyport/internal/publish"
 	"sallyport/internal/send"
 	"sallyport/internal/store"
@@ -39,26 +37,14 @@ func (o owner) Announce(ctx context.Context, workspace hook.ID, e hook.NewEvent)
 	}
 }
 
-// profiles is the table of profiles in manage's words.
-type profiles struct{}
-
-func (profiles) Names() []string { return profile.Names() }
-
-func (profiles) Defaults(name string) (manage.Defaults, bool) {
-	d, ok := profile.DefaultsOf(name)
-	return manage.Defaults{
-		IncludeEntity: d.IncludeEntity, SuccessCodes: d.SuccessCodes, MinSecretLength: d.MinSecretLength,
-		ReservedHeaders: d.ReservedHeaders, Catalogue: d.Catalogue,
-	}, ok
-}
-
-func (profiles) Check(w *hook.WebhookSpec) []hook.Fault { return profile.Check(w) }
-
-// egress judges addresses when configuration is saved.
+// egress judges hosts when configuration is saved.
 type egress struct{ g *send.Guard }
 
-func (e egress) AllowsLiteral(addr netip.Addr) bool {
-	return e.g.Check(addr.String(), netip.AddrPortFrom(addr, 0)) == nil
+func (e egress) RefusesHost(host string) error {
+	if strings.Contains(host, ":") {
+		host = "[" + strings.Trim(host, "[]") + "]"
+	}
+	return e.g.CheckLiteral("http://" + host + "/")
 }
 
 // pipeline tells the worker what configuration changed.
@@ -84,6 +70,14 @@ func (p pipeline) ConfigChanged(workspace hook.ID) {
 		p.n.log.Warn("configuration.refresh", "error", err)
 	}
 }
+
+// nobody stands for the worker where none runs: a running one sees the change of the
+// configuration's version.
+type nobody struct{}
+
+func (nobody) Held(context.Context, hook.ID, hook.ID) (int, error) { return 0, nil }
+func (nobody) TargetDeleted(hook.ID, hook.ID)                      {}
+func (nobody) ConfigChanged(hook.ID)                               {}
 
 // gate says who calls the API.
 type gate struct{ n *node }

@@ -121,7 +121,7 @@ func (n *node) open(ctx context.Context) error {
 	limits.Room = n.disk.room
 	limits.Backlog = n.queue.waiting
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
-	n.manage = manage.New(n.store, profiles{}, egress{guard}, pipeline{n}, n.log)
+	n.manage = manage.New(n.store, egress{guard}, pipeline{n})
 	n.metrics.WatchQueue(n.store.QueueStats)
 	return nil
 }
@@ -171,7 +171,7 @@ func instanceID(dir string) (string, error) {
 // bootstrap makes what a first start needs: the default workspace and a key.
 func (n *node) bootstrap(ctx context.Context) error {
 	var err error
-	n.keys, err = n.manage.Bootstrap(ctx, n.cfg.AdminKey, n.cfg.DataDir)
+	n.keys, err = n.manage.Bootstrap(ctx, n.cfg.AdminKey, filepath.Join(n.cfg.DataDir, "admin.key"))
 	return err
 }
 

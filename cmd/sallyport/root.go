@@ -61,6 +61,9 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations.`,
 // commands lists the commands there are, in the order of the help.
 func commands(p process) []*cobra.Command {
 	return []*cobra.Command{
+		newServe(p),
+		newMigrate(p),
+		newKeys(p),
 		newReceive(p),
 		newVersion(p),
 	}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/config"
+	"sallyport/internal/hook"
+	"sallyport/internal/obs"
+	"sallyport/internal/store"
+)
+
+// storeSettings are what a command needs that only opens the database.
+var storeSettings = []string{"SALLYPORT_DATA_DIR", "SALLYPORT_DATABASE_URL", "SALLYPORT_LOG_LEVEL", "SALLYPORT_LOG_FORMAT"}
+
+func newMigrate(p process) *cobra.Command {
+	status := false
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database to this version's schema",
+		Long: `Bring the database to this version's schema. serve does so by itself on SQLite and on an
+empty Postgres; on a used Postgres it refuses until this command was run, or --migrate given.
+
+` + config.Help(storeSettings...),
+		GroupID: groupRun,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, s, err := openForCommand(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = s.Close() }()
+			if status {
+				return printStatus(cmd.Context(), s, p)
+			}
+			if !cfg.Postgres() {
+				lock := &node{cfg: cfg}
+				if err := lock.lockData(); err != nil {
+					return err
+				}
+				defer func() { _ = lock.lock.Unlock() }()
+			}
+			if err := s.Migrate(cmd.Context()); err != nil {
+				return err
+			}
+			return printStatus(cmd.Context(), s, p)
+		},
+	}
+	config.AddFlags(cmd.Flags(), storeSettings...)
+	cmd.Flags().BoolVar(&status, "status", false, "only say what is pending; exit code 3 if anything is")
+	return cmd
+}
+
+func printStatus(ctx context.Context, s *store.Store, p process) error {
+	current, want, _, err := s.MigrationStatus(ctx)
+	if err != nil {
+		return err
+	}
+	if current < want {
+		return pendingError(fmt.Errorf("schema %d, this binary wants %d: %d pending", current, want, want-current))
+	}
+	fmt.Fprintf(p.stdout, "schema %d, nothing pending\n", current)
+	return nil
+}
+
+// openForCommand reads settings and opens the database for a short visit beside a
+// running serve: it takes no lock, registers no node and claims nothing.
+func openForCommand(cmd *cobra.Command, p process) (config.Config, *store.Store, error) {
+	cfg, err := config.Load(p.environ, config.FromFlags(cmd.Flags()))
+	if err != nil {
+		return cfg, nil, usageError(err)
+	}
+	if !cfg.Postgres() {
+		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+			return cfg, nil, err
+		}
+	}
+	s, err := openStore(cmd.Context(), cfg, hook.NewIDs(), obs.Logger(p.stderr, cfg.LogLevel, cfg.LogFormat == config.LogJSON))
+	if err != nil {
+		return cfg, nil, err
+	}
+	return cfg, s, nil
+}
+
+// mustBeCurrent refuses a database whose schema is not this binary's.
+func mustBeCurrent(ctx context.Context, s *store.Store) error {
+	current, want, empty, err := s.MigrationStatus(ctx)
+	switch {
+	case err != nil:
+		return err
+	case empty:
+		return errors.New("the database is empty: start `sallyport serve` once")
+	case current != want:
+		return pendingError(fmt.Errorf("schema %d, this binary wants %d: run `sallyport migrate`", current, want))
+	}
+	return nil
+}
