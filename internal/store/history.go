@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,15 +18,20 @@ import (
 // snapshot open, which makes claiming slow on Postgres and the WAL grow on SQLite.
 const searchTimeout = 5 * time.Second
 
+// onIndexes keeps Postgres, until the transaction ends, from reading whole tables or
+// whole ranges of them before it takes the first twenty rows: right after a table was
+// filled it knows no better. Sorts that cannot be avoided are still made.
+const onIndexes = `set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true), set_config('jit', 'off', true)`
+
 // search runs fn on one snapshot, for reads of history that may have much to look
-// through. Postgres is told to stay on indexes: right after a table was filled it knows
-// no better than to scan it.
+// through.
 func (s *Store) search(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	var err error
 	if s.engine == Postgres {
 		err = s.read(ctx, func(tx *gorm.DB) error {
-			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), set_config('enable_seqscan', 'off', true)",
-				searchTimeout.String()).Error; err != nil {
+			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), "+onIndexes, searchTimeout.String()).Error; err != nil {
 				return err
 			}
 			return fn(tx)
@@ -175,3 +181,36 @@ func direction(p hook.Page) string {
 	}
 	return "DESC"
 }
+
+// along is the condition that a row lies within a range of ids under one value of the
+// leading column of an index on (leading, id), and the ORDER BY that goes with it.
+// Postgres is not told that the leading column is constant, because then any index on id
+// would give the order too, and it might walk that one past millions of other rows;
+// ordered by both columns there is one index to take. SQLite, which keeps no statistics,
+// prefers the index with the equality.
+func (s *Store) along(leading, id string, value clauseOf, r span, direction string) (where clauseOf, order string) {
+	return s.alongAll([]string{leading}, id, []clauseOf{value}, r, direction)
+}
+
+// alongAll is along with several leading columns.
+func (s *Store) alongAll(leading []string, id string, values []clauseOf, r span, direction string) (where clauseOf, order string) {
+	var is, equal []string
+	var args []any
+	for i, v := range values {
+		is = append(is, v.sql)
+		equal = append(equal, leading[i]+" = "+v.sql)
+		args = append(args, v.args...)
+	}
+	from, to := rowID(r.from), rowID(r.to)
+	if s.engine == Postgres {
+		row, value := "("+strings.Join(leading, ", ")+", "+id+")", "("+strings.Join(is, ", ")+", ?)"
+		where = clauseOf{row + " >= " + value + " AND " + row + " < " + value, slices.Concat(args, []any{from}, args, []any{to})}
+		return where, strings.Join(append(leading, id), " "+direction+", ") + " " + direction
+	}
+	where = clauseOf{strings.Join(equal, " AND ") + " AND " + id + " >= ? AND " + id + " < ?", append(args, from, to)}
+	return where, id + " " + direction
+}
+
+// hidden is a column as no index knows it, for orders and ranges that must not decide
+// which index is taken.
+func hidden(column string) string { return "coalesce(" + column + ", " + column + ")" }

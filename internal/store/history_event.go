@@ -16,9 +16,8 @@ import (
 func (s *Store) Events(ctx context.Context, f hook.EventFilter, p hook.Page) ([]hook.EventView, bool, error) {
 	var out []hook.EventView
 	err := s.search(ctx, func(tx *gorm.DB) error {
-		var where conditions
-		r := spanOf(f.Since, f.Until, p)
-		where.add("e.workspace_id = ? AND e.key >= ? AND e.key < ?", rowID(f.Workspace), rowID(r.from), rowID(r.to))
+		where := conditions{}
+		r, order := spanOf(f.Since, f.Until, p), "e.key "+direction(p)
 		if len(f.IDs) > 0 {
 			keys, err := s.eventKeys(tx, f.Workspace, f.IDs)
 			if err != nil || len(keys) == 0 {
@@ -26,8 +25,19 @@ func (s *Store) Events(ctx context.Context, f hook.EventFilter, p hook.Page) ([]
 			}
 			where.addClause(s.among("e.key", keys))
 		}
-		if len(f.EntityIDs) > 0 {
-			where.add("e.entity_id IN ?", f.EntityIDs)
+		switch {
+		case len(f.EntityIDs) == 1 && len(f.IDs) == 0:
+			var in clauseOf
+			in, order = s.alongAll([]string{"e.workspace_id", "e.entity_id"}, "e.key",
+				[]clauseOf{{"?", []any{rowID(f.Workspace)}}, {"?", []any{f.EntityIDs[0]}}}, r, direction(p))
+			where.addClause(in)
+			where.add("e.entity_id IS NOT NULL") // so that the index on entities applies
+		case len(f.EntityIDs) > 0:
+			order = hidden("e.key") + " " + direction(p)
+			where.add("e.workspace_id = ? AND e.entity_id IN ? AND "+hidden("e.key")+" >= ? AND "+hidden("e.key")+" < ?",
+				rowID(f.Workspace), f.EntityIDs, rowID(r.from), rowID(r.to))
+		default:
+			where.add("e.workspace_id = ? AND e.key >= ? AND e.key < ?", rowID(f.Workspace), rowID(r.from), rowID(r.to))
 		}
 		if len(f.Types) > 0 {
 			where.add("e.type IN ?", f.Types)
@@ -36,7 +46,7 @@ func (s *Store) Events(ctx context.Context, f hook.EventFilter, p hook.Page) ([]
 			where.add("e.source_id = ?", rowID(f.SourceID))
 		}
 		events, err := list(tx, scanEvent, "SELECT "+eventColumns+", NULL FROM events e WHERE "+where.String()+
-			" ORDER BY e.key "+direction(p)+" LIMIT ?", append(where.args, p.Limit+1)...)
+			" ORDER BY "+order+" LIMIT ?", append(where.args, p.Limit+1)...)
 		for i := range events {
 			out = append(out, hook.EventView{Event: events[i]})
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -66,9 +67,9 @@ func (q *deliverySearch) query(tx *gorm.DB) (query clauseOf, ok bool, err error)
 	return q.merged(parts), true, nil
 }
 
-// source is one way in, narrowed to a target by the condition that target makes for the
-// column it is given.
-type source func(target func(column string) clauseOf) clauseOf
+// source is one way in, for the target of this value, or for all that are asked for if
+// it is nil.
+type source func(one *clauseOf) clauseOf
 
 // bornSQL is the condition that a delivery was handed over at birth and is not finished:
 // it has no row in due.
@@ -106,40 +107,72 @@ func (q *deliverySearch) sources(tx *gorm.DB) ([]source, error) {
 }
 
 func (q *deliverySearch) fromDeliveries(r span, state string) source {
-	return func(target func(string) clauseOf) clauseOf {
-		where := conditions{}
-		where.addClause(target("d.target_id"))
-		where.add("d.id >= ? AND d.id < ?", rowID(r.from), rowID(r.to))
+	return func(one *clauseOf) clauseOf {
+		where, order := conditions{}, "d.id "+direction(q.p)
+		if one != nil {
+			var in clauseOf
+			in, order = q.s.along("d.target_id", "d.id", *one, r, direction(q.p))
+			where.addClause(in)
+		} else {
+			// All of the workspace are not named: it is a condition anyway.
+			if len(q.f.Targets) > 0 {
+				where.addClause(q.s.among("d.target_id", q.f.Targets))
+			}
+			where.add("d.id >= ? AND d.id < ?", rowID(r.from), rowID(r.to))
+		}
 		if state != "" {
 			where.add(state)
 		}
 		q.common(&where)
-		return q.limited("SELECT d.id FROM deliveries d WHERE "+where.String(), "d.id", where.args)
+		return q.limited("SELECT d.id FROM deliveries d WHERE "+where.String(), order, where.args)
 	}
 }
 
-func (q *deliverySearch) fromDead(target func(string) clauseOf) clauseOf {
-	where := conditions{}
-	where.addClause(target("x.target_id"))
-	where.add("x.delivery_id >= ? AND x.delivery_id < ? AND d.id = x.delivery_id", rowID(q.span.from), rowID(q.span.to))
+func (q *deliverySearch) fromDead(one *clauseOf) clauseOf {
+	where, order := conditions{}, hidden("x.delivery_id")+" "+direction(q.p)
+	if one != nil {
+		var in clauseOf
+		in, order = q.s.along("x.target_id", "x.delivery_id", *one, q.span, direction(q.p))
+		where.addClause(in)
+	} else {
+		where.addClause(q.any("x.target_id"))
+		where.add(hidden("x.delivery_id")+" >= ? AND "+hidden("x.delivery_id")+" < ?", rowID(q.span.from), rowID(q.span.to))
+	}
+	where.add("d.id = x.delivery_id")
 	q.common(&where)
-	return q.limited("SELECT x.delivery_id AS id FROM dead x CROSS JOIN deliveries d WHERE "+where.String(), "x.delivery_id", where.args)
+	return q.limited("SELECT x.delivery_id AS id FROM dead x CROSS JOIN deliveries d WHERE "+where.String(), order, where.args)
 }
 
 // fromDue reads all that waits for a target, because due is in the order of time: some
 // 0.3 s for a million. The deliveries are looked up only if they have to be.
-func (q *deliverySearch) fromDue(target func(string) clauseOf) clauseOf {
+func (q *deliverySearch) fromDue(one *clauseOf) clauseOf {
 	where := conditions{}
-	where.addClause(target("x.target_id"))
-	where.add("x.workspace_id = ? AND x.delivery_id >= ? AND x.delivery_id < ?", rowID(q.f.Workspace), rowID(q.span.from), rowID(q.span.to))
-	where.add(q.states.waiting("x.held_by", "x.target_id"))
+	if one != nil {
+		where.add("x.target_id = "+one.sql, one.args...)
+		// Of one target it is asked once whether it is active, not row by row.
+		state := q.states.waiting("x.held_by", one.sql)
+		where.add(state, slices.Repeat(one.args, strings.Count(state, "?"))...)
+	} else {
+		where.addClause(q.any("x.target_id"))
+		where.add(q.states.waiting("x.held_by", "x.target_id"))
+	}
+	id := hidden("x.delivery_id")
+	where.add("x.workspace_id = ? AND "+id+" >= ? AND "+id+" < ?", rowID(q.f.Workspace), rowID(q.span.from), rowID(q.span.to))
 	from := "due x"
 	if q.f.TargetKind != "" || len(q.f.EventTypes) > 0 {
 		from += " CROSS JOIN deliveries d"
 		where.add("d.id = x.delivery_id")
 		q.common(&where)
 	}
-	return q.limited("SELECT x.delivery_id AS id FROM "+from+" WHERE "+where.String(), "x.delivery_id", where.args)
+	return q.limited("SELECT x.delivery_id AS id FROM "+from+" WHERE "+where.String(), id+" "+direction(q.p), where.args)
+}
+
+// any is the condition that the target is one of those asked for.
+func (q *deliverySearch) any(column string) clauseOf {
+	if len(q.f.Targets) > 0 {
+		return q.s.among(column, q.f.Targets)
+	}
+	return clauseOf{column + " IN (SELECT w.id FROM webhooks w WHERE w.workspace_id = ?)", []any{rowID(q.f.Workspace)}}
 }
 
 // common are the conditions on a row d whatever the way in. The event is looked up by a
@@ -172,39 +205,32 @@ func (q *deliverySearch) byEntity() clauseOf {
 	return q.sorted("events e CROSS JOIN deliveries d", &where)
 }
 
-// sorted takes all that matches and then sorts it: offered an order, the planner would
-// rather walk all deliveries in it.
+// sorted takes all deliveries of events and then sorts them: offered an order, or a
+// range of ids, the planner might rather walk all deliveries along it.
 func (q *deliverySearch) sorted(from string, where *conditions) clauseOf {
-	where.add("d.id >= ? AND d.id < ?", rowID(q.span.from), rowID(q.span.to))
+	id := hidden("d.id")
+	where.add(id+" >= ? AND "+id+" < ?", rowID(q.span.from), rowID(q.span.to))
 	if len(q.f.Targets) > 0 {
-		where.addClause(q.s.among("d.target_id", q.f.Targets))
+		where.addClause(q.s.among(hidden("d.target_id"), q.f.Targets))
 	}
 	if state := q.states.row(); state != "" {
 		where.add(state)
 	}
 	q.common(where)
-	return q.limited("WITH c AS MATERIALIZED (SELECT d.id FROM "+from+" WHERE "+where.String()+") SELECT c.id FROM c", "c.id", where.args)
+	return q.limited("SELECT d.id FROM "+from+" WHERE "+where.String(), id+" "+direction(q.p), where.args)
 }
 
-func (q *deliverySearch) limited(query, column string, args []any) clauseOf {
-	return clauseOf{query + " ORDER BY " + column + " " + direction(q.p) + " LIMIT ?", append(args, q.p.Limit+1)}
+func (q *deliverySearch) limited(query, order string, args []any) clauseOf {
+	return clauseOf{query + " ORDER BY " + order + " LIMIT ?", append(args, q.p.Limit+1)}
 }
 
 // over applies a way in to targets: to each by itself if they are few.
 func (q *deliverySearch) over(targets []hook.ID, from source) clauseOf {
 	if len(targets) > fewTargets {
-		return from(func(column string) clauseOf {
-			if len(q.f.Targets) > 0 {
-				return q.s.among(column, q.f.Targets)
-			}
-			if column == "d.target_id" {
-				return clauseOf{"1 = 1", nil} // the workspace is a condition anyway
-			}
-			return clauseOf{column + " IN (SELECT w.id FROM webhooks w WHERE w.workspace_id = ?)", []any{rowID(q.f.Workspace)}}
-		})
+		return from(nil)
 	}
 	if q.s.engine == Postgres {
-		each := from(func(column string) clauseOf { return clauseOf{column + " = t.id", nil} })
+		each := from(&clauseOf{sql: "t.id"})
 		return clauseOf{
 			"SELECT c.id FROM unnest(?::uuid[]) t(id) CROSS JOIN LATERAL (" + each.sql + ") c",
 			append([]any{pgUUIDs(targets)}, each.args...),
@@ -213,7 +239,7 @@ func (q *deliverySearch) over(targets []hook.ID, from source) clauseOf {
 	var parts []string
 	var args []any
 	for _, target := range targets {
-		each := from(func(column string) clauseOf { return clauseOf{column + " = ?", []any{rowID(target)}} })
+		each := from(&clauseOf{"?", []any{rowID(target)}})
 		parts = append(parts, "SELECT * FROM ("+each.sql+")")
 		args = append(args, each.args...)
 	}
@@ -227,5 +253,5 @@ func (q *deliverySearch) merged(sources []clauseOf) clauseOf {
 		parts = append(parts, "SELECT * FROM ("+part.sql+") s")
 		args = append(args, part.args...)
 	}
-	return q.limited("SELECT z.id FROM ("+strings.Join(parts, " UNION ALL ")+") z", "z.id", args)
+	return q.limited("SELECT z.id FROM ("+strings.Join(parts, " UNION ALL ")+") z", "z.id "+direction(q.p), args)
 }

@@ -142,9 +142,10 @@ func (p *purge) target(ctx context.Context, t purgeTarget, old hook.ID) error {
 // kept is the id of the oldest delivery that the target keeps in any case.
 func (p *purge) kept(ctx context.Context, target hook.ID) (hook.ID, error) {
 	var ids []hook.ID
+	in, order := p.s.along("d.target_id", "d.id", clauseOf{"?", []any{rowID(target)}}, span{to: lastID}, "DESC")
 	err := p.s.search(ctx, func(tx *gorm.DB) (err error) {
-		ids, err = list(tx, scanID, "SELECT d.id FROM deliveries d WHERE d.target_id = ? ORDER BY d.id DESC LIMIT 1 OFFSET ?",
-			rowID(target), keptPerTarget-1)
+		ids, err = list(tx, scanID, "SELECT d.id FROM deliveries d WHERE "+in.sql+" ORDER BY "+order+" LIMIT 1 OFFSET ?",
+			append(in.args, keptPerTarget-1)...)
 		return err
 	})
 	if err != nil || len(ids) == 0 {

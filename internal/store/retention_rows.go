@@ -23,6 +23,7 @@ func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (ne
 	s := p.s
 	var removed []hook.ID
 	var attempts int64
+	in, order := s.along("d.target_id", "d.id", clauseOf{"?", []any{rowID(target)}}, span{from: cursor, to: old}, "ASC")
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		next, more, removed, attempts = cursor, false, nil, 0
 		if err := s.onIndexes(tx); err != nil {
@@ -33,8 +34,8 @@ func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (ne
 			err := rows.Scan((*rowID)(&d.id), &d.attempts, &state)
 			d.final = stateCodes.from(state).Final()
 			return err
-		}, `SELECT d.id, d.attempts, d.state FROM deliveries d WHERE d.target_id = ? AND d.id >= ? AND d.id < ?
-			ORDER BY d.id LIMIT ?`+s.forUpdateSkip(), rowID(target), rowID(cursor), rowID(old), purgeRows)
+		}, "SELECT d.id, d.attempts, d.state FROM deliveries d WHERE "+in.sql+" ORDER BY "+order+" LIMIT ?"+s.forUpdateSkip(),
+			append(in.args, purgeRows)...)
 		if err != nil {
 			return err
 		}
@@ -133,12 +134,12 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 	return next, more, nil
 }
 
-// onIndexes keeps Postgres off scans of whole tables until the transaction ends.
+// onIndexes pins plans as those of searches are.
 func (s *Store) onIndexes(tx *gorm.DB) error {
 	if s.engine != Postgres {
 		return nil
 	}
-	return tx.Exec("SELECT set_config('enable_seqscan', 'off', true)").Error
+	return tx.Exec("SELECT " + onIndexes).Error
 }
 
 // forUpdateSkip leaves out rows that somebody else works on; they are there next time.
