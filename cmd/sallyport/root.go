@@ -65,6 +65,7 @@ func commands(p process) []*cobra.Command {
 		newMigrate(p),
 		newKeys(p),
 		newReceive(p),
+		newBench(p),
 		newVersion(p),
 	}
 }
