@@ -1,10 +1,10 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"strings"
 	"unicode/utf8"
 
 	"sallyport/api/wire"
@@ -12,7 +12,33 @@ import (
 	"sallyport/internal/hook"
 )
 
-func attemptJSON(a *hook.Attempt) gen.Attempt {
+// attemptView is what showing an attempt depends on, beside the attempt.
+type attemptView struct {
+	curl func(r *hook.SentRequest, user string) string // nil: no command
+	user string                                        // of basic authentication
+	mask bool                                          // the URL is a credential and the caller a viewer
+}
+
+// attemptView looks at the target as it is now. What is deleted is masked for viewers:
+// nobody knows any more whether it has to be.
+func (s *Server) attemptView(ctx context.Context, p hook.Principal, target hook.ID) (attemptView, error) {
+	v := attemptView{curl: s.options.Curl}
+	w, err := s.services.Manager.GetWebhook(ctx, p, target.String())
+	switch {
+	case hook.KindOf(err) == hook.KindNotFound && err != nil:
+		v.mask = p.Role == hook.RoleViewer
+		return v, nil
+	case err != nil:
+		return v, err
+	}
+	v.mask = w.URLSecret && p.Role == hook.RoleViewer
+	if w.BasicAuth != nil {
+		v.user = w.BasicAuth.Username
+	}
+	return v, nil
+}
+
+func (v attemptView) json(a *hook.Attempt) gen.Attempt {
 	out := gen.Attempt{
 		Id: a.ID, DeliveryId: a.Delivery, Number: a.Number, Trigger: gen.AttemptTrigger(a.Trigger),
 		StartedAt: wire.At(a.StartedAt), DurationMs: ms(a.Timings.Total), Outcome: gen.Outcome(a.Outcome),
@@ -24,13 +50,19 @@ func attemptJSON(a *hook.Attempt) gen.Attempt {
 		},
 		ReusedConnection: a.Reused,
 	}
-	if r := a.Request; r != nil {
+	if a.Request != nil {
+		r := *a.Request
+		if v.mask {
+			r.URL = maskURL(r.URL)
+		}
 		text, encoding := bodyText(r.Body)
 		out.Request = some(&gen.SentRequest{
 			Method: r.Method, Url: r.URL, Headers: headersJSON(r.Headers),
 			Body: text, BodyEncoding: gen.SentRequestBodyEncoding(encoding), BodyBytes: r.Body.Size, BodyTruncated: r.Body.Truncated, BodySha256: bodyHash(r.Body),
 		})
-		out.Curl = orNull(curl(r))
+		if v.curl != nil {
+			out.Curl = orNull(v.curl(&r, v.user))
+		}
 	}
 	if r := a.Response; r != nil {
 		text, encoding := bodyText(r.Body)
@@ -78,54 +110,4 @@ func headersJSON(fields []hook.HeaderField) []gen.HeaderField {
 		}
 	}
 	return out
-}
-
-// maxInline bounds the body within a curl command; a longer one is to be fetched.
-const maxInline = 4 << 10
-
-// curl writes a request as a command for sh. Values that were not kept are variables.
-func curl(r *hook.SentRequest) string {
-	var b strings.Builder
-	b.WriteString("curl -X " + shell(r.Method) + " " + shell(r.URL))
-	for _, h := range r.Headers {
-		switch {
-		case strings.EqualFold(h.Name, "Content-Length"), strings.EqualFold(h.Name, "Host"), strings.EqualFold(h.Name, "Accept-Encoding"):
-		case h.Redacted:
-			b.WriteString(" -H " + shell(h.Name+": ") + `"$` + variable(h.Name) + `"`)
-		default:
-			b.WriteString(" -H " + shell(h.Name+": "+h.Value))
-		}
-	}
-	text, encoding := bodyText(r.Body)
-	switch {
-	case r.Body.Size == 0:
-	case encoding == "utf8" && !r.Body.Truncated && len(text) <= maxInline:
-		b.WriteString(" --data-raw " + shell(text))
-	default:
-		b.WriteString(" --data-binary @body")
-	}
-	return b.String()
-}
-
-// shell quotes s for sh where it needs that.
-func shell(s string) string {
-	for i := range len(s) {
-		if c := s[i]; !isWord(c) && !strings.ContainsRune("./:@%+=,", rune(c)) {
-			return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-		}
-	}
-	return s
-}
-
-// variable makes a header's name the name of a variable.
-func variable(header string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, header)
 }

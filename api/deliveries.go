@@ -41,8 +41,12 @@ func (s *Server) deliveries(ctx context.Context, cl *call, f hook.DeliveryFilter
 	if err != nil {
 		return gen.DeliveryList{}, err
 	}
-	data, last := page(rows, func(d *hook.DeliveryView) hook.ID { return d.ID }, deliveryJSON)
-	return gen.DeliveryList{Data: data, NextCursor: cl.nextCursor(more, last)}, nil
+	return cl.deliveryList(rows, more), nil
+}
+
+func (cl *call) deliveryList(rows []hook.DeliveryView, more bool) gen.DeliveryList {
+	data, last := page(rows, func(d hook.DeliveryView) hook.ID { return d.ID }, func(d hook.DeliveryView) gen.Delivery { return deliveryJSON(&d) })
+	return gen.DeliveryList{Data: data, NextCursor: cl.nextCursor(more, last)}
 }
 
 func states(list *[]gen.DeliveryState) (out []hook.State) {
@@ -77,17 +81,17 @@ func (h handlers) ListDeliveries(ctx context.Context, r gen.ListDeliveriesReques
 
 // GetDelivery answers one delivery with its attempts.
 func (h handlers) GetDelivery(ctx context.Context, r gen.GetDeliveryRequestObject) (gen.GetDeliveryResponseObject, error) {
-	workspace := callOf(ctx).principal.Workspace
-	row, err := h.s.services.History.Delivery(ctx, workspace, r.Delivery)
+	p := callOf(ctx).principal
+	row, attempts, err := h.s.services.History.Delivery(ctx, p.Workspace, r.Delivery)
 	if err != nil {
 		return nil, err
 	}
-	attempts, err := h.s.services.History.Attempts(ctx, workspace, r.Delivery)
+	view, err := h.s.attemptView(ctx, p, row.Target)
 	if err != nil {
 		return nil, err
 	}
-	d := deliveryJSON(row)
-	list, _ := page(attempts, func(a *hook.Attempt) hook.ID { return a.ID }, attemptJSON)
+	d := deliveryJSON(&row)
+	list, _ := page(attempts, func(a hook.Attempt) hook.ID { return a.ID }, func(a hook.Attempt) gen.Attempt { return view.json(&a) })
 	return gen.GetDelivery200JSONResponse{Body: gen.DeliveryWithAttempts{
 		Id: d.Id, EventId: d.EventId, EventType: d.EventType, EntityId: d.EntityId, Target: d.Target, State: d.State, StateReason: d.StateReason,
 		AttemptCount: d.AttemptCount, MaxAttempts: d.MaxAttempts, NextAttemptAt: d.NextAttemptAt, Test: d.Test, ReplayId: d.ReplayId,
@@ -102,12 +106,12 @@ func (h handlers) RetryDelivery(ctx context.Context, r gen.RetryDeliveryRequestO
 	if err := h.s.services.Operator.Retry(ctx, workspace, r.Delivery); err != nil {
 		return nil, err
 	}
-	row, err := h.s.services.History.Delivery(ctx, workspace, r.Delivery)
+	row, _, err := h.s.services.History.Delivery(ctx, workspace, r.Delivery)
 	if err != nil {
 		return nil, err
 	}
 	return gen.RetryDelivery202JSONResponse{
-		Body: deliveryJSON(row), Headers: gen.RetryDelivery202ResponseHeaders{Location: h.s.location("deliveries", r.Delivery.String())},
+		Body: deliveryJSON(&row), Headers: gen.RetryDelivery202ResponseHeaders{Location: h.s.location("deliveries", r.Delivery.String())},
 	}, nil
 }
 
@@ -117,60 +121,35 @@ func (h handlers) SkipDelivery(ctx context.Context, r gen.SkipDeliveryRequestObj
 	if err := h.s.services.Operator.Skip(ctx, workspace, r.Delivery); err != nil {
 		return nil, err
 	}
-	row, err := h.s.services.History.Delivery(ctx, workspace, r.Delivery)
+	row, _, err := h.s.services.History.Delivery(ctx, workspace, r.Delivery)
 	if err != nil {
 		return nil, err
 	}
-	return gen.SkipDelivery200JSONResponse{Body: deliveryJSON(row)}, nil
+	return gen.SkipDelivery200JSONResponse{Body: deliveryJSON(&row)}, nil
 }
 
 // GetAttemptRequestBody answers the bytes that went out.
 func (h handlers) GetAttemptRequestBody(ctx context.Context, r gen.GetAttemptRequestBodyRequestObject) (gen.GetAttemptRequestBodyResponseObject, error) {
-	a, err := h.s.attempt(ctx, callOf(ctx).principal.Workspace, r.Delivery, r.Attempt)
+	a, err := h.s.services.History.Attempt(ctx, callOf(ctx).principal.Workspace, r.Delivery, r.Attempt)
 	if err != nil {
 		return nil, err
 	}
 	if a.Request == nil {
 		return nil, hook.Errorf(hook.KindNotFound, "attempt %s made no request", r.Attempt)
 	}
-	return gen.GetAttemptRequestBody200ApplicationoctetStreamResponse{RawBodyApplicationoctetStreamResponse: rawBody(a, a.Request.Body, "request")}, nil
+	return gen.GetAttemptRequestBody200ApplicationoctetStreamResponse{RawBodyApplicationoctetStreamResponse: rawBody(&a, a.Request.Body, "request")}, nil
 }
 
 // GetAttemptResponseBody answers the bytes that came back.
 func (h handlers) GetAttemptResponseBody(ctx context.Context, r gen.GetAttemptResponseBodyRequestObject) (gen.GetAttemptResponseBodyResponseObject, error) {
-	a, err := h.s.attempt(ctx, callOf(ctx).principal.Workspace, r.Delivery, r.Attempt)
+	a, err := h.s.services.History.Attempt(ctx, callOf(ctx).principal.Workspace, r.Delivery, r.Attempt)
 	if err != nil {
 		return nil, err
 	}
 	if a.Response == nil {
 		return nil, hook.Errorf(hook.KindNotFound, "attempt %s got no response", r.Attempt)
 	}
-	return gen.GetAttemptResponseBody200ApplicationoctetStreamResponse{RawBodyApplicationoctetStreamResponse: rawBody(a, a.Response.Body, "response")}, nil
-}
-
-// attempt finds one by number or id. Of two with one number, after a delivery had been
-// taken over, it is the one that counted.
-func (s *Server) attempt(ctx context.Context, workspace, delivery hook.ID, ref string) (*hook.Attempt, error) {
-	if _, err := s.services.History.Delivery(ctx, workspace, delivery); err != nil {
-		return nil, err
-	}
-	all, err := s.services.History.Attempts(ctx, workspace, delivery)
-	if err != nil {
-		return nil, err
-	}
-	var found *hook.Attempt
-	for _, a := range all {
-		if a.ID.String() == ref {
-			return a, nil
-		}
-		if strconv.Itoa(a.Number) == ref && (found == nil || found.Outcome == hook.OutcomeSuperseded) {
-			found = a
-		}
-	}
-	if found == nil {
-		return nil, hook.Errorf(hook.KindNotFound, "the delivery has no attempt %q", ref)
-	}
-	return found, nil
+	return gen.GetAttemptResponseBody200ApplicationoctetStreamResponse{RawBodyApplicationoctetStreamResponse: rawBody(&a, a.Response.Body, "response")}, nil
 }
 
 // rawBody serves bytes that somebody else chose: never as something a browser runs.

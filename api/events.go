@@ -13,14 +13,17 @@ import (
 
 // eventJSON shows an event without its entity, which travels apart.
 func eventJSON(e *hook.EventView) gen.Event {
-	counts := make(map[string]int, len(e.Deliveries))
-	for state, n := range e.Deliveries {
-		counts[string(state)] = n
-	}
 	out := gen.Event{
 		Id: e.ID, Type: e.Type, EntityId: entityIDJSON(e.EntityID), Timestamp: wire.At(e.Timestamp), AcceptedAt: wire.At(e.AcceptedAt()),
 		Source: gen.Source{Kind: string(e.Source.Kind), Id: orNull(e.Source.ID), RequestId: orNull("")},
-		Hops:   e.Hops, Matched: e.Matched, Deliveries: counts,
+		Hops:   e.Hops, Matched: e.Matched,
+	}
+	if e.Deliveries != nil {
+		counts := make(map[string]int, len(e.Deliveries))
+		for state, n := range e.Deliveries {
+			counts[string(state)] = n
+		}
+		out.Deliveries = &counts
 	}
 	if e.Source.RequestID != hook.NoID {
 		out.Source.RequestId = orNull(e.Source.RequestID.String())
@@ -42,7 +45,7 @@ func (h handlers) ListEvents(ctx context.Context, r gen.ListEventsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	data, last := page(rows, func(e *hook.EventView) hook.ID { return e.Key }, eventJSON)
+	data, last := page(rows, func(e hook.EventView) hook.ID { return e.Key }, func(e hook.EventView) gen.Event { return eventJSON(&e) })
 	return gen.ListEvents200JSONResponse{Body: gen.EventList{Data: data, NextCursor: cl.nextCursor(more, last)}}, nil
 }
 
@@ -54,13 +57,13 @@ func values(list *[]string) []string {
 }
 
 // event finds one that the caller may see.
-func (s *Server) event(ctx context.Context, p hook.Principal, id string) (*hook.EventView, error) {
+func (s *Server) event(ctx context.Context, p hook.Principal, id string) (hook.EventView, error) {
 	e, err := s.services.History.Event(ctx, p.Workspace, id)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	if only := onlySource(p); only != hook.NoID && e.Source.ID != only {
-		return nil, hook.NotFound("event", id)
+		return hook.EventView{}, hook.NotFound("event", id)
 	}
 	return e, nil
 }
@@ -71,7 +74,7 @@ func (h handlers) GetEvent(ctx context.Context, r gen.GetEventRequestObject) (ge
 	if err != nil {
 		return nil, err
 	}
-	return eventAnswer{e}, nil
+	return eventAnswer{&e}, nil
 }
 
 // eventAnswer writes an event with its entity as exactly the bytes received, which
@@ -97,33 +100,25 @@ func (a eventAnswer) VisitGetEventResponse(w http.ResponseWriter) error {
 // ListEventDeliveries answers where an event went.
 func (h handlers) ListEventDeliveries(ctx context.Context, r gen.ListEventDeliveriesRequestObject) (gen.ListEventDeliveriesResponseObject, error) {
 	cl := callOf(ctx)
-	e, err := h.s.event(ctx, cl.principal, r.Event)
+	rows, more, err := h.s.services.History.EventDeliveries(ctx, cl.principal.Workspace, r.Event, states(r.Params.State), cl.page)
 	if err != nil {
 		return nil, err
 	}
-	list, err := h.s.deliveries(ctx, cl, hook.DeliveryFilter{EventIDs: []string{e.ID}, States: states(r.Params.State)})
-	if err != nil {
-		return nil, err
-	}
-	return gen.ListEventDeliveries200JSONResponse{Body: list}, nil
+	return gen.ListEventDeliveries200JSONResponse{Body: cl.deliveryList(rows, more)}, nil
 }
 
 // ListEventMatches answers who got an event, and who not and why.
 func (h handlers) ListEventMatches(ctx context.Context, r gen.ListEventMatchesRequestObject) (gen.ListEventMatchesResponseObject, error) {
 	cl := callOf(ctx)
-	e, err := h.s.event(ctx, cl.principal, r.Event)
+	rows, err := h.s.services.History.Matches(ctx, cl.principal.Workspace, r.Event)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := h.s.services.History.Matches(ctx, cl.principal.Workspace, e.ID)
-	if err != nil {
-		return nil, err
-	}
-	data, _ := page(rows, func(m *hook.MatchView) hook.ID { return m.Webhook }, matchJSON)
+	data, _ := page(rows, func(m hook.MatchView) hook.ID { return m.Webhook }, matchJSON)
 	return gen.ListEventMatches200JSONResponse{Body: gen.MatchList{Data: data, NextCursor: orNull("")}}, nil
 }
 
-func matchJSON(m *hook.MatchView) gen.Match {
+func matchJSON(m hook.MatchView) gen.Match {
 	out := gen.Match{
 		Webhook: gen.WebhookRef{Id: m.Webhook, Code: m.Code, Name: m.Name},
 		Matched: m.Matched, Reason: orNull(m.Reason), Detail: orNull(m.Detail), Evaluated: gen.MatchEvaluated(m.Evaluated),

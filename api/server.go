@@ -41,6 +41,9 @@ type Options struct {
 	Ready func(ctx context.Context) error
 	// Metrics answers /metrics; nil leaves the path out.
 	Metrics http.Handler
+	// Curl writes a request as a command for sh, with basic authentication as that user;
+	// nil leaves it out.
+	Curl func(r *hook.SentRequest, user string) string
 	// NewID makes the ids of calls; nil makes them here.
 	NewID func() hook.ID
 	// Observe is told of every answer: the route's pattern, the status, how long it took.

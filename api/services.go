@@ -68,20 +68,23 @@ type Publisher interface {
 
 // History tells what happened. Its lists return whether there are more rows.
 type History interface {
-	Events(ctx context.Context, f hook.EventFilter, p hook.Page) (list []*hook.EventView, more bool, err error)
+	// Events come without entities and counts, by the time of acceptance.
+	Events(ctx context.Context, f hook.EventFilter, p hook.Page) (list []hook.EventView, more bool, err error)
 	// Event finds an event by its public id.
-	Event(ctx context.Context, workspace hook.ID, id string) (*hook.EventView, error)
+	Event(ctx context.Context, workspace hook.ID, id string) (hook.EventView, error)
+	EventDeliveries(ctx context.Context, workspace hook.ID, event string, states []hook.State, p hook.Page) (list []hook.DeliveryView, more bool, err error)
 	// Matches tells for every webhook of the workspace whether the event went to it.
-	Matches(ctx context.Context, workspace hook.ID, event string) ([]*hook.MatchView, error)
+	Matches(ctx context.Context, workspace hook.ID, event string) ([]hook.MatchView, error)
 
 	// Deliveries come with the state to show, held ones included.
-	Deliveries(ctx context.Context, f hook.DeliveryFilter, p hook.Page) (list []*hook.DeliveryView, more bool, err error)
-	Delivery(ctx context.Context, workspace, id hook.ID) (*hook.DeliveryView, error)
-	// Attempts of a delivery with their bodies, oldest first.
-	Attempts(ctx context.Context, workspace, delivery hook.ID) ([]*hook.Attempt, error)
+	Deliveries(ctx context.Context, f hook.DeliveryFilter, p hook.Page) (list []hook.DeliveryView, more bool, err error)
+	// Delivery comes with its attempts, bodies included, oldest first.
+	Delivery(ctx context.Context, workspace, id hook.ID) (hook.DeliveryView, []hook.Attempt, error)
+	// Attempt finds one by number or id; of two with one number it is the one that counted.
+	Attempt(ctx context.Context, workspace, delivery hook.ID, ref string) (hook.Attempt, error)
 
 	// Health of a webhook. The queue's numbers are those of the moment.
-	Health(ctx context.Context, workspace, webhook hook.ID) (*hook.Health, error)
+	Health(ctx context.Context, workspace, webhook hook.ID) (hook.Health, error)
 }
 
 // Operator moves deliveries by hand.

@@ -81,7 +81,11 @@ func (h handlers) TestWebhook(ctx context.Context, r gen.TestWebhookRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return gen.TestWebhook200JSONResponse{Body: attemptJSON(a)}, nil
+	view := attemptView{curl: h.s.options.Curl}
+	if w.BasicAuth != nil {
+		view.user = w.BasicAuth.Username
+	}
+	return gen.TestWebhook200JSONResponse{Body: view.json(a)}, nil
 }
 
 // GetWebhookHealth answers how a webhook fares.
@@ -95,7 +99,7 @@ func (h handlers) GetWebhookHealth(ctx context.Context, r gen.GetWebhookHealthRe
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetWebhookHealth200JSONResponse{Body: healthJSON(health, time.Now())}, nil
+	return gen.GetWebhookHealth200JSONResponse{Body: healthJSON(&health, time.Now())}, nil
 }
 
 func healthJSON(h *hook.Health, now time.Time) gen.Health {

@@ -1246,10 +1246,10 @@ type Event struct {
 	// Examples: 2026-11-21T02:13:00.207Z
 	AcceptedAt Time `json:"acceptedAt"`
 
-	// Deliveries How many of its deliveries are in which state.
+	// Deliveries How many of its deliveries are in which state; left out of lists.
 	//
 	// Examples: {"failed":1,"succeeded":1}
-	Deliveries map[string]int `json:"deliveries"`
+	Deliveries *map[string]int `json:"deliveries,omitempty"`
 
 	// Entity The thing itself; left out of lists.
 	//

@@ -1,0 +1,524 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sallyport/api"
+	"sallyport/api/spec"
+	"sallyport/internal/hook"
+)
+
+const goodWebhook = `{"name":"ERP orders","url":"https://erp.example.com/hooks","eventTypes":["order.*"]}`
+
+// everyOperation calls each operation of the contract once, well, and yields the
+// answers by operationId.
+func everyOperation(s *site) []struct{ op, role, method, path, body string } {
+	d := s.delivery.ID.String()
+	return []struct{ op, role, method, path, body string }{
+		{"GetInfo", "viewer", "GET", "/v1/info", ""},
+		{"ListWorkspaces", "platform-viewer", "GET", "/v1/workspaces?metadata=a:b&limit=5", ""},
+		{"CreateWorkspace", "platform-admin", "POST", "/v1/workspaces", `{"name":"Acme","limits":{"eventsPerSecond":50}}`},
+		{"GetWorkspace", "platform-viewer", "GET", "/v1/workspaces/acme", ""},
+		{"PutWorkspace", "platform-admin", "PUT", "/v1/workspaces/acme", `{"name":"Acme","retention":"14d"}`},
+		{"PatchWorkspace", "platform-admin", "PATCH", "/v1/workspaces/acme", `{"retention":null}`},
+		{"DeleteWorkspace", "platform-admin", "DELETE", "/v1/workspaces/acme?confirm=acme", ""},
+		{"ListAPIKeys", "admin", "GET", "/v1/api-keys", ""},
+		{"CreateAPIKey", "admin", "POST", "/v1/api-keys", `{"name":"Billing","role":"publisher"}`},
+		{"GetAPIKey", "admin", "GET", "/v1/api-keys/billing", ""},
+		{"PutAPIKey", "admin", "PUT", "/v1/api-keys/billing", `{"name":"Billing","role":"publisher","expiresAt":"2027-01-01T00:00:00Z"}`},
+		{"PatchAPIKey", "admin", "PATCH", "/v1/api-keys/billing", `{"name":"B"}`},
+		{"DeleteAPIKey", "admin", "DELETE", "/v1/api-keys/billing", ""},
+		{"ListEventTypes", "viewer", "GET", "/v1/event-types", ""},
+		{"CreateEventType", "admin", "POST", "/v1/event-types", `{"name":"order.paid","schema":{"type":"object"},"sample":{"total":12}}`},
+		{"GetEventType", "viewer", "GET", "/v1/event-types/order.paid", ""},
+		{"PutEventType", "admin", "PUT", "/v1/event-types/order.paid", `{"description":"","schema":null,"sample":null}`},
+		{"PatchEventType", "admin", "PATCH", "/v1/event-types/order.paid", `{"archived":true}`},
+		{"DeleteEventType", "admin", "DELETE", "/v1/event-types/order.paid", ""},
+		{"PublishEvent", "publisher", "POST", "/v1/events", `{"id":"ord-7-paid","type":"order.paid","entityId":7,"entity":{"total":12}}`},
+		{"PublishEvents", "publisher", "POST", "/v1/events/batch", `{"data":[{"type":"order.paid"},{"type":"order paid"}]}`},
+		{"ListEvents", "viewer", "GET", "/v1/events?type=order.paid&entityId=7&since=2026-11-21T02:10:00Z&until=2026-11-21T03:16:00+01:00", ""},
+		{"GetEvent", "publisher", "GET", "/v1/events/ord-7-paid", ""},
+		{"ListEventDeliveries", "viewer", "GET", "/v1/events/ord-7-paid/deliveries?state=failed", ""},
+		{"ListEventMatches", "viewer", "GET", "/v1/events/ord-7-paid/matches", ""},
+		{"ListWebhooks", "viewer", "GET", "/v1/webhooks?metadata=managed-by:billing-ci", ""},
+		{"CreateWebhook", "admin", "POST", "/v1/webhooks", strings.Replace(goodWebhook, "{", `{"generateSecret":true,`, 1)},
+		{"GetWebhook", "viewer", "GET", "/v1/webhooks/erp-orders", ""},
+		{"PutWebhook", "admin", "PUT", "/v1/webhooks/erp-orders?dryRun=true", goodWebhook},
+		{"PatchWebhook", "admin", "PATCH", "/v1/webhooks/erp-orders", `{"enabled":false}`},
+		{"DeleteWebhook", "admin", "DELETE", "/v1/webhooks/erp-orders", ""},
+		{"RotateWebhookSecret", "admin", "POST", "/v1/webhooks/erp-orders/secret/rotate", `{"overlap":"48h"}`},
+		{"DeleteWebhookSecret", "admin", "DELETE", "/v1/webhooks/erp-orders/secret", ""},
+		{"PauseWebhook", "operator", "POST", "/v1/webhooks/erp-orders/pause", ""},
+		{"ResumeWebhook", "operator", "POST", "/v1/webhooks/erp-orders/resume", ""},
+		{"TestWebhook", "operator", "POST", "/v1/webhooks/erp-orders/test", `{"eventType":"order.paid"}`},
+		{"GetWebhookHealth", "viewer", "GET", "/v1/webhooks/erp-orders/health", ""},
+		{"ListWebhookDeliveries", "viewer", "GET", "/v1/webhooks/erp-orders/deliveries?state=failed&state=pending", ""},
+		{"ListDeliveries", "viewer", "GET", "/v1/deliveries?webhook=erp-orders&eventId=ord-7-paid&state=held", ""},
+		{"GetDelivery", "viewer", "GET", "/v1/deliveries/" + d, ""},
+		{"RetryDelivery", "operator", "POST", "/v1/deliveries/" + d + "/retry", ""},
+		{"SkipDelivery", "operator", "POST", "/v1/deliveries/" + d + "/skip", ""},
+		{"GetAttemptRequestBody", "viewer", "GET", "/v1/deliveries/" + d + "/attempts/1/request/body", ""},
+		{"GetAttemptResponseBody", "viewer", "GET", "/v1/deliveries/" + d + "/attempts/1/response/body", ""},
+		{"GetRoot", "", "GET", "/", ""},
+		{"GetHealth", "", "GET", "/healthz", ""},
+		{"GetReadiness", "", "GET", "/readyz", ""},
+		{"GetMetrics", "", "GET", "/metrics", ""},
+		{"GetContractYAML", "", "GET", "/openapi.yaml", ""},
+		{"GetContractJSON", "", "GET", "/openapi.json", ""},
+		{"GetDocs", "", "GET", "/docs", ""},
+		{"GetProblemDocs", "", "GET", "/docs/problems", ""},
+	}
+}
+
+func TestEveryOperationAnswersAsTheContractSays(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	done := map[string]bool{}
+	for _, c := range everyOperation(s) {
+		a := s.do(t, c.role, c.method, c.path, c.body)
+		if a.StatusCode >= 300 {
+			t.Errorf("%s: %d %s", c.op, a.StatusCode, a.body)
+		}
+		answers := s.validator.Answers()
+		if got := answers[len(answers)-1].Operation; got != c.op {
+			t.Errorf("%s %s is %s in the contract, not %s", c.method, c.path, got, c.op)
+		}
+		done[c.op] = true
+	}
+	for path, item := range spec.Document().Paths.Map() {
+		for method, op := range item.Operations() {
+			if !done[op.OperationID] {
+				t.Errorf("%s (%s %s) is not tried", op.OperationID, method, path)
+			}
+		}
+	}
+	once := map[string]bool{"CreateAPIKey": true, "CreateWebhook": true, "RotateWebhookSecret": true}
+	for _, leak := range s.validator.Leaks([]string{plantedSecret, plantedPassword, plantedHeader, plantedKey}, nil) {
+		op := regexp.MustCompile(`\((\w+),`).FindStringSubmatch(leak)[1]
+		if !once[op] {
+			t.Errorf("leaked: %s", leak)
+		}
+	}
+}
+
+func TestCreatedAndReplacedAreToldApart(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, c := range []struct{ path, body string }{
+		{"/v1/webhooks/erp-orders", goodWebhook}, {"/v1/workspaces/acme", `{}`}, {"/v1/api-keys/billing", `{}`}, {"/v1/event-types/order.paid", `{}`},
+	} {
+		s.change = hook.Created
+		a := s.do(t, "platform-admin", "PUT", c.path, c.body)
+		if a.StatusCode != 201 || a.Header.Get("Location") == "" || a.Header.Get("Sallyport-Result") != "created" {
+			t.Errorf("created %s: %d %v", c.path, a.StatusCode, a.Header)
+		}
+		s.change = hook.Unchanged
+		a = s.do(t, "platform-admin", "PUT", c.path, c.body)
+		if a.StatusCode != 200 || a.Header.Get("Location") != "" || a.Header.Get("Sallyport-Result") != "unchanged" {
+			t.Errorf("unchanged %s: %d %v", c.path, a.StatusCode, a.Header)
+		}
+	}
+	s.change = hook.Updated
+	a := s.do(t, "admin", "PUT", "/v1/webhooks/erp-orders", goodWebhook, "If-Match", `"3"`, "If-None-Match", "*")
+	if got := a.Header.Get("Sallyport-Changed"); got != "url,secret" {
+		t.Errorf("Sallyport-Changed = %q", got)
+	}
+	if got, want := s.last(t, "PutWebhook").write, (hook.Write{Guard: hook.Guard{IfMatch: `"3"`, IfNoneMatch: "*"}}); got != want {
+		t.Errorf("asked with %+v, want %+v", got, want)
+	}
+	s.do(t, "admin", "PUT", "/v1/webhooks/erp-orders?dryRun=true", goodWebhook)
+	if !s.last(t, "PutWebhook").write.DryRun {
+		t.Error("dryRun got lost")
+	}
+}
+
+func TestRolesAsTheTableSays(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	// The contract's section 2, written again as letters: X platform, A admin, O operator,
+	// P publisher, V viewer. Admins may all, operators what viewers may.
+	letters := map[string]string{
+		"GetInfo": "AOPV", "ListWorkspaces": "X", "CreateWorkspace": "X", "GetWorkspace": "X", "PutWorkspace": "X", "PatchWorkspace": "X", "DeleteWorkspace": "X",
+		"ListAPIKeys": "A", "CreateAPIKey": "A", "GetAPIKey": "A", "PutAPIKey": "A", "PatchAPIKey": "A", "DeleteAPIKey": "A",
+		"ListEventTypes": "AOV", "CreateEventType": "A", "GetEventType": "AOV", "PutEventType": "A", "PatchEventType": "A", "DeleteEventType": "A",
+		"PublishEvent": "AP", "PublishEvents": "AP", "ListEvents": "AOPV", "GetEvent": "AOPV", "ListEventDeliveries": "AOV", "ListEventMatches": "AOV",
+		"ListWebhooks": "AOV", "CreateWebhook": "A", "GetWebhook": "AOV", "PutWebhook": "A", "PatchWebhook": "A", "DeleteWebhook": "A",
+		"RotateWebhookSecret": "A", "DeleteWebhookSecret": "A", "PauseWebhook": "AO", "ResumeWebhook": "AO", "TestWebhook": "AO",
+		"GetWebhookHealth": "AOV", "ListWebhookDeliveries": "AOV", "ListDeliveries": "AOV", "GetDelivery": "AOV", "RetryDelivery": "AO", "SkipDelivery": "AO",
+		"GetAttemptRequestBody": "AOV", "GetAttemptResponseBody": "AOV",
+	}
+	for _, c := range everyOperation(s) {
+		if !strings.HasPrefix(c.path, "/v1") {
+			continue
+		}
+		if a := s.do(t, "", c.method, c.path, c.body); a.StatusCode != 401 {
+			t.Errorf("%s without a key: %d", c.op, a.StatusCode)
+		}
+		for role, letter := range map[string]string{"admin": "A", "operator": "O", "publisher": "P", "viewer": "V"} {
+			want := strings.Contains(letters[c.op], letter)
+			if a := s.do(t, role, c.method, c.path, c.body); (a.StatusCode != 403) != want {
+				t.Errorf("%s as %s: %d", c.op, role, a.StatusCode)
+			}
+		}
+		if a := s.do(t, "platform-admin", c.method, c.path, c.body); a.StatusCode >= 300 {
+			t.Errorf("%s with the platform's key: %d %s", c.op, a.StatusCode, a.body)
+		}
+	}
+}
+
+// refusals has a call for every problem code that the built paths can answer, but for
+// internal, which has a test of its own.
+var refusals = []struct {
+	why, role, method, path, body string
+	headers                       []string
+	fail                          string // method of the world
+	err                           error
+	status                        int
+	code                          hook.Kind
+	field                         string
+}{
+	{why: "broken JSON", role: "admin", method: "POST", path: "/v1/webhooks", body: `{"url":`, status: 400, code: "malformed_json"},
+	{why: "no body", role: "admin", method: "POST", path: "/v1/webhooks", status: 400, code: "malformed_json"},
+	{why: "not UTF-8", role: "admin", method: "POST", path: "/v1/webhooks", body: "{\"url\":\"\xff\"}", status: 400, code: "malformed_json"},
+	{why: "a key twice", role: "admin", method: "POST", path: "/v1/webhooks", body: `{"url":"https://a.example","retry":{"jitter":0,"jitter":1}}`, status: 400, code: "duplicate_key", field: "retry.jitter"},
+	{why: "a mistyped parameter", role: "viewer", method: "GET", path: "/v1/deliveries?stat=failed", status: 400, code: "unknown_parameter", field: "stat"},
+	{why: "a parameter on publish", role: "publisher", method: "POST", path: "/v1/events?dryRun=true", body: `{"type":"a"}`, status: 400, code: "unknown_parameter", field: "dryRun"},
+	{why: "a limit too large", role: "viewer", method: "GET", path: "/v1/events?limit=501", status: 400, code: "invalid_parameter", field: "limit"},
+	{why: "a limit that is no number", role: "viewer", method: "GET", path: "/v1/events?limit=1e2", status: 400, code: "invalid_parameter", field: "limit"},
+	{why: "an order that is none", role: "viewer", method: "GET", path: "/v1/events?order=up", status: 400, code: "invalid_parameter", field: "order"},
+	{why: "a state that is none", role: "viewer", method: "GET", path: "/v1/deliveries?state=failed&state=lost", status: 400, code: "invalid_parameter", field: "state"},
+	{why: "a time that is none", role: "viewer", method: "GET", path: "/v1/events?since=yesterday", status: 400, code: "invalid_parameter", field: "since"},
+	{why: "a limit twice", role: "viewer", method: "GET", path: "/v1/events?limit=1&limit=2", status: 400, code: "invalid_parameter", field: "limit"},
+	{why: "metadata without a colon", role: "viewer", method: "GET", path: "/v1/webhooks?metadata=billing", status: 400, code: "invalid_parameter", field: "metadata"},
+	{why: "a query that is broken", role: "viewer", method: "GET", path: "/v1/events?type=a;b", status: 400, code: "invalid_parameter"},
+	{why: "no confirmation", role: "platform-admin", method: "DELETE", path: "/v1/workspaces/acme", status: 400, code: "invalid_parameter", field: "confirm"},
+	{why: "an id that is none, as a parameter", role: "admin", method: "DELETE", path: "/v1/webhooks/a/secret?id=7", status: 400, code: "invalid_parameter", field: "id"},
+	{why: "an Idempotency-Key that is too long", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, headers: []string{"Idempotency-Key", strings.Repeat("x", 256)}, status: 400, code: "invalid_parameter", field: "Idempotency-Key"},
+	{why: "an Idempotency-Key that cannot be an id", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, headers: []string{"Idempotency-Key", "a.b"}, status: 400, code: "invalid_parameter", field: "Idempotency-Key"},
+	{why: "an Idempotency-Key that is not the id", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a","id":"x"}`, headers: []string{"Idempotency-Key", "y"}, status: 400, code: "invalid_parameter", field: "Idempotency-Key"},
+	{why: "a cursor of somebody else", role: "viewer", method: "GET", path: "/v1/events?cursor=AAAA", status: 400, code: "invalid_cursor", field: "cursor"},
+	{why: "no key", method: "GET", path: "/v1/info", status: 401, code: "unauthorized"},
+	{why: "a key that does not exist", role: "nobody", method: "GET", path: "/v1/info", status: 401, code: "unauthorized"},
+	{why: "another scheme", role: "admin", method: "GET", path: "/v1/info", headers: []string{"Authorization", "Basic YWRtaW46"}, status: 401, code: "unauthorized"},
+	{why: "no key on publish", method: "POST", path: "/v1/events", body: `{"type":"a"}`, status: 401, code: "unauthorized"},
+	{why: "an expired key", role: "admin", method: "GET", path: "/v1/info", fail: "Authenticate", err: hook.Errorf(hook.KindKeyExpired, "it expired"), status: 401, code: "key_expired"},
+	{why: "a role that may not", role: "viewer", method: "POST", path: "/v1/webhooks", body: goodWebhook, status: 403, code: "forbidden"},
+	{why: "a role that may not publish", role: "viewer", method: "POST", path: "/v1/events", body: `{"type":"a"}`, status: 403, code: "forbidden"},
+	{why: "another workspace", role: "admin", method: "GET", path: "/v1/webhooks", headers: []string{"Sallyport-Workspace", "other"}, status: 403, code: "workspace_forbidden"},
+	{why: "a webhook that is not there", role: "viewer", method: "GET", path: "/v1/webhooks/nobody", fail: "GetWebhook", err: hook.NotFound("webhook", "nobody"), status: 404, code: "not_found"},
+	{why: "a path that is not there", role: "viewer", method: "GET", path: "/v2/webhooks", status: 404, code: "not_found"},
+	{why: "a delivery that cannot be", role: "viewer", method: "GET", path: "/v1/deliveries/7", status: 404, code: "not_found"},
+	{why: "a method that does not work", role: "admin", method: "PATCH", path: "/v1/webhooks", body: `{}`, status: 405, code: "method_not_allowed"},
+	{why: "a code that is taken", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, fail: "CreateWebhook", err: &hook.Error{Kind: hook.KindCodeTaken, Owner: "019a"}, status: 409, code: "code_taken"},
+	{why: "a name that is taken", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, fail: "CreateWebhook", err: &hook.Error{Kind: hook.KindNameTaken, Owner: "019a"}, status: 409, code: "name_taken"},
+	{why: "an id used again", role: "publisher", method: "POST", path: "/v1/events", body: `{"id":"x","type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindEventIDReused, "x"), status: 409, code: "event_id_reused"},
+	{why: "a delivery on its way", role: "operator", method: "POST", path: "/v1/deliveries/019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a/retry", fail: "Retry", err: hook.Errorf(hook.KindDeliveryRunning, "x"), status: 409, code: "delivery_running"},
+	{why: "a delivery that is done", role: "operator", method: "POST", path: "/v1/deliveries/019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a/skip", fail: "Skip", err: hook.Errorf(hook.KindInvalidState, "x"), status: 409, code: "invalid_state"},
+	{why: "a type somebody needs", role: "admin", method: "DELETE", path: "/v1/event-types/order.paid", fail: "DeleteEventType", err: &hook.Error{Kind: hook.KindInUse, UsedBy: []string{"webhooks/erp-orders"}}, status: 409, code: "in_use"},
+	{why: "another version", role: "admin", method: "DELETE", path: "/v1/webhooks/erp-orders", headers: []string{"If-Match", `"2"`}, fail: "DeleteWebhook", err: hook.Errorf(hook.KindPrecondition, "x"), status: 412, code: "precondition_failed"},
+	{why: "a body too large", role: "admin", method: "POST", path: "/v1/webhooks", body: `{"description":"` + strings.Repeat("x", 1<<20) + `"}`, status: 413, code: "payload_too_large"},
+	{why: "an event too large", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a","entity":"` + strings.Repeat("x", 1<<20) + `"}`, status: 413, code: "payload_too_large"},
+	{why: "too many items", role: "publisher", method: "POST", path: "/v1/events/batch", body: `{"data":[` + strings.Repeat(`{"type":"a"},`, 1000) + `{"type":"a"}]}`, status: 413, code: "too_many_items"},
+	{why: "curl -d", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415, code: "unsupported_media_type", field: "Content-Type"},
+	{why: "curl -d on publish", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415, code: "unsupported_media_type", field: "Content-Type"},
+	{why: "a compressed body", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, headers: []string{"Content-Encoding", "gzip"}, status: 415, code: "unsupported_encoding"},
+	{why: "faults found later", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, fail: "CreateWebhook", err: hook.Invalid([]hook.Fault{{Field: "retry.schedule[2]", Code: "invalid_duration", Detail: "x"}}), status: 422, code: "validation_failed", field: "retry.schedule[2]"},
+	{why: "an entity that breaks its schema", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindSchemaMismatch, "x"), status: 422, code: "schema_mismatch"},
+	{why: "too fast", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindRateLimited, "x"), status: 429, code: "rate_limited"},
+	{why: "no database", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindUnavailable, "x"), status: 503, code: "unavailable"},
+	{why: "a full queue", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindQueueFull, "x"), status: 503, code: "queue_full"},
+	{why: "stopping", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindShuttingDown, "x"), status: 503, code: "shutting_down"},
+	{why: "a full disk", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindStorageFull, "x"), status: 503, code: "storage_full"},
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	seen := map[hook.Kind]bool{hook.KindInternal: true, hook.KindIdempotencyReused: true, hook.KindIdempotencyBusy: true} // in tests below
+	for _, c := range refusals {
+		seen[c.code] = true
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			if c.fail != "" {
+				s.fail[c.fail] = c.err
+			}
+			a := s.do(t, c.role, c.method, c.path, c.body, c.headers...)
+			var p struct {
+				Type, Code, Field, Detail string
+			}
+			if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+				t.Fatalf("%v: %s", err, a.body)
+			}
+			if a.StatusCode != c.status || p.Code != string(c.code) || p.Field != c.field {
+				t.Errorf("got %d %s of %q, want %d %s of %q\n%s", a.StatusCode, p.Code, p.Field, c.status, c.code, c.field, a.body)
+			}
+			if want := "https://hooks.example.com/docs/problems#" + p.Code; p.Type != want {
+				t.Errorf("type = %q, want %q", p.Type, want)
+			}
+		})
+	}
+	for _, p := range api.Problems() {
+		if !seen[p.Code] {
+			t.Errorf("no test brings about %s", p.Code)
+		}
+	}
+}
+
+func TestInternalErrorsTellNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.fail["GetWebhook"] = errors.New("pq: relation planted does not exist")
+	a := s.do(t, "viewer", "GET", "/v1/webhooks/erp-orders", "")
+	if a.StatusCode != 500 || strings.Contains(a.body, "planted") || !strings.Contains(a.body, `"internal"`) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	s.publish = func([]hook.NewEvent) ([]hook.Receipt, error) { panic("planted") }
+	a = s.do(t, "publisher", "POST", "/v1/events", `{"type":"a"}`)
+	if a.StatusCode != 500 || strings.Contains(a.body, "planted") {
+		t.Errorf("after a panic: %d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestAdviceThatHelps(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, c := range []struct{ method, path, body, contentType, want string }{
+		{"GET", "/v1/deliveries?stat=failed", "", "", "did you mean state?"},
+		{"POST", "/v1/webhooks", goodWebhook, "application/x-www-form-urlencoded", "curl: --json"},
+		{"POST", "/v1/webhooks", `{"url":"https://a.example","evenTypes":["a"]}`, "", "did you mean eventTypes?"},
+		{"POST", "/v1/webhooks", `{"url":"https://a.example","timeout":"5 min"}`, "", `\"5 min\" is not a duration; use a form such as \"5m\"`},
+		{"PATCH", "/v1/workspaces", "{}", "", "Allow lists"},
+		{"POST", "/v1/events", `{"typ":"a"}`, "", "did you mean type?"},
+	} {
+		if a := s.do(t, "platform-admin", c.method, c.path, c.body, "Content-Type", c.contentType); !strings.Contains(a.body, c.want) {
+			t.Errorf("%s %s: %s does not say %s", c.method, c.path, a.body, c.want)
+		}
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	a := s.do(t, "admin", "POST", "/v1/webhooks", `{"url":"ftp://x","eventTypes":[],"secret":null,"basicAuth":{"username":"a","password":""},"retry":{"schedule":["5s","5m","5 min"]},"maxAttempts":51,
+		"headers":[{"name":"X-A","value":"b","hidden":true}],"rateLimit":{"requests":"many"},"nane":"x","timeout":"1x","successCodes":["9xx"]}`)
+	var p struct {
+		Errors []struct{ Pointer, Field, Code string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range p.Errors {
+		got[f.Pointer] = f.Code
+	}
+	want := map[string]string{
+		"/url": "invalid_url", "/eventTypes": "empty_event_types", "/secret": "empty_secret", "/basicAuth/password": "empty_secret",
+		"/retry/schedule/2": "invalid_duration", "/maxAttempts": "out_of_range", "/headers/0/hidden": "unknown_field",
+		"/rateLimit/requests": "invalid_format", "/nane": "unknown_field", "/timeout": "invalid_duration", "/successCodes/0": "invalid_format",
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v\n%s", got, want, a.body)
+	}
+	if s.count("CreateWebhook") != 0 {
+		t.Error("the body went on although it is not valid")
+	}
+}
+
+func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, path := range []string{"/v1/webhooks/erp-orders", "/v1/workspaces/acme", "/v1/api-keys/billing", "/v1/event-types/order.paid"} {
+		read := s.do(t, "platform-admin", "GET", path, "")
+		if a := s.do(t, "platform-admin", "PUT", path, read.body); a.StatusCode != 200 {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+}
+
+func TestPreconditionsOnReading(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for path, tag := range map[string]string{"/v1/webhooks/erp-orders": `"3"`, "/v1/workspaces/acme": `"3"`, "/v1/api-keys/billing": `"1"`, "/v1/event-types/order.paid": `"2"`} {
+		if a := s.do(t, "platform-admin", "GET", path, ""); a.Header.Get("ETag") != tag {
+			t.Errorf("%s: ETag %q, want %q", path, a.Header.Get("ETag"), tag)
+		}
+		for _, header := range []string{tag, "W/" + tag, `"99", ` + tag, "*"} {
+			if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", header); a.StatusCode != 304 || a.Header.Get("ETag") != tag {
+				t.Errorf("%s with %s: %d", path, header, a.StatusCode)
+			}
+		}
+		if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", `"99"`); a.StatusCode != 200 {
+			t.Errorf("%s with another tag: %d", path, a.StatusCode)
+		}
+	}
+}
+
+func TestCursorsBelongToTheirFilters(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.more = true
+	page := func(path string) (cursor string) {
+		a := s.do(t, "viewer", "GET", path, "")
+		var list struct{ NextCursor string }
+		if err := json.Unmarshal([]byte(a.body), &list); err != nil {
+			t.Fatal(err)
+		}
+		return list.NextCursor
+	}
+	cursor := page("/v1/deliveries?state=failed&state=pending&limit=1")
+	if a := s.do(t, "viewer", "GET", "/v1/deliveries?limit=7&cursor="+cursor+"&state=pending&state=failed", ""); a.StatusCode != 200 {
+		t.Errorf("the same filters in another order, another limit: %s", a.body)
+	}
+	if got, want := s.last(t, "Deliveries").page, (hook.Page{Limit: 7, After: s.delivery.ID}); got != want {
+		t.Errorf("page = %+v, want %+v", got, want)
+	}
+	for _, path := range []string{"/v1/deliveries?state=failed", "/v1/deliveries?state=failed&state=pending&order=asc", "/v1/events?type=a", "/v1/webhooks/erp-orders/deliveries?state=failed&state=pending"} {
+		if a := s.do(t, "viewer", "GET", path+"&cursor="+cursor, ""); !strings.Contains(a.body, "invalid_cursor") {
+			t.Errorf("%s took it: %d", path, a.StatusCode)
+		}
+	}
+	s.more = false
+	if got := page("/v1/deliveries"); got != "" {
+		t.Errorf("at the end the cursor is %q", got)
+	}
+}
+
+func TestFiltersReachTheHistory(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.do(t, "publisher", "GET", "/v1/events?id=a&id=b&type=t&entityId=7&since=2026-11-21T02:10:00+01:00&until=2026-11-21T02:16:00Z&order=asc", "")
+	f := s.last(t, "Events")
+	if got := fmt.Sprint(f.events.IDs, f.events.Types, f.events.EntityIDs, f.events.Since.UTC(), f.events.Until.UTC(), f.page); got !=
+		"[a b] [t] [7] 2026-11-21 01:10:00 +0000 UTC 2026-11-21 02:16:00 +0000 UTC {100 00000000-0000-0000-0000-000000000000 true}" {
+		t.Error(got)
+	}
+	if f.events.SourceID != s.keys["publisher"].Key || f.events.Workspace != s.workspace.ID {
+		t.Errorf("a publisher searched events of %v in %v", f.events.SourceID, f.events.Workspace)
+	}
+	s.do(t, "viewer", "GET", "/v1/events", "")
+	if f := s.last(t, "Events"); f.events.SourceID != hook.NoID {
+		t.Error("a viewer sees only a part")
+	}
+	s.event.Source.ID = hook.NoID
+	if a := s.do(t, "publisher", "GET", "/v1/events/ord-7-paid", ""); a.StatusCode != 404 {
+		t.Errorf("a publisher read somebody else's event: %d", a.StatusCode)
+	}
+}
+
+func TestIdempotencyKeyRunsOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	body := strings.Replace(goodWebhook, "{", `{"generateSecret":true,`, 1)
+	first := s.do(t, "admin", "POST", "/v1/webhooks", body, "Idempotency-Key", "a b/c")
+	again := s.do(t, "admin", "POST", "/v1/webhooks", body, "Idempotency-Key", "a b/c")
+	if first.StatusCode != 201 || again.StatusCode != 201 || first.body != again.body || !strings.Contains(again.body, plantedSecret) {
+		t.Errorf("first %d %s\nagain %d %s", first.StatusCode, first.body, again.StatusCode, again.body)
+	}
+	if first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" || again.Header.Get("Location") != first.Header.Get("Location") || again.Header.Get("ETag") != first.Header.Get("ETag") {
+		t.Errorf("headers of the replay: %v", again.Header)
+	}
+	if n := s.count("CreateWebhook"); n != 1 {
+		t.Errorf("created %d times", n)
+	}
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "a b/c"); a.StatusCode != 422 || !strings.Contains(a.body, "idempotency_key_reused") {
+		t.Errorf("another body: %d %s", a.StatusCode, a.body)
+	}
+
+	s.fail["CreateWebhook"] = hook.Errorf(hook.KindUnavailable, "x")
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 503 {
+		t.Errorf("%d", a.StatusCode)
+	}
+	delete(s.fail, "CreateWebhook")
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 201 || a.Header.Get("Idempotent-Replayed") != "" {
+		t.Errorf("a 503 was kept: %d", a.StatusCode)
+	}
+
+	for scope := range s.stored {
+		s.stored[scope].answer = nil // as if it still ran
+	}
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 409 || !strings.Contains(a.body, "idempotency_in_progress") {
+		t.Errorf("while the first runs: %d %s", a.StatusCode, a.body)
+	}
+	if a := s.do(t, "platform-admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 201 {
+		t.Errorf("another key's call with the same Idempotency-Key: %d", a.StatusCode)
+	}
+}
+
+func TestViewersSeeNoCredentialInURLs(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, path := range []string{"/v1/webhooks/erp-orders", "/v1/webhooks", "/v1/deliveries/" + s.delivery.ID.String()} {
+		if a := s.do(t, "viewer", "GET", path, ""); strings.Contains(a.body, "token=abc") || !strings.Contains(a.body, "https://erp.example.com/[redacted]?token=[redacted]") {
+			t.Errorf("a viewer reads %s: %s", path, a.body)
+		}
+		if a := s.do(t, "operator", "GET", path, ""); !strings.Contains(a.body, "token=abc") {
+			t.Errorf("an operator reads %s: %s", path, a.body)
+		}
+	}
+}
+
+func TestEventsShowTheirBytes(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	a := s.do(t, "viewer", "GET", "/v1/events/ord-7-paid", "")
+	for _, want := range []string{`"entity":{ "total" : 12.50, "b":"<&>" }}`, `"entityId":12345678901234567890`, `"timestamp":"2026-11-21T01:13:00.207Z"`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("%s has no %s", a.body, want)
+		}
+	}
+}
+
+func TestRawBodiesAreAttachments(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	a := s.do(t, "viewer", "GET", "/v1/deliveries/"+s.delivery.ID.String()+"/attempts/1/response/body", "")
+	if a.body != "\xff\xfe" || a.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment") || a.Header.Get("Sallyport-Body-Truncated") != "true" {
+		t.Errorf("%q %v", a.body, a.Header)
+	}
+}
+
+func TestPublicListenerServesNoAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s, err := api.New(api.Options{}, api.Services{Gate: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/healthz": 200, "/v1/info": 404, "/metrics": 404, "/docs": 404} {
+		if got := get(t, s.Public(), path); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}
+
+func TestMetricsAreNotForEverybody(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	if a := s.do(t, "", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 401 {
+		t.Errorf("through a proxy, without a key: %d", a.StatusCode)
+	}
+	if a := s.do(t, "viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 403 {
+		t.Errorf("with a workspace's key: %d", a.StatusCode)
+	}
+	if a := s.do(t, "platform-viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 200 {
+		t.Errorf("with a platform key: %d", a.StatusCode)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(o *api.Options) {
+		o.Ready = func(context.Context) error { return errors.New("dial planted") }
+	})
+	a := s.do(t, "", http.MethodGet, "/readyz", "")
+	if a.StatusCode != 503 || strings.Contains(a.body, "planted") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
