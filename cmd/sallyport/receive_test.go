@@ -36,8 +36,8 @@ func startReceive(t *testing.T, args ...string) (url string, lines *bufio.Reader
 		done <- run(ctx, process{args: append([]string{"receive", "--port", "0"}, args...), stdout: outWrite, stderr: errWrite})
 	}()
 	t.Cleanup(func() {
-		go io.Copy(io.Discard, outRead) //nolint:errcheck // only so that nobody waits to write
-		go io.Copy(io.Discard, errRead) //nolint:errcheck // the same
+		go io.Copy(io.Discard, outRead)
+		go io.Copy(io.Discard, errRead)
 		cancel()
 		if code := <-done; code != exitOK {
 			t.Errorf("receive ended with %d", code)
