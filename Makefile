@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-VERSION ?= $(shell git describe --tags --match 'v*' --always --dirty 2>/dev/null | sed 's/^v//')
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//')
 LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 TOOL := go tool -modfile=.ci/tools.mod
 # Packages and flags for a shorter run by hand: make test PKG=./internal/store ARGS='-run Claim -v'

@@ -102,7 +102,7 @@ func TestReceiverHangs(t *testing.T) {
 		t.Errorf("the one who stayed got %d, %v", got.status, got.err)
 	}
 	r.WaitOpen(0)
-	r.Respond(testkit.Answer{Hang: true})                 // what still hangs must not keep the test from ending
+	r.Respond(testkit.Answer{Hang: true}) // what still hangs must not keep the test from ending
 	go send(context.Background(), "POST", r.URL, "", nil)
 	r.WaitOpen(1)
 }
