@@ -57,7 +57,8 @@ func (s *Store) headsSQL() string {
 	return `WITH RECURSIVE t(target_id) AS (
 			SELECT * FROM (SELECT f.target_id FROM due f ORDER BY f.target_id LIMIT 1) first
 			UNION ALL SELECT ` + jump + ` FROM t WHERE t.target_id IS NOT NULL),
-		h AS (SELECT w.workspace_id, ` + head + ` AS due_at FROM t JOIN webhooks w ON w.id = t.target_id
-			WHERE w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL)
-		SELECT h.workspace_id, ` + s.clock("h.due_at") + ` FROM h WHERE h.due_at <= ?`
+		h AS MATERIALIZED (SELECT t.target_id, ` + head + ` AS due_at FROM t WHERE t.target_id IS NOT NULL)
+		SELECT (SELECT w.workspace_id FROM webhooks w WHERE w.id = h.target_id
+				AND w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL),
+			` + s.clock("h.due_at") + ` FROM h WHERE h.due_at <= ?`
 }
