@@ -14,12 +14,17 @@ import (
 
 func TestConfigSQLite(t *testing.T) {
 	t.Parallel()
-	storetest.Config(t, func(t *testing.T) *store.Store { return open(t, store.Config{DataDir: t.TempDir()}) })
+	storetest.Config(t, openSQLite, dump)
 }
 
 func TestConfigPostgres(t *testing.T) {
 	t.Parallel()
-	storetest.Config(t, openPostgres)
+	storetest.Config(t, openPostgres, dump)
+}
+
+func openSQLite(t *testing.T) *store.Store {
+	t.Helper()
+	return open(t, store.Config{DataDir: t.TempDir()})
 }
 
 // openPostgres opens a store on a fresh copy of a migrated database.
