@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	_ "net/http/pprof" //nolint:gosec // served only on SALLYPORT_PPROF_ADDR, which must be loopback
-	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -36,6 +36,9 @@ func newServe(p process) *cobra.Command {
 				return usageError(err)
 			}
 			if check {
+				for _, w := range cfg.Warnings {
+					fmt.Fprintf(p.stderr, "sallyport: %s\n", w)
+				}
 				fmt.Fprintln(p.stdout, "the settings are in order")
 				return nil
 			}
@@ -57,9 +60,17 @@ const (
 	bodyTimeout = time.Minute
 )
 
+// gcPercent lets the heap grow to five times what is live before it is collected. What
+// is live is some 10 MB, whatever the load: at the default of 100 a collection would run
+// every few hundred events, and take a fifth of the server's CPU.
+const gcPercent = 400
+
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, cfg config.Config, p process) error {
-	log := obs.Logger(p.stderr, cfg.LogLevel, cfg.LogFormat == config.LogJSON)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	log := newLogger(cfg, p)
 	for _, w := range cfg.Warnings {
 		log.Warn("settings", "warning", w)
 	}
@@ -198,10 +209,11 @@ func portError(addr, setting string, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	host, port, splitErr := net.SplitHostPort(addr)
 	next := ":8081"
-	if splitErr == nil && port == "8081" {
-		next = net.JoinHostPort(host, "8082")
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && n < 65535 {
+			next = net.JoinHostPort(host, strconv.Itoa(n+1))
+		}
 	}
 	return fmt.Errorf("%s is in use; set %s=%s", addr, setting, next)
 }
@@ -220,54 +232,3 @@ func servePprof(ctx context.Context, addr string, log *slog.Logger) error {
 }
 
 func closeQuietly(l net.Listener) { _ = l.Close() } // closed already by the server as a rule
-
-// announce says what runs: a few lines to a person, else one log line for each fact.
-// The key is shown to a terminal only: logs are shipped.
-func (n *node) announce(ctx context.Context, public, admin net.Listener, p process) {
-	base := n.cfg.PublicURL(public.Addr())
-	api := base
-	if admin != nil {
-		api = "http://" + admin.Addr().String()
-	}
-	database := n.store.Engine() + " " + n.cfg.DataDir + "/sallyport.db"
-	if n.cfg.Postgres() {
-		database = n.cfg.RedactedDatabase()
-	}
-	state := ""
-	if current, _, _, err := n.store.MigrationStatus(ctx); err == nil {
-		state = fmt.Sprintf("schema %d", current)
-		if n.fresh {
-			state = "new, " + state
-		}
-	}
-	sends := "public addresses only; for this machine: SALLYPORT_EGRESS_ALLOW=127.0.0.0/8"
-	if len(n.cfg.EgressAllow) > 0 {
-		sends = fmt.Sprintf("public addresses and %v", n.cfg.EgressAllow)
-	}
-	if f, ok := p.stdout.(*os.File); ok && obs.Terminal(f) {
-		fmt.Fprintf(f, "sallyport %s\n", version)
-		fmt.Fprintf(f, "  listening   %-30s docs %s/docs   contract %s/openapi.yaml\n", api, api, api)
-		fmt.Fprintf(f, "  database    %s (%s)\n", database, state)
-		fmt.Fprintf(f, "  sends to    %s\n", sends)
-		switch {
-		case n.keys.Key != "":
-			fmt.Fprintf(f, "  admin key   %s (new; also in %s)", string(n.keys.Key), n.keys.KeyFile)
-		case n.cfg.AdminKey != "":
-			fmt.Fprint(f, "  admin key   as in SALLYPORT_ADMIN_KEY")
-		default:
-			fmt.Fprint(f, "  admin key   made before; lost it: sallyport keys create --role admin --platform")
-		}
-		fmt.Fprint(f, "            next: README, \"Five minutes\"\n")
-		return
-	}
-	n.log.Info("listening", "url", api, "docs", api+"/docs", "version", version)
-	n.log.Info("database", "engine", n.store.Engine(), "at", database, "state", state)
-	n.log.Info("sends_to", "what", sends)
-	if n.keys.Key != "" {
-		n.log.Info("admin_key", "new", true, "file", n.keys.KeyFile)
-	}
-	if n.vault.Generated {
-		n.log.Warn("encryption_key", "new", true, "file", n.vault.KeyFile,
-			"note", "keep a copy apart from the database; every further node needs it as SALLYPORT_ENCRYPTION_KEY")
-	}
-}

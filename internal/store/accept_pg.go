@@ -62,7 +62,9 @@ var (
 )
 
 func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error) {
-	params, keyed := acceptParams(b)
+	params := newPgParams()
+	defer params.free()
+	values, keyed := acceptParams(params, b)
 	name, query := "accept", acceptPlain
 	if keyed > 0 {
 		name, query = "accept_keyed", acceptKeyed
@@ -73,7 +75,7 @@ func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.A
 		return hotQuery(ctx, conn, name, query, func(v [][]byte) error {
 			res.Fenced, res.Stale, won = !readBool(v[0]), readUUIDs(v[1]), readUUIDs(v[2])
 			return nil
-		}, params...)
+		}, values...)
 	})
 	if err != nil || res.Fenced || len(res.Stale) > 0 {
 		return res, err
@@ -89,27 +91,21 @@ func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.A
 	return res, err
 }
 
-func acceptParams(b *hook.AcceptBatch) (params [][]byte, keyed int) {
-	n, nd := len(b.Events), 0
-	for _, e := range b.Events {
-		nd += len(e.Deliveries)
-		if e.ClientID {
-			keyed++
-		}
-	}
-	scopes, versions := uuids(len(b.Versions)), int8s(len(b.Versions))
+func acceptParams(p *pgParams, b *hook.AcceptBatch) (values [][]byte, keyed int) {
+	scopes, versions := p.uuids(), p.int8s()
 	for scope, v := range b.Versions {
 		scopes.uuid(scope)
 		versions.int8(v)
 	}
-	ws, key, id, typ, entityID, number, entity, url := uuids(n), uuids(n), texts(n), texts(n), texts(n), bools(n), byteas(n), texts(n)
-	at, kind, source, request, hops, matched := int8s(n), int2s(n), uuids(n), uuids(n), int2s(n), int4s(n)
-	dID, dWs, dEvent, dKind, dTarget, dState, dTest, dKeyed := uuids(nd), uuids(nd), uuids(nd), int2s(nd), uuids(nd), int2s(nd), bools(nd), bools(nd)
+	ws, key, id, typ, entityID, number, entity, url := p.uuids(), p.uuids(), p.texts(), p.texts(), p.texts(), p.bools(), p.byteas(), p.texts()
+	at, kind, source, request, hops, matched := p.int8s(), p.int2s(), p.uuids(), p.uuids(), p.int2s(), p.int4s()
+	dID, dWs, dEvent, dKind, dTarget, dState, dTest, dKeyed := p.uuids(), p.uuids(), p.uuids(), p.int2s(), p.uuids(), p.int2s(), p.bools(), p.bools()
 	for _, e := range b.Events {
 		ev := &e.Event
 		ws.uuid(ev.Workspace)
 		key.uuid(ev.Key)
 		if e.ClientID {
+			keyed++
 			id.text(ev.ID)
 		} else {
 			id.addNull()
@@ -141,14 +137,8 @@ func acceptParams(b *hook.AcceptBatch) (params [][]byte, keyed int) {
 			dKeyed.bool(e.ClientID)
 		}
 	}
-	params = make([][]byte, 0, 29)
-	params = append(params, pgInt8(int64(b.Node)))
-	for _, a := range []*pgArray{scopes, versions, ws, key, id, typ, entityID, number, entity, url, at, kind, source, request, hops,
-		matched, dID, dWs, dEvent, dKind, dTarget, dState, dTest, dKeyed} {
-		params = append(params, a.done())
-	}
 	if keyed == 0 {
-		return params, 0
+		return p.values(pgInt8(int64(b.Node))), 0
 	}
 	// Sorted, so that two nodes with the same ids in opposite order do not deadlock.
 	byKey := make([]*hook.PlannedEvent, 0, keyed)
@@ -163,14 +153,14 @@ func acceptParams(b *hook.AcceptBatch) (params [][]byte, keyed int) {
 		}
 		return strings.Compare(x.Event.ID, y.Event.ID)
 	})
-	kWs, kID, kEvent, kHash := uuids(keyed), texts(keyed), uuids(keyed), byteas(keyed)
+	kWs, kID, kEvent, kHash := p.uuids(), p.texts(), p.uuids(), p.byteas()
 	for _, e := range byKey {
 		kWs.uuid(e.Event.Workspace)
 		kID.text(e.Event.ID)
 		kEvent.uuid(e.Event.Key)
 		kHash.bytes(e.Hash[:])
 	}
-	return append(params, kWs.done(), kID.done(), kEvent.done(), kHash.done()), keyed
+	return p.values(pgInt8(int64(b.Node))), keyed
 }
 
 func bornState(d *hook.PlannedDelivery) hook.State {
@@ -195,7 +185,9 @@ func (s *Store) firstReceipts(ctx context.Context, b *hook.AcceptBatch, won []ho
 	for _, id := range won {
 		wonSet[id] = true
 	}
-	ws, ids, index := uuids(4), texts(4), int4s(4)
+	params := newPgParams()
+	defer params.free()
+	ws, ids, index := params.uuids(), params.texts(), params.int4s()
 	for i, e := range b.Events {
 		if e.ClientID && !wonSet[e.Event.Key] {
 			ws.uuid(e.Event.Workspace)
@@ -216,14 +208,16 @@ func (s *Store) firstReceipts(ctx context.Context, b *hook.AcceptBatch, won []ho
 				first[i] = r
 			}
 			return nil
-		}, ws.done(), ids.done(), index.done())
+		}, params.values()...)
 	})
 	return first, err
 }
 
 // stillMine asks which born deliveries of a batch are running on its node.
 func (s *Store) stillMine(ctx context.Context, b *hook.AcceptBatch) (map[hook.ID]bool, error) {
-	ids := uuids(16)
+	params := newPgParams()
+	defer params.free()
+	ids := params.uuids()
 	for _, e := range b.Events {
 		for i := range e.Deliveries {
 			if e.Deliveries[i].Born {
@@ -233,11 +227,11 @@ func (s *Store) stillMine(ctx context.Context, b *hook.AcceptBatch) (map[hook.ID
 	}
 	mine := make(map[hook.ID]bool)
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		return hotQuery(ctx, conn, "still_mine", `SELECT id FROM deliveries WHERE id = ANY($1::uuid[]) AND state = 0 AND node = $2`,
+		return hotQuery(ctx, conn, "still_mine", `SELECT id FROM deliveries WHERE id = ANY($2::uuid[]) AND state = 0 AND node = $1`,
 			func(v [][]byte) error {
 				mine[readUUID(v[0])] = true
 				return nil
-			}, ids.done(), pgInt8(int64(b.Node)))
+			}, params.values(pgInt8(int64(b.Node)))...)
 	})
 	return mine, err
 }

@@ -99,7 +99,10 @@ func (s *Store) Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWa
 }
 
 func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hook.LaneWant) ([]*hook.Job, error) {
-	t, n, floor := uuids(len(wants)), int4s(len(wants)), stamps(len(wants))
+	params, load := newPgParams(), newPgParams()
+	defer params.free()
+	defer load.free()
+	t, n, floor := params.uuids(), params.int4s(), params.stamps()
 	for _, w := range wants {
 		t.uuid(w.Target)
 		n.int4(int32(w.N))
@@ -109,7 +112,8 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 		fenced := false
 		taken := make(map[hook.ID]*hook.Job)
-		ids := uuids(64)
+		load.used = 0
+		ids := load.uuids()
 		if err := hotQuery(ctx, conn, "claim", claimSQL, func(v [][]byte) error {
 			fenced = !readBool(v[0])
 			if v[1] == nil {
@@ -120,7 +124,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			taken[j.Delivery.ID] = j
 			ids.uuid(j.Delivery.ID)
 			return nil
-		}, pgInt8(int64(node)), t.done(), n.done(), floor.done()); err != nil {
+		}, params.values(pgInt8(int64(node)))...); err != nil {
 			return err
 		}
 		if fenced {
@@ -148,7 +152,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			j.Event = e
 			jobs = append(jobs, j)
 			return nil
-		}, ids.done())
+		}, load.values()...)
 	})
 	return jobs, err
 }

@@ -77,23 +77,23 @@ func (s *Store) finishPart(ctx context.Context, node hook.NodeID, batch []*hook.
 	for _, i := range part {
 		index[batch[i].Job.Delivery.ID] = i
 	}
-	params := s.finishParams(node, batch, part)
+	params := newPgParams()
+	defer params.free()
+	values := s.finishParams(params, node, batch, part)
 	return s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 		return hotQuery(ctx, conn, name, query, func(v [][]byte) error {
 			held[index[readUUID(v[0])]] = true
 			return nil
-		}, params...)
+		}, values...)
 	})
 }
 
-func (s *Store) finishParams(node hook.NodeID, batch []*hook.Finish, part []int) [][]byte {
-	n := len(part)
-	id, before, state, reason, after, finished := uuids(n), int2s(n), int2s(n), int2s(n), int2s(n), int8s(n)
-	attempt, number, outcome, class, status, started, duration := uuids(n), int2s(n), int2s(n), int2s(n), int2s(n), int8s(n), int8s(n)
-	detail, head, tail, resp := byteas(n*4), byteas(n), byteas(n), byteas(n)
-	claimed, wait, trigger, target, ws := bools(n), int8s(n), int2s(n), uuids(n), uuids(n)
+func (s *Store) finishParams(p *pgParams, node hook.NodeID, batch []*hook.Finish, part []int) [][]byte {
+	id, before, state, reason, after, finished := p.uuids(), p.int2s(), p.int2s(), p.int2s(), p.int2s(), p.int8s()
+	attempt, number, outcome, class, status, started, duration := p.uuids(), p.int2s(), p.int2s(), p.int2s(), p.int2s(), p.int8s(), p.int8s()
+	detail, head, tail, resp := p.byteas(), p.byteas(), p.byteas(), p.byteas()
+	claimed, wait, trigger, target, ws := p.bools(), p.int8s(), p.int2s(), p.uuids(), p.uuids()
 	now := micros(s.ids.Now())
-	var scratch []byte
 	for _, i := range part {
 		f := batch[i]
 		d := &f.Job.Delivery
@@ -115,8 +115,7 @@ func (s *Store) finishParams(node hook.NodeID, batch []*hook.Finish, part []int)
 			status.int2(attemptStatus(a))
 			started.int8(micros(a.StartedAt))
 			duration.int8(a.Timings.Total.Microseconds())
-			scratch = appendDetail(scratch[:0], a)
-			detail.bytes(scratch)
+			detail.append(func(b []byte) []byte { return appendDetail(b, a) })
 			h, t := splitBody(a.Request, len(f.Job.Event.Entity))
 			head.bytes(nilIfEmpty(h))
 			tail.bytes(nilIfEmpty(t))
@@ -136,19 +135,15 @@ func (s *Store) finishParams(node hook.NodeID, batch []*hook.Finish, part []int)
 		target.uuid(d.Target)
 		ws.uuid(d.Workspace)
 	}
-	params := make([][]byte, 0, 23)
-	params = append(params, pgInt8(int64(node)))
-	for _, a := range []*pgArray{id, before, state, reason, after, finished, attempt, number, outcome, class, status, started, duration,
-		detail, head, tail, resp, claimed, wait, trigger, target, ws} {
-		params = append(params, a.done())
-	}
-	return params
+	return p.values(pgInt8(int64(node)))
 }
 
 // finishedBefore marks as held those whose attempt is recorded as counted already: an
 // earlier run of this batch was committed without our knowing.
 func (s *Store) finishedBefore(ctx context.Context, batch []*hook.Finish, held []bool) error {
-	ds, as := uuids(0), uuids(0)
+	params := newPgParams()
+	defer params.free()
+	ds, as := params.uuids(), params.uuids()
 	index := make(map[hook.ID]int)
 	for i, f := range batch {
 		if !held[i] && f.Attempt != nil {
@@ -165,6 +160,6 @@ func (s *Store) finishedBefore(ctx context.Context, batch []*hook.Finish, held [
 			JOIN attempts a ON a.delivery_id = u.d AND a.id = u.a WHERE a.outcome <> 3`, func(v [][]byte) error {
 			held[index[readUUID(v[0])]] = true
 			return nil
-		}, ds.done(), as.done())
+		}, params.values()...)
 	})
 }

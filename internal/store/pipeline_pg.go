@@ -20,6 +20,69 @@ import (
 // in the wire's binary form: going through the driver's reflection would cost more
 // than the statement (array_send in the Postgres sources is the reference).
 
+// pgParams builds the parameters of one call. It is reused, because every batch of the
+// pipeline needs two dozen arrays of about the same size as the one before: get one
+// with newPgParams, give it back with free once the call has returned.
+type pgParams struct {
+	arrays []*pgArray
+	used   int
+	list   [][]byte
+}
+
+var pgParamsPool = sync.Pool{New: func() any { return new(pgParams) }}
+
+func newPgParams() *pgParams { return pgParamsPool.Get().(*pgParams) }
+
+// maxPooled is the size of an array that is kept for the next batch: a burst of large
+// events must not stay in memory for good.
+const maxPooled = 1 << 20
+
+func (p *pgParams) free() {
+	for _, a := range p.arrays[:p.used] {
+		if cap(a.buf) > maxPooled {
+			a.buf = nil
+		}
+	}
+	clear(p.list)
+	p.used, p.list = 0, p.list[:0]
+	pgParamsPool.Put(p)
+}
+
+// array adds an array parameter; fill it before values is called.
+func (p *pgParams) array(element uint32) *pgArray {
+	if p.used == len(p.arrays) {
+		p.arrays = append(p.arrays, new(pgArray))
+	}
+	a := p.arrays[p.used]
+	p.used++
+	if cap(a.buf) < pgArrayHeader {
+		a.buf = make([]byte, pgArrayHeader, 512)
+	}
+	a.buf = a.buf[:pgArrayHeader]
+	clear(a.buf)
+	a.n, a.null = 0, false
+	binary.BigEndian.PutUint32(a.buf[8:], element)
+	return a
+}
+
+func (p *pgParams) uuids() *pgArray  { return p.array(pgtype.UUIDOID) }
+func (p *pgParams) int2s() *pgArray  { return p.array(pgtype.Int2OID) }
+func (p *pgParams) int4s() *pgArray  { return p.array(pgtype.Int4OID) }
+func (p *pgParams) int8s() *pgArray  { return p.array(pgtype.Int8OID) }
+func (p *pgParams) bools() *pgArray  { return p.array(pgtype.BoolOID) }
+func (p *pgParams) texts() *pgArray  { return p.array(pgtype.TextOID) }
+func (p *pgParams) byteas() *pgArray { return p.array(pgtype.ByteaOID) }
+func (p *pgParams) stamps() *pgArray { return p.array(pgtype.TimestamptzOID) }
+
+// values are the scalars that come first, then the arrays in the order they were added.
+func (p *pgParams) values(scalars ...[]byte) [][]byte {
+	p.list = append(p.list[:0], scalars...)
+	for _, a := range p.arrays[:p.used] {
+		p.list = append(p.list, a.done())
+	}
+	return p.list
+}
+
 // pgArray is one array parameter under construction.
 type pgArray struct {
 	buf  []byte
@@ -28,21 +91,6 @@ type pgArray struct {
 }
 
 const pgArrayHeader = 20 // dimensions, has null, element type, length, lower bound
-
-func newPgArray(element uint32, items, bytesEach int) *pgArray {
-	a := &pgArray{buf: make([]byte, pgArrayHeader, pgArrayHeader+items*(4+bytesEach))}
-	binary.BigEndian.PutUint32(a.buf[8:], element)
-	return a
-}
-
-func uuids(n int) *pgArray  { return newPgArray(pgtype.UUIDOID, n, 16) }
-func int2s(n int) *pgArray  { return newPgArray(pgtype.Int2OID, n, 2) }
-func int4s(n int) *pgArray  { return newPgArray(pgtype.Int4OID, n, 4) }
-func int8s(n int) *pgArray  { return newPgArray(pgtype.Int8OID, n, 8) }
-func bools(n int) *pgArray  { return newPgArray(pgtype.BoolOID, n, 1) }
-func texts(n int) *pgArray  { return newPgArray(pgtype.TextOID, n, 24) }
-func byteas(n int) *pgArray { return newPgArray(pgtype.ByteaOID, n, 256) }
-func stamps(n int) *pgArray { return newPgArray(pgtype.TimestamptzOID, n, 8) }
 
 func (a *pgArray) addNull() {
 	a.n, a.null = a.n+1, true
@@ -110,6 +158,14 @@ func (a *pgArray) bytes(b []byte) {
 	}
 	a.n++
 	a.buf = append(binary.BigEndian.AppendUint32(a.buf, uint32(len(b))), b...)
+}
+
+// append adds an element that fn appends to the buffer.
+func (a *pgArray) append(fn func([]byte) []byte) {
+	a.n++
+	at := len(a.buf)
+	a.buf = fn(append(a.buf, 0, 0, 0, 0))
+	binary.BigEndian.PutUint32(a.buf[at:], uint32(len(a.buf)-at-4))
 }
 
 // stamp stores the zero time as -infinity.
