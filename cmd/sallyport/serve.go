@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	_ "net/http/pprof" //nolint:gosec // served only on SALLYPORT_PPROF_ADDR, which must be loopback
+	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
