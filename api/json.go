@@ -396,7 +396,7 @@ func (s *scanner) uniqueObject(depth int) error {
 }
 
 func duplicateKey(field string) error {
-	e := hook.Errorf(hook.KindDuplicateKey, "%s is there twice", field)
+	e := hook.Errorf(hook.KindDuplicateKey, "the key %q is there twice", field)
 	e.Field = field
 	return e
 }
