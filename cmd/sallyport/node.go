@@ -100,6 +100,8 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.send = send.New(send.Config{
 		Guard: guard, IDs: n.ids, Node: n.cfg.NodeName, UserAgent: "Sallyport/" + version, ConnectTimeout: n.cfg.ConnectTimeout,
+		// Many webhooks may share a host: a quarter of all slots may stay connected to one.
+		IdlePerHost: max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
 		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
 	})
 	n.catalog = catalog.New(n.store, n.log)
