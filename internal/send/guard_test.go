@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/send"
@@ -263,7 +264,11 @@ func TestConfiguredProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := sender(t, func(c *send.Config) { c.Guard, c.Proxy = guard(t), proxy })
-	want(t, attempt(t, s, webhook("http://receiver.test/hooks")), hook.OutcomeSucceeded, "")
+	a := attempt(t, s, webhook("http://receiver.test/hooks", timeout(2*time.Second)))
+	want(t, a, hook.OutcomeSucceeded, "")
+	if len(seen) != 1 {
+		t.Fatalf("the proxy saw %d requests", len(seen))
+	}
 	if got := <-seen; got != "http://receiver.test/hooks" {
 		t.Errorf("the proxy saw %s", got)
 	}
