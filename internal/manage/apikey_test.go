@@ -136,6 +136,16 @@ func TestBootstrap(t *testing.T) {
 	if again, err := w.Bootstrap(ctx, "", file); err != nil || again.Key != "" || len(w.store.keys) != 1 {
 		t.Errorf("second start: %d keys, %v", len(w.store.keys), err)
 	}
+	// A start that was cut off goes on with the key that lies in the file.
+	delete(w.store.settings, "bootstrap.done")
+	if again, err := w.Bootstrap(ctx, "", file); err != nil || again.Key != "" || w.store.settings["bootstrap.done"] == nil {
+		t.Errorf("cut off before the last step: %v", err)
+	}
+	delete(w.store.settings, "bootstrap.done")
+	w.store.keys = nil
+	if again, err := w.Bootstrap(ctx, "", file); err != nil || again.Key != first.Key || len(w.store.keys) != 1 {
+		t.Errorf("cut off after the file: %d keys, %v", len(w.store.keys), err)
+	}
 	given := hook.Sensitive(strings.Repeat("g", 32))
 	for range 2 {
 		if b, err := w.Bootstrap(ctx, given, file); err != nil || b.Key != "" || len(w.store.keys) != 1 || w.store.keys[0].Hash != manage.HashKey(given) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sallyport/internal/hook"
 )
@@ -48,9 +49,20 @@ func (s *Service) Bootstrap(ctx context.Context, given hook.Sensitive, keyFile s
 	if err != nil || done != nil {
 		return out, err
 	}
-	key := NewKey()
-	// First the file, then the row: a crash in between leaves a key that opens nothing
-	// and is replaced at the next start.
+	_, err = s.store.APIKey(ctx, hook.NoID, bootstrapCode)
+	if err == nil { // a start was cut off after the last step but one
+		_, err := s.store.PutSettingIfAbsent(ctx, bootstrapDone, []byte("generated"))
+		return out, err
+	}
+	if hook.KindOf(err) != hook.KindNotFound {
+		return out, fmt.Errorf("admin key: %w", err)
+	}
+	// First the file, then the row: a start that is cut off in between leaves a key that
+	// opens nothing yet, and the next start takes it.
+	key := keyInFile(keyFile)
+	if key == "" {
+		key = NewKey()
+	}
 	if err := writeKeyFile(keyFile, key); err != nil {
 		return out, fmt.Errorf("admin key: %w", err)
 	}
@@ -100,8 +112,20 @@ func (s *Service) setFirstKey(ctx context.Context, key hook.Sensitive, replace b
 	return err
 }
 
+// keyInFile returns a generated key that lies there already, "" if none does.
+func keyInFile(path string) hook.Sensitive {
+	b, err := os.ReadFile(path) //nolint:gosec // the path is a setting of the operator
+	if key := strings.TrimSpace(string(b)); err == nil && strings.HasPrefix(key, keyPrefix) && LooksLikeKey(key) {
+		return hook.Sensitive(key)
+	}
+	return ""
+}
+
 // writeKeyFile replaces the file whole, so that no other mode and no half key is seen.
 func writeKeyFile(path string, key hook.Sensitive) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".admin.key-*") // mode 0600
 	if err != nil {
 		return err

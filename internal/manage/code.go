@@ -69,6 +69,9 @@ func (o *object) identify(ref string, currentID hook.ID, currentCode string) ide
 		out.code = given
 	}
 	out.name = o.text("name", out.code, 1, maxName)
+	if out.name != "" && strings.TrimSpace(out.name) == "" {
+		o.fault(o.at("name"), "required", "must not be blank")
+	}
 	if out.code == "" && code == nil {
 		if !o.has("name") {
 			o.fault("name", "required", "name or code is needed")

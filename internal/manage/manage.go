@@ -48,8 +48,8 @@ type Store interface {
 
 // Egress says where requests may go.
 type Egress interface {
-	// RefusesHost returns why the host of a URL, a literal address or a name such as
-	// localhost, can never be sent to, or nil. Other names are judged when they are
+	// RefusesHost returns why the host of a URL cannot be sent to, and which setting
+	// would change that; nil if it can, or is a name, which is judged when it is
 	// dialled.
 	RefusesHost(host string) error
 }

@@ -177,7 +177,7 @@ func (r *webhookReader) url() string {
 		r.fault("url", "invalid_url", "must not have a fragment (#...): it would not be sent")
 	default:
 		if err := r.s.egress.RefusesHost(u.Hostname()); err != nil {
-			r.fault("url", "url_not_allowed", "%v; SALLYPORT_EGRESS_ALLOW opens private addresses", err)
+			r.fault("url", "url_not_allowed", "%v", err)
 		}
 	}
 	return s

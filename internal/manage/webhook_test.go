@@ -119,6 +119,7 @@ func TestWebhookFaultsOneByOne(t *testing.T) {
 		`{"name":"a","url":"https://x.example","maxAttempts":"10"}`:                                  "maxAttempts invalid_format",
 		`{"name":"a","url":"https://x.example","maxAttempts":1.5}`:                                   "maxAttempts invalid_format",
 		`{"name":"a","url":"https://x.example","metadata":null}`:                                     "metadata invalid_format",
+		`{"name":"  ","url":"https://x.example"}`:                                                    "name required",
 		`[1]`: " invalid_format",
 	} {
 		w := setup(t)
