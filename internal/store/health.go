@@ -4,9 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"gorm.io/gorm"
 
 	"sallyport/internal/hook"
@@ -29,9 +29,8 @@ func (s *Store) FlushHealth(ctx context.Context, rows []hook.Health) error {
 	rows = slices.SortedFunc(slices.Values(rows), func(a, b hook.Health) int { return compareIDs(a.Target, b.Target) })
 	rows = slices.CompactFunc(rows, func(a, b hook.Health) bool { return a.Target == b.Target })
 	for part := range slices.Chunk(rows, healthChunk) {
-		query, args := healthUpsert(part)
-		if err := s.write(ctx, func(tx *gorm.DB) error { return tx.Exec(query, args...).Error }); err != nil {
-			return err
+		if err := s.flushHealth(ctx, part); err != nil {
+			return translate(err)
 		}
 	}
 	return nil
@@ -49,16 +48,66 @@ const healthConflict = ` ON CONFLICT (target_id) DO UPDATE SET failures = exclud
 	opened_at = excluded.opened_at, next_probe_at = excluded.next_probe_at, probe_wait = excluded.probe_wait,
 	latency_p50 = excluded.latency_p50, latency_p99 = excluded.latency_p99`
 
-func healthUpsert(rows []hook.Health) (query string, args []any) {
-	values := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?,?,?,?,?,?),", len(rows)), ",")
+const healthInsert = "INSERT INTO target_health (target_id, workspace_id, " + healthColumns + ") "
+
+func (s *Store) flushHealth(ctx context.Context, rows []hook.Health) error {
+	if s.engine == Postgres {
+		return s.flushHealthPostgres(ctx, rows)
+	}
+	return s.sqliteTx(ctx, func(tx *sqliteTx) error {
+		for i := range rows {
+			h := &rows[i]
+			_, err := tx.exec(healthInsert+"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"+healthConflict, h.Target[:], h.Workspace[:],
+				int64(h.ConsecutiveFailures), microsPtr(h.FailingSince), microsPtr(h.LastSuccessAt), microsPtr(h.LastFailureAt),
+				int64(h.LastStatus), int64(classCodes.of(h.LastErrorClass)), int64(breakerCodes.of(breakerState(h))),
+				microsPtr(h.Breaker.OpenedAt), microsPtr(h.Breaker.NextProbeAt), h.Breaker.Wait.Microseconds(),
+				h.LatencyP50.Microseconds(), h.LatencyP99.Microseconds())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// flushHealthPostgres takes the pipeline's way of one statement over arrays: it is run
+// every second.
+func (s *Store) flushHealthPostgres(ctx context.Context, rows []hook.Health) error {
+	p := newPgParams()
+	defer p.free()
+	target, ws, failures := p.uuids(), p.uuids(), p.int4s()
+	failing, success, failure := p.int8s(), p.int8s(), p.int8s()
+	status, class, breaker := p.int2s(), p.int2s(), p.int2s()
+	opened, probe, wait, p50, p99 := p.int8s(), p.int8s(), p.int8s(), p.int8s(), p.int8s()
+	at := func(a *pgArray, t *time.Time) {
+		if t == nil {
+			a.addNull()
+			return
+		}
+		a.int8(micros(*t))
+	}
 	for i := range rows {
 		h := &rows[i]
-		args = append(args, rowID(h.Target), rowID(h.Workspace), h.ConsecutiveFailures, microsPtr(h.FailingSince),
-			microsPtr(h.LastSuccessAt), microsPtr(h.LastFailureAt), h.LastStatus, classCodes.of(h.LastErrorClass),
-			breakerCodes.of(breakerState(h)), microsPtr(h.Breaker.OpenedAt), microsPtr(h.Breaker.NextProbeAt),
-			h.Breaker.Wait.Microseconds(), h.LatencyP50.Microseconds(), h.LatencyP99.Microseconds())
+		target.uuid(h.Target)
+		ws.uuid(h.Workspace)
+		failures.int4(int32(h.ConsecutiveFailures))
+		at(failing, h.FailingSince)
+		at(success, h.LastSuccessAt)
+		at(failure, h.LastFailureAt)
+		status.int2(int16(h.LastStatus))
+		class.int2(classCodes.of(h.LastErrorClass))
+		breaker.int2(breakerCodes.of(breakerState(h)))
+		at(opened, h.Breaker.OpenedAt)
+		at(probe, h.Breaker.NextProbeAt)
+		wait.int8(h.Breaker.Wait.Microseconds())
+		p50.int8(h.LatencyP50.Microseconds())
+		p99.int8(h.LatencyP99.Microseconds())
 	}
-	return "INSERT INTO target_health (target_id, workspace_id, " + healthColumns + ") VALUES " + values + healthConflict, args
+	return s.hotDo(ctx, func(conn *pgxpool.Conn) error {
+		return hotQuery(ctx, conn, "flush_health", healthInsert+`SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bigint[],
+			$5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[], $10::bigint[], $11::bigint[], $12::bigint[],
+			$13::bigint[], $14::bigint[])`+healthConflict, nil, p.values()...)
+	})
 }
 
 func breakerState(h *hook.Health) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"sallyport/internal/hook"
@@ -57,9 +58,21 @@ func tooSlow(err error) error {
 	}
 }
 
-// list runs a query and reads its rows one by one.
+// list runs a query and reads its rows one by one. The texts of searches are as many as
+// there are ways to ask, so no connection keeps them prepared.
 func list[T any](tx *gorm.DB, scan func(rows *sql.Rows, to *T) error, query string, args ...any) (out []T, err error) {
-	rows, err := tx.Raw(query, args...).Rows()
+	built := tx.Raw(query, args...)
+	if built.Error != nil {
+		return nil, built.Error
+	}
+	st := built.Statement
+	pool, vars := st.ConnPool, st.Vars
+	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
+		pool = prepared.Tx // SQLite
+	} else if tx.Name() == Postgres {
+		vars = append([]any{pgx.QueryExecModeCacheDescribe}, vars...)
+	}
+	rows, err := pool.QueryContext(st.Context, st.SQL.String(), vars...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +116,18 @@ func (s *Store) among(column string, ids []hook.ID) clauseOf {
 	if s.engine == Postgres {
 		return clauseOf{column + " = ANY(?::uuid[])", []any{pgUUIDs(ids)}}
 	}
-	return clauseOf{column + " IN ?", []any{rowIDs(ids)}}
+	return clauseOf{column + " IN ?", []any{rowIDs(padded(ids))}}
+}
+
+// padded repeats the last value until there are a power of two, so that a list in a
+// statement makes few different texts.
+func padded[T any](values []T) []T {
+	n := len(values)
+	size := 1
+	for size < n {
+		size *= 2
+	}
+	return append(slices.Clip(values), slices.Repeat(values[n-1:], size-n)...)
 }
 
 // clauseOf is a piece of SQL with its arguments.
@@ -188,12 +212,12 @@ func direction(p hook.Page) string {
 // would give the order too, and it might walk that one past millions of other rows;
 // ordered by both columns there is one index to take. SQLite, which keeps no statistics,
 // prefers the index with the equality.
-func (s *Store) along(leading, id string, value clauseOf, r span, direction string) (where clauseOf, order string) {
-	return s.alongAll([]string{leading}, id, []clauseOf{value}, r, direction)
+func (s *Store) along(leading, id string, value clauseOf, r span, dir string) (where clauseOf, order string) {
+	return s.alongAll([]string{leading}, id, []clauseOf{value}, r, dir)
 }
 
 // alongAll is along with several leading columns.
-func (s *Store) alongAll(leading []string, id string, values []clauseOf, r span, direction string) (where clauseOf, order string) {
+func (s *Store) alongAll(leading []string, id string, values []clauseOf, r span, dir string) (where clauseOf, order string) {
 	var is, equal []string
 	var args []any
 	for i, v := range values {
@@ -205,10 +229,10 @@ func (s *Store) alongAll(leading []string, id string, values []clauseOf, r span,
 	if s.engine == Postgres {
 		row, value := "("+strings.Join(leading, ", ")+", "+id+")", "("+strings.Join(is, ", ")+", ?)"
 		where = clauseOf{row + " >= " + value + " AND " + row + " < " + value, slices.Concat(args, []any{from}, args, []any{to})}
-		return where, strings.Join(append(leading, id), " "+direction+", ") + " " + direction
+		return where, strings.Join(append(leading, id), " "+dir+", ") + " " + dir
 	}
 	where = clauseOf{strings.Join(equal, " AND ") + " AND " + id + " >= ? AND " + id + " < ?", append(args, from, to)}
-	return where, id + " " + direction
+	return where, id + " " + dir
 }
 
 // hidden is a column as no index knows it, for orders and ranges that must not decide

@@ -135,7 +135,7 @@ func (q *deliverySearch) fromDead(one *clauseOf) clauseOf {
 		in, order = q.s.along("x.target_id", "x.delivery_id", *one, q.span, direction(q.p))
 		where.addClause(in)
 	} else {
-		where.addClause(q.any("x.target_id"))
+		where.addClause(q.someOf("x.target_id"))
 		where.add(hidden("x.delivery_id")+" >= ? AND "+hidden("x.delivery_id")+" < ?", rowID(q.span.from), rowID(q.span.to))
 	}
 	where.add("d.id = x.delivery_id")
@@ -153,7 +153,7 @@ func (q *deliverySearch) fromDue(one *clauseOf) clauseOf {
 		state := q.states.waiting("x.held_by", one.sql)
 		where.add(state, slices.Repeat(one.args, strings.Count(state, "?"))...)
 	} else {
-		where.addClause(q.any("x.target_id"))
+		where.addClause(q.someOf("x.target_id"))
 		where.add(q.states.waiting("x.held_by", "x.target_id"))
 	}
 	id := hidden("x.delivery_id")
@@ -167,8 +167,8 @@ func (q *deliverySearch) fromDue(one *clauseOf) clauseOf {
 	return q.limited("SELECT x.delivery_id AS id FROM "+from+" WHERE "+where.String(), id+" "+direction(q.p), where.args)
 }
 
-// any is the condition that the target is one of those asked for.
-func (q *deliverySearch) any(column string) clauseOf {
+// someOf is the condition that the target is one of those asked for.
+func (q *deliverySearch) someOf(column string) clauseOf {
 	if len(q.f.Targets) > 0 {
 		return q.s.among(column, q.f.Targets)
 	}

@@ -57,38 +57,38 @@ func (set stateSet) scans() bool {
 // waiting is the condition on a row that waits, given the columns of who claimed it
 // and of its target; "" if no waiting row is wanted.
 func (set stateSet) waiting(heldBy, target string) string {
-	var any []string
+	var either []string
 	if set.has(hook.StateRunning) {
-		any = append(any, heldBy+" IS NOT NULL")
+		either = append(either, heldBy+" IS NOT NULL")
 	}
 	switch pending, held := set.has(hook.StatePending), set.has(hook.StateHeld); {
 	case pending && held:
-		any = append(any, heldBy+" IS NULL")
+		either = append(either, heldBy+" IS NULL")
 	case pending:
-		any = append(any, heldBy+" IS NULL AND "+activeSQL(target))
+		either = append(either, heldBy+" IS NULL AND "+activeSQL(target))
 	case held:
-		any = append(any, heldBy+" IS NULL AND NOT "+activeSQL(target))
+		either = append(either, heldBy+" IS NULL AND NOT "+activeSQL(target))
 	}
-	return joinOr(any)
+	return joinOr(either)
 }
 
 // row is the condition on a row d of deliveries; "" for the empty set.
 func (set stateSet) row() string {
-	var any []string
+	var either []string
 	for _, s := range []hook.State{hook.StateRunning, hook.StateSucceeded, hook.StateFailed, hook.StateSkipped} {
 		if set.has(s) {
-			any = append(any, fmt.Sprintf("d.state = %d", stateCodes.of(s)))
+			either = append(either, fmt.Sprintf("d.state = %d", stateCodes.of(s)))
 		}
 	}
 	if w := set.waiting("(SELECT u.held_by FROM due u WHERE u.delivery_id = d.id)", "d.target_id"); w != "" {
-		any = append(any, fmt.Sprintf("d.state = %d AND %s", stateCodes.of(hook.StatePending), w))
+		either = append(either, fmt.Sprintf("d.state = %d AND %s", stateCodes.of(hook.StatePending), w))
 	}
-	return joinOr(any)
+	return joinOr(either)
 }
 
-func joinOr(any []string) string {
-	if len(any) == 0 {
+func joinOr(either []string) string {
+	if len(either) == 0 {
 		return ""
 	}
-	return "((" + strings.Join(any, ") OR (") + "))"
+	return "((" + strings.Join(either, ") OR (") + "))"
 }

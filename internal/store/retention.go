@@ -24,7 +24,7 @@ const (
 )
 
 // RunRetention purges every so often until ctx ends; the first time at once. retention
-// is the installation's, for workspaces without one of their own. Any number of nodes
+// is the installation's, for workspaces without one of their own; 0 keeps for ever. Any number of nodes
 // may run it: they share the work.
 func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration) error {
 	for {
@@ -84,6 +84,9 @@ func (p *purge) all(ctx context.Context, retention time.Duration) error {
 	for _, w := range scopes {
 		if w.retention == 0 {
 			w.retention = retention
+		}
+		if w.retention <= 0 {
+			continue // for ever
 		}
 		if err := p.workspace(ctx, w.workspace, hook.FirstID(p.s.now().Add(-w.retention))); err != nil {
 			return err

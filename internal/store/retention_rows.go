@@ -118,7 +118,7 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 			// Not a later event's that took the id over when the window had passed.
 			in := s.among("event_key", keys)
 			if err := tx.Exec("DELETE FROM event_keys WHERE workspace_id = ? AND id IN ? AND "+in.sql,
-				append([]any{rowID(workspace), ids}, in.args...)...).Error; err != nil {
+				append([]any{rowID(workspace), padded(ids)}, in.args...)...).Error; err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -158,5 +159,32 @@ func retentionPassesOver(t *testing.T, w *World) {
 	}
 	if n := w.count("SELECT count(*) FROM deliveries"); n != waiting {
 		t.Errorf("%d deliveries left, want %d", n, waiting)
+	}
+}
+
+// retentionRuns: a pass at once, and an end without an error.
+func retentionRuns(t *testing.T, w *World) {
+	target := w.webhook("deleted")
+	old := w.now.Add(-40 * day)
+	w.delivery(old, w.event(old, ""), target, rowSucceeded)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.RunRetention(ctx, time.Hour, 30*day) }()
+	for began := time.Now(); w.count("SELECT count(*) FROM deliveries")+w.count("SELECT count(*) FROM events") > 0; {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("nothing was purged in 20 seconds")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("RunRetention: %v", err)
+	}
+}
+
+func retentionForEver(t *testing.T, w *World) {
+	target := w.webhook("deleted")
+	w.delivery(w.now.Add(-99*day), w.event(w.now.Add(-99*day), ""), target, rowSucceeded)
+	if p, err := w.Purge(t.Context(), 0); err != nil || p != (hook.Purged{}) {
+		t.Errorf("without a retention %+v was purged, %v", p, err)
 	}
 }
