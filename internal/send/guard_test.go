@@ -42,6 +42,8 @@ func TestGuardCheck(t *testing.T) {
 		}
 		if text := err.Error(); !strings.Contains(text, "SALLYPORT_EGRESS_ALLOW") || !strings.Contains(text, "h.example") {
 			t.Errorf("%s: %q names neither setting nor host", address, text)
+		} else if strings.Contains(address, "%") && !strings.Contains(text, "zone") {
+			t.Errorf("%s: %q does not say that the zone is why", address, text)
 		}
 	}
 	for _, address := range []string{"8.8.8.8", "1.1.1.1", "100.63.255.255", "172.32.0.1", "192.0.1.1", "198.20.0.1", "2606:4700:4700::1111", "2a00:1450:4001::1"} {
