@@ -101,7 +101,7 @@ func (n *node) open(ctx context.Context) error {
 	n.send = send.New(send.Config{
 		Guard: guard, IDs: n.ids, Node: n.cfg.NodeName, UserAgent: "Sallyport/" + version, ConnectTimeout: n.cfg.ConnectTimeout,
 		// Many webhooks may share a host: a quarter of all slots may stay connected to one.
-		IdlePerHost: max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
+		IdlePerHost:  max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
 		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
 	})
 	n.catalog = catalog.New(n.store, n.log)
@@ -198,6 +198,7 @@ func (n *node) run(ctx context.Context) error {
 	beside("queue", func(ctx context.Context) error { return n.queue.run(ctx, n.store) })
 	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
+	beside("upkeep", n.store.RunUpkeep)
 	if !n.cfg.Postgres() {
 		beside("disk", func(ctx context.Context) error { return n.disk.run(ctx, n.cfg.DataDir, n.cfg.MinFreeDisk) })
 	}

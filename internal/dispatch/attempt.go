@@ -62,7 +62,7 @@ func (d *Dispatcher) send(ctx context.Context, t *hook.Target, j *hook.Job) (a h
 	number := j.Delivery.Attempts + 1
 	defer func() {
 		if p := recover(); p != nil {
-			d.log.Error("attempt.panic", "delivery_id", j.Delivery.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			d.log.ErrorContext(ctx, "attempt.panic", "delivery_id", j.Delivery.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			a = hook.Attempt{
 				Outcome: hook.OutcomeFailed, ErrorClass: hook.ClassInternal, Error: "the attempt could not be made: internal error",
 				Permanent: true, Timings: hook.Timings{Total: d.ids.Now().Sub(started)},

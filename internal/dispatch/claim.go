@@ -127,7 +127,7 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 		if ctx.Err() == nil {
 			d.log.WarnContext(ctx, "claim", "error", err)
 		}
-		time.Sleep(scanSoon)
+		pause(ctx, scanSoon)
 		return false, true
 	}
 	return d.claimed(node, wants, jobs)

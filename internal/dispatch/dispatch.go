@@ -98,7 +98,6 @@ type Dispatcher struct {
 
 	kick   chan struct{} // claim loop: a lane has room and work
 	finish *finisher
-	idle   chan struct{} // signalled when nothing is sent any more while stopping
 
 	attempts sync.WaitGroup
 	ctx      context.Context // of attempts

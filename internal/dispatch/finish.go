@@ -111,8 +111,18 @@ func (w *finisher) store(batch []*hook.Finish) {
 		if giveUp { // the next node finds them claimed by a dead one
 			return
 		}
-		time.Sleep(wait)
+		pause(ctx, wait)
 		wait = min(2*wait, time.Second)
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -49,7 +49,7 @@ func (p *Publisher) write(ctx context.Context, batch []*item) {
 	started := time.Now()
 	for len(batch) > 0 {
 		node := p.dispatch.Node()
-		plans, versions, bad := p.plan(ctx, node, batch)
+		plans, versions, bad := p.plan(ctx, batch)
 		for _, b := range bad {
 			b.item.fail(b.err)
 		}
@@ -104,7 +104,7 @@ type badItem struct {
 
 // plan gives each event its key and its deliveries. Deliveries for which a lane has
 // room are born claimed.
-func (p *Publisher) plan(ctx context.Context, node hook.NodeID, batch []*item) ([]*plan, map[hook.ID]int64, []badItem) {
+func (p *Publisher) plan(ctx context.Context, batch []*item) ([]*plan, map[hook.ID]int64, []badItem) {
 	versions := make(map[hook.ID]int64, 2)
 	views := make(map[hook.ID]*hook.View, 2)
 	plans := make([]*plan, 0, len(batch))

@@ -13,7 +13,6 @@ const (
 		source_kind, source_id, request_id, hops, matched) VALUES `
 	insertDeliveries = `INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node) VALUES `
 	insertDue        = `INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES `
-	orNothing        = ` ON CONFLICT DO NOTHING`
 )
 
 // acceptSQLite does on the one writer connection what acceptSQL does in Postgres.
@@ -91,13 +90,13 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 	}
 	// A rerun after an unknown outcome finds its rows there; on one connection either
 	// all of them or none.
-	if err := tx.insertRows(insertEvents, orNothing, 14, events); err != nil {
+	if err := tx.insertRows(insertEvents, 14, events); err != nil {
 		return err
 	}
-	if err := tx.insertRows(insertDeliveries, orNothing, 8, deliveries); err != nil {
+	if err := tx.insertRows(insertDeliveries, 8, deliveries); err != nil {
 		return err
 	}
-	if err := tx.insertRows(insertDue, orNothing, 5, due); err != nil {
+	if err := tx.insertRows(insertDue, 5, due); err != nil {
 		return err
 	}
 	if !b.Rerun {

@@ -33,7 +33,7 @@ func (s *Store) finishSQLite(ctx context.Context, node hook.NodeID, batch []*hoo
 				appendDetail(make([]byte, 0, 1024), a), blob(head), blob(tail), blob(responseBytes(a)))
 		}
 		return tx.insertRows(`INSERT INTO attempts (delivery_id, id, n, outcome, error_class, status, started_at, duration,
-			detail, req_head, req_tail, resp_body) VALUES `, orNothing, 12, attempts)
+			detail, req_head, req_tail, resp_body) VALUES `, 12, attempts)
 	})
 	return held, err
 }
@@ -64,7 +64,7 @@ func (t *sqliteTx) finishOne(node hook.NodeID, f *hook.Finish, now int64) (bool,
 	if n == 0 {
 		return t.finishedBefore(f)
 	}
-	switch f.State {
+	switch f.State { //nolint:exhaustive // the others need nothing but the row itself
 	case hook.StatePending:
 		_, err = t.exec("INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES (?,?,?,?,?)",
 			d.Target[:], now+f.Wait.Microseconds(), d.ID[:], d.Workspace[:], int64(triggerCodes.of(f.Trigger)))

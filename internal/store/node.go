@@ -14,11 +14,13 @@ import (
 // node's clock takes part. On SQLite there is one process, and its clock is the
 // database's.
 
+// On SQLite it is the bare clock: the ids' offset is worked out from what this
+// returns, and would drift if it went in again.
 func (s *Store) nodeNow() any {
 	if s.engine == Postgres {
 		return gorm.Expr("clock_timestamp()")
 	}
-	return micros(s.ids.Now())
+	return micros(time.Now())
 }
 
 // clock turns a timestamp column into microseconds on both engines.
@@ -74,7 +76,7 @@ func (s *Store) Beat(ctx context.Context, node hook.NodeID, floor hook.ID) (aliv
 // makes what it held wait again. It returns how many deliveries that were.
 func (s *Store) RescueDead(ctx context.Context, me hook.NodeID, deadAfter time.Duration) (int, error) {
 	stale := "beat_at < ?"
-	limit := any(micros(s.ids.Now().Add(-deadAfter)))
+	limit := any(micros(time.Now().Add(-deadAfter)))
 	if s.engine == Postgres {
 		stale = "beat_at < clock_timestamp() - ? * interval '1 microsecond'"
 		limit = deadAfter.Microseconds()

@@ -151,7 +151,7 @@ func appendHeaders(b []byte, hs []hook.HeaderField) []byte {
 // appendString appends s as a JSON string. Plain ASCII, which nearly everything is,
 // is copied; the rest goes through encoding/json.
 func appendString(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
 			q, err := json.Marshal(s)
 			if err != nil { // cannot be: a string always encodes

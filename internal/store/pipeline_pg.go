@@ -243,7 +243,7 @@ func hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query string, row f
 		return err
 	}
 	pg := conn.Conn().PgConn()
-	warned := warnings.take(pg)
+	warnings.take(pg) // what came before is not about this statement
 	rr := pg.ExecPrepared(ctx, name, params, binaryFormats[:len(params)], binaryFormats[:1])
 	var rowErr error
 	for rr.NextRow() {
@@ -258,7 +258,7 @@ func hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query string, row f
 		}
 		return fmt.Errorf("%w: %w", hook.ErrUnknownOutcome, err)
 	}
-	if warned = warnings.take(pg); warned != "" {
+	if warned := warnings.take(pg); warned != "" {
 		return fmt.Errorf("%w: Postgres warned: %s", hook.ErrUnknownOutcome, warned)
 	}
 	return rowErr

@@ -115,16 +115,16 @@ func (t *sqliteTx) query(row func(rows *sql.Rows) error, query string, args ...a
 }
 
 // insertRows inserts rows of equal width with multi-row VALUES, in pieces of powers of
-// two so that few texts are prepared. head is the statement up to VALUES, tail what
-// follows the rows.
-func (t *sqliteTx) insertRows(head, tail string, width int, args []any) error {
+// two so that few texts are prepared. head is the statement up to VALUES. Rows that are
+// there already stay as they are.
+func (t *sqliteTx) insertRows(head string, width int, args []any) error {
 	one := "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + ")"
 	for rows := len(args) / width; rows > 0; rows = len(args) / width {
 		n := 64
 		for n > rows {
 			n /= 2
 		}
-		query := head + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + tail
+		query := head + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + " ON CONFLICT DO NOTHING"
 		if _, err := t.exec(query, args[:n*width]...); err != nil {
 			return err
 		}

@@ -59,7 +59,8 @@ type Store struct {
 	hot     *pgxpool.Pool // Postgres: the pipeline's, with pinned plans, nil on SQLite
 	hotGorm *gorm.DB      // over hot
 
-	stmts sqliteStmts // of sqlw
+	stmts   sqliteStmts // of sqlw
+	walPath string      // of SQLite's write-ahead log
 
 	migrateDB func() (*sql.DB, func(), error) // a pool for schema changes, without statement timeout
 }
@@ -116,6 +117,7 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
+	s.walPath = path + "-wal"
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}

@@ -21,8 +21,8 @@ func History(t *testing.T, open WorldOpener) {
 		"health is flushed, loaded and shown":          health,
 		"queue gauges":                                 queueStats,
 		"retention removes what is old and not needed": retention,
-		"retention runs until it is told to end":          retentionRuns,
-		"retention of nothing keeps for ever":             retentionForEver,
+		"retention runs until it is told to end":       retentionRuns,
+		"retention of nothing keeps for ever":          retentionForEver,
 		"retention keeps the last hundred of a target": retentionKeepsHundred,
 		"retention goes on past what is not finished":  retentionPassesOver,
 	} {

@@ -122,7 +122,10 @@ func skipRacesClaim(t *testing.T, w *World) {
 	claimed := make(map[hook.ID]bool)
 	skipped := make(map[hook.ID]bool)
 	var wg sync.WaitGroup
+	begun := make(chan struct{})
 	wg.Go(func() {
+		begin := sync.OnceFunc(func() { close(begun) })
+		defer begin()
 		for len(claimed) < len(ids)/2 {
 			jobs, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 3}})
 			if err != nil || len(jobs) == 0 {
@@ -134,9 +137,11 @@ func skipRacesClaim(t *testing.T, w *World) {
 			for _, j := range jobs {
 				claimed[j.Delivery.ID] = true
 			}
+			begin()
 		}
 	})
 	wg.Go(func() {
+		<-begun
 		for i := range ids {
 			id := ids[len(ids)-1-i]
 			switch err := w.SkipDelivery(ctx, w.ws, id); hook.KindOf(err) {

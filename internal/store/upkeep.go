@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+const (
+	upkeepEvery = 5 * time.Second
+	// walTruncate is the size from which the log is cut back: a reader that stayed open
+	// for long kept checkpoints from starting it anew.
+	walTruncate = 64 << 20
+)
+
+// RunUpkeep keeps SQLite's write-ahead log short until ctx ends: a checkpoint that
+// waits for nobody when the log grew, and one that cuts it when it has become large.
+// Postgres looks after itself.
+func (s *Store) RunUpkeep(ctx context.Context) error {
+	if s.engine == Postgres {
+		return nil
+	}
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	var before int64
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		info, err := os.Stat(s.walPath)
+		if err != nil {
+			continue // there is none before the first write
+		}
+		mode := "PASSIVE"
+		switch size := info.Size(); {
+		case size > walTruncate:
+			mode = "TRUNCATE"
+		case size == before:
+			continue
+		default:
+			before = size
+		}
+		if _, err := s.sqlw.ExecContext(ctx, "PRAGMA wal_checkpoint("+mode+")"); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "sqlite.checkpoint", "mode", mode, "error", err)
+		}
+	}
+}
