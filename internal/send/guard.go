@@ -163,14 +163,6 @@ func (g *Guard) CheckLiteral(rawURL string) error {
 	if err != nil {
 		return nil
 	}
-	host := canonicalHost(u.Hostname())
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		var ok bool
-		if addr, ok = looseIPv4(host); !ok {
-			return nil
-		}
-	}
 	port := uint16(0)
 	switch p, err := strconv.ParseUint(u.Port(), 10, 16); {
 	case err == nil:
@@ -180,7 +172,22 @@ func (g *Guard) CheckLiteral(rawURL string) error {
 	case u.Scheme == "https":
 		port = 443
 	}
-	return g.Check(u.Hostname(), netip.AddrPortFrom(addr, port))
+	return g.checkHost(u.Hostname(), port)
+}
+
+// CheckHost is CheckLiteral for a host alone, as (*url.URL).Hostname gives it.
+func (g *Guard) CheckHost(host string) error { return g.checkHost(host, 0) }
+
+func (g *Guard) checkHost(host string, port uint16) error {
+	canonical := canonicalHost(host)
+	addr, err := netip.ParseAddr(canonical)
+	if err != nil {
+		var ok bool
+		if addr, ok = looseIPv4(canonical); !ok {
+			return nil
+		}
+	}
+	return g.Check(host, netip.AddrPortFrom(addr, port))
 }
 
 // looseIPv4 reads the spellings that inet_aton(3) takes, which some resolvers still do: one

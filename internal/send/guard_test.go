@@ -128,6 +128,11 @@ func TestCheckLiteral(t *testing.T) {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
+	for host, refused := range map[string]bool{"127.0.0.1": true, "::1": true, "fe80::1%eth0": true, "0x7f.1": true, "example.com": false, "8.8.8.8": false} {
+		if err := g.CheckHost(host); (err != nil) != refused {
+			t.Errorf("CheckHost(%s): %v", host, err)
+		}
+	}
 	if err := guard(t, "127.0.0.0/8").CheckLiteral("http://2130706433:9000/"); err != nil {
 		t.Errorf("an allowed address in another spelling: %v", err)
 	}
