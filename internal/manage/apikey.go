@@ -136,7 +136,7 @@ func readAPIKey(doc []byte, ref string, scope hook.ID, scene hook.APIKeyScene) (
 	who := o.identify(ref, id, code)
 	next := &hook.APIKey{
 		Name: who.name, Platform: scope == hook.NoID, Role: hook.Role(o.oneOf("role", "", roles...)),
-		ExpiresAt: o.instant("expiresAt"), Metadata: o.metadata("metadata"),
+		ExpiresAt: o.instant("expiresAt"), Metadata: o.metadata(),
 	}
 	if !o.has("role") {
 		o.fault("role", "required", "say which of admin, operator, publisher, viewer")

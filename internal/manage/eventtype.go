@@ -117,7 +117,7 @@ func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.Eve
 	next := &hook.EventType{
 		Description: o.text("description", "", 0, maxDescription),
 		Mode:        hook.SchemaMode(o.oneOf("mode", string(hook.SchemaReject), string(hook.SchemaReject), string(hook.SchemaWarn), string(hook.SchemaOff))),
-		Archived:    o.flag("archived", false), Metadata: o.metadata("metadata"),
+		Archived:    o.flag("archived", false), Metadata: o.metadata(),
 		Schema: o.json("schema", maxSchema), Sample: o.json("sample", maxSample),
 	}
 	if next.Schema != nil {

@@ -316,7 +316,8 @@ const (
 )
 
 // metadata reads a map of strings.
-func (o *object) metadata(name string) map[string]string {
+func (o *object) metadata() map[string]string {
+	const name = "metadata"
 	out := map[string]string{}
 	x := o.object(name)
 	if x == nil {

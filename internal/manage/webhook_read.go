@@ -101,7 +101,7 @@ func (r *webhookReader) configuration() {
 	w.EventTypes = r.eventTypes()
 	w.IncludeEntity = r.flag("includeEntity", r.d.IncludeEntity)
 	w.Enabled = r.flag("enabled", true)
-	w.Metadata = r.metadata("metadata")
+	w.Metadata = r.metadata()
 	if r.has("filter") && !r.isNull("filter") {
 		r.fault("filter", "invalid_format", "conditions are not built yet; only null is accepted")
 	}

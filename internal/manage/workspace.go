@@ -115,7 +115,7 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Wor
 		id, code = scene.Current.ID, scene.Current.Code
 	}
 	who := o.identify(ref, id, code)
-	next := &hook.Workspace{Name: who.name, Strict: o.flag("strict", false), Metadata: o.metadata("metadata")}
+	next := &hook.Workspace{Name: who.name, Strict: o.flag("strict", false), Metadata: o.metadata()}
 	if !o.isNull("retention") {
 		next.Retention = o.duration("retention", 0, minRetention, maxRetention)
 	}
