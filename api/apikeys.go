@@ -11,7 +11,7 @@ import (
 func apiKeyJSON(k *hook.APIKey) gen.APIKey {
 	return gen.APIKey{
 		Id: k.ID, Code: k.Code, Name: k.Name, Role: gen.Role(k.Role), Platform: k.Platform, Prefix: k.Prefix,
-		ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt),
+		ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt), Metadata: stringMap(k.Metadata),
 		Version: k.Version, CreatedAt: wire.At(k.CreatedAt), UpdatedAt: wire.At(k.UpdatedAt),
 	}
 }
@@ -21,7 +21,7 @@ func apiKeyWithKey(r hook.APIKeyResult) gen.APIKeyWithKey {
 	k := apiKeyJSON(r.APIKey)
 	out := gen.APIKeyWithKey{
 		Id: k.Id, Code: k.Code, Name: k.Name, Role: k.Role, Platform: k.Platform, Prefix: k.Prefix,
-		ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, Version: k.Version, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
+		ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, Metadata: k.Metadata, Version: k.Version, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
 	}
 	if r.Key != "" {
 		out.Key = ptr(string(r.Key))
@@ -30,9 +30,9 @@ func apiKeyWithKey(r hook.APIKeyResult) gen.APIKeyWithKey {
 }
 
 // ListAPIKeys answers one page of keys.
-func (h handlers) ListAPIKeys(ctx context.Context, _ gen.ListAPIKeysRequestObject) (gen.ListAPIKeysResponseObject, error) {
+func (h handlers) ListAPIKeys(ctx context.Context, r gen.ListAPIKeysRequestObject) (gen.ListAPIKeysResponseObject, error) {
 	cl := callOf(ctx)
-	rows, more, err := h.s.services.Manager.ListAPIKeys(ctx, cl.principal, cl.listFilter(nil), cl.page)
+	rows, more, err := h.s.services.Manager.ListAPIKeys(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
 	if err != nil {
 		return nil, err
 	}

@@ -24,12 +24,12 @@ type attemptView struct {
 func (s *Server) attemptView(ctx context.Context, p hook.Principal, target hook.ID) (attemptView, error) {
 	v := attemptView{curl: s.options.Curl}
 	w, err := s.services.Manager.GetWebhook(ctx, p, target.String())
-	switch {
-	case hook.KindOf(err) == hook.KindNotFound && err != nil:
-		v.mask = p.Role == hook.RoleViewer
-		return v, nil
-	case err != nil:
+	if err != nil && hook.KindOf(err) != hook.KindNotFound {
 		return v, err
+	}
+	if w.Webhook == nil || err != nil {
+		v.mask = p.Role == hook.RoleViewer
+		return v, nil //nolint:nilerr // that it is not there is what was asked
 	}
 	v.mask = w.URLSecret && p.Role == hook.RoleViewer
 	if w.BasicAuth != nil {

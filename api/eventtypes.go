@@ -18,15 +18,15 @@ func eventTypeJSON(t *hook.EventType) gen.EventType {
 	}
 	return gen.EventType{
 		Id: t.ID, Name: t.Name, Description: t.Description, Schema: schema, Mode: gen.SchemaMode(t.Mode), Sample: rawOrNull(t.Sample),
-		Archived: t.Archived, Operational: t.Operational, LastPublishedAt: timeOrNull(t.LastPublishedAt),
+		Archived: t.Archived, Operational: t.Operational, LastPublishedAt: timeOrNull(t.LastPublishedAt), Metadata: stringMap(t.Metadata),
 		Version: t.Version, CreatedAt: wire.At(t.CreatedAt), UpdatedAt: wire.At(t.UpdatedAt),
 	}
 }
 
 // ListEventTypes answers one page of the catalogue.
-func (h handlers) ListEventTypes(ctx context.Context, _ gen.ListEventTypesRequestObject) (gen.ListEventTypesResponseObject, error) {
+func (h handlers) ListEventTypes(ctx context.Context, r gen.ListEventTypesRequestObject) (gen.ListEventTypesResponseObject, error) {
 	cl := callOf(ctx)
-	rows, more, err := h.s.services.Manager.ListEventTypes(ctx, cl.principal, cl.listFilter(nil), cl.page)
+	rows, more, err := h.s.services.Manager.ListEventTypes(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
 	if err != nil {
 		return nil, err
 	}

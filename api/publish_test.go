@@ -25,7 +25,7 @@ func TestPublishAnswersAReceipt(t *testing.T) {
 	}
 	a := s.do(t, "publisher", "POST", "/v1/events", `{"id":"ord-7-paid","type":"order.paid","entityId":7,"entity":{ "total" : 12 }}`)
 	want := fmt.Sprintf(`{"id":"ord-7-paid","type":"order.paid","acceptedAt":%q,"matched":3,"duplicate":false}`, s.event.AcceptedAt().Format("2006-01-02T15:04:05.000Z"))
-	if a.StatusCode != 202 || a.body != want || a.Header.Get("Location") != "/v1/events/ord-7-paid" || a.Header.Get("Idempotent-Replayed") != "" {
+	if a.StatusCode != http.StatusAccepted || a.body != want || a.Header.Get("Location") != "/v1/events/ord-7-paid" || a.Header.Get("Idempotent-Replayed") != "" {
 		t.Errorf("%d %s %v\nwant %s", a.StatusCode, a.body, a.Header, want)
 	}
 	if string(got[0].Entity) != `{ "total" : 12 }` {
@@ -33,11 +33,11 @@ func TestPublishAnswersAReceipt(t *testing.T) {
 	}
 
 	a = s.do(t, "publisher", "POST", "/v1/events", `{"type":"order.paid"}`, "Idempotency-Key", "again")
-	if a.StatusCode != 202 || got[0].ID != "again" || a.Header.Get("Idempotent-Replayed") != "true" {
+	if a.StatusCode != http.StatusAccepted || got[0].ID != "again" || a.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%d %v, published as %q", a.StatusCode, a.Header, got[0].ID)
 	}
 	a = s.do(t, "publisher", "POST", "/v1/events", `{"type":"order.paid","id":"again"}`, "Idempotency-Key", "again", "Content-Type", "")
-	if a.StatusCode != 202 {
+	if a.StatusCode != http.StatusAccepted {
 		t.Errorf("the same twice, no content type: %d %s", a.StatusCode, a.body)
 	}
 }
@@ -114,26 +114,26 @@ func TestBatchJudgesItemByItem(t *testing.T) {
 		got = append(got, fmt.Sprint(d.Index, " ", d.Status, " ", d.Receipt.ID, d.Problem.Code, d.Problem.Errors))
 	}
 	want := []string{"0 accepted imp-0[]", "1 rejected validation_failed[{/data/1/type invalid_format}]", "2 duplicate known[]", "3 rejected event_id_reused[]", "4 rejected payload_too_large[]", "5 accepted imp-5[]"}
-	if a.StatusCode != 202 || fmt.Sprint(got) != fmt.Sprint(want) || b.Accepted != 2 || b.Duplicates != 1 || b.Rejected != 3 {
+	if a.StatusCode != http.StatusAccepted || fmt.Sprint(got) != fmt.Sprint(want) || b.Accepted != 2 || b.Duplicates != 1 || b.Rejected != 3 {
 		t.Errorf("%d\ngot  %q\nwant %q", a.StatusCode, got, want)
 	}
 
 	a, _ = s.batch(t, `{"data":[{"id":"known","type":"a"}]}`)
-	if a.StatusCode != 202 || a.Header.Get("Idempotent-Replayed") != "true" {
+	if a.StatusCode != http.StatusAccepted || a.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("only known ones: %d %v", a.StatusCode, a.Header)
 	}
 	a, b = s.batch(t, `{"data":[{"id":"reused","type":"a"},{"typ":"a"}]}`)
-	if a.StatusCode != 422 || b.Code != "validation_failed" || fmt.Sprint(b.Errors) != "[{/data/0 event_id_reused} {/data/1/typ unknown_field} {/data/1/type required}]" {
+	if a.StatusCode != http.StatusUnprocessableEntity || b.Code != "validation_failed" || fmt.Sprint(b.Errors) != "[{/data/0 event_id_reused} {/data/1/typ unknown_field} {/data/1/type required}]" {
 		t.Errorf("none accepted: %d %s", a.StatusCode, a.body)
 	}
 
 	s.publish = func(events []hook.NewEvent) ([]hook.Receipt, error) {
 		return []hook.Receipt{{Problem: hook.Errorf(hook.KindQueueFull, "x")}}, nil
 	}
-	if a, b = s.batch(t, `{"data":[{"type":"a b"},{"type":"a"}]}`); a.StatusCode != 503 || b.Code != "queue_full" {
+	if a, b = s.batch(t, `{"data":[{"type":"a b"},{"type":"a"}]}`); a.StatusCode != http.StatusServiceUnavailable || b.Code != "queue_full" {
 		t.Errorf("the store was the reason: %d %s", a.StatusCode, a.body)
 	}
-	if a := s.do(t, "publisher", "POST", "/v1/events/batch", `{"data":[{"type":"a"}]}`, "Idempotency-Key", strings.Repeat("x", 127)); a.StatusCode != 400 {
+	if a := s.do(t, "publisher", "POST", "/v1/events/batch", `{"data":[{"type":"a"}]}`, "Idempotency-Key", strings.Repeat("x", 127)); a.StatusCode != http.StatusBadRequest {
 		t.Errorf("a key too long for ids: %d", a.StatusCode)
 	}
 }

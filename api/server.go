@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -24,8 +25,7 @@ const headerRequestID = "X-Request-Id"
 // Options of the edge. The zero value of a limit is its default.
 type Options struct {
 	Version string
-	// BaseURL is how the installation is reached from outside, maybe with a path,
-	// without a slash at the end.
+	// BaseURL is how the installation is reached from outside, maybe with a path.
 	BaseURL string
 	// TrustedProxies may name the caller in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
@@ -62,6 +62,7 @@ type Server struct {
 
 // New makes the edge. It fails if the base URL is none.
 func New(o Options, services Services) (*Server, error) {
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	base, err := url.Parse(o.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("base URL %q: %w", o.BaseURL, err)

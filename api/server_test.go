@@ -112,16 +112,16 @@ func TestCreatedAndReplacedAreToldApart(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for _, c := range []struct{ path, body string }{
-		{"/v1/webhooks/erp-orders", goodWebhook}, {"/v1/workspaces/acme", `{}`}, {"/v1/api-keys/billing", `{}`}, {"/v1/event-types/order.paid", `{}`},
+		{"/v1/webhooks/erp-orders", goodWebhook}, {"/v1/workspaces/acme", `{}`}, {"/v1/api-keys/billing", `{"role":"viewer"}`}, {"/v1/event-types/order.paid", `{}`},
 	} {
 		s.change = hook.Created
 		a := s.do(t, "platform-admin", "PUT", c.path, c.body)
-		if a.StatusCode != 201 || a.Header.Get("Location") == "" || a.Header.Get("Sallyport-Result") != "created" {
+		if a.StatusCode != http.StatusCreated || a.Header.Get("Location") == "" || a.Header.Get("Sallyport-Result") != "created" {
 			t.Errorf("created %s: %d %v", c.path, a.StatusCode, a.Header)
 		}
 		s.change = hook.Unchanged
 		a = s.do(t, "platform-admin", "PUT", c.path, c.body)
-		if a.StatusCode != 200 || a.Header.Get("Location") != "" || a.Header.Get("Sallyport-Result") != "unchanged" {
+		if a.StatusCode != http.StatusOK || a.Header.Get("Location") != "" || a.Header.Get("Sallyport-Result") != "unchanged" {
 			t.Errorf("unchanged %s: %d %v", c.path, a.StatusCode, a.Header)
 		}
 	}
@@ -158,12 +158,12 @@ func TestRolesAsTheTableSays(t *testing.T) {
 		if !strings.HasPrefix(c.path, "/v1") {
 			continue
 		}
-		if a := s.do(t, "", c.method, c.path, c.body); a.StatusCode != 401 {
+		if a := s.do(t, "", c.method, c.path, c.body); a.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s without a key: %d", c.op, a.StatusCode)
 		}
 		for role, letter := range map[string]string{"admin": "A", "operator": "O", "publisher": "P", "viewer": "V"} {
 			want := strings.Contains(letters[c.op], letter)
-			if a := s.do(t, role, c.method, c.path, c.body); (a.StatusCode != 403) != want {
+			if a := s.do(t, role, c.method, c.path, c.body); (a.StatusCode != http.StatusForbidden) != want {
 				t.Errorf("%s as %s: %d", c.op, role, a.StatusCode)
 			}
 		}
@@ -276,12 +276,12 @@ func TestInternalErrorsTellNothing(t *testing.T) {
 	s := setup(t)
 	s.fail["GetWebhook"] = errors.New("pq: relation planted does not exist")
 	a := s.do(t, "viewer", "GET", "/v1/webhooks/erp-orders", "")
-	if a.StatusCode != 500 || strings.Contains(a.body, "planted") || !strings.Contains(a.body, `"internal"`) {
+	if a.StatusCode != http.StatusInternalServerError || strings.Contains(a.body, "planted") || !strings.Contains(a.body, `"internal"`) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	s.publish = func([]hook.NewEvent) ([]hook.Receipt, error) { panic("planted") }
 	a = s.do(t, "publisher", "POST", "/v1/events", `{"type":"a"}`)
-	if a.StatusCode != 500 || strings.Contains(a.body, "planted") {
+	if a.StatusCode != http.StatusInternalServerError || strings.Contains(a.body, "planted") {
 		t.Errorf("after a panic: %d %s", a.StatusCode, a.body)
 	}
 }
@@ -336,7 +336,7 @@ func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
 	s := setup(t)
 	for _, path := range []string{"/v1/webhooks/erp-orders", "/v1/workspaces/acme", "/v1/api-keys/billing", "/v1/event-types/order.paid"} {
 		read := s.do(t, "platform-admin", "GET", path, "")
-		if a := s.do(t, "platform-admin", "PUT", path, read.body); a.StatusCode != 200 {
+		if a := s.do(t, "platform-admin", "PUT", path, read.body); a.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
 	}
@@ -350,11 +350,11 @@ func TestPreconditionsOnReading(t *testing.T) {
 			t.Errorf("%s: ETag %q, want %q", path, a.Header.Get("ETag"), tag)
 		}
 		for _, header := range []string{tag, "W/" + tag, `"99", ` + tag, "*"} {
-			if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", header); a.StatusCode != 304 || a.Header.Get("ETag") != tag {
+			if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", header); a.StatusCode != http.StatusNotModified || a.Header.Get("ETag") != tag {
 				t.Errorf("%s with %s: %d", path, header, a.StatusCode)
 			}
 		}
-		if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", `"99"`); a.StatusCode != 200 {
+		if a := s.do(t, "platform-admin", "GET", path, "", "If-None-Match", `"99"`); a.StatusCode != http.StatusOK {
 			t.Errorf("%s with another tag: %d", path, a.StatusCode)
 		}
 	}
@@ -373,7 +373,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 		return list.NextCursor
 	}
 	cursor := page("/v1/deliveries?state=failed&state=pending&limit=1")
-	if a := s.do(t, "viewer", "GET", "/v1/deliveries?limit=7&cursor="+cursor+"&state=pending&state=failed", ""); a.StatusCode != 200 {
+	if a := s.do(t, "viewer", "GET", "/v1/deliveries?limit=7&cursor="+cursor+"&state=pending&state=failed", ""); a.StatusCode != http.StatusOK {
 		t.Errorf("the same filters in another order, another limit: %s", a.body)
 	}
 	if got, want := s.last(t, "Deliveries").page, (hook.Page{Limit: 7, After: s.delivery.ID}); got != want {
@@ -407,7 +407,7 @@ func TestFiltersReachTheHistory(t *testing.T) {
 		t.Error("a viewer sees only a part")
 	}
 	s.event.Source.ID = hook.NoID
-	if a := s.do(t, "publisher", "GET", "/v1/events/ord-7-paid", ""); a.StatusCode != 404 {
+	if a := s.do(t, "publisher", "GET", "/v1/events/ord-7-paid", ""); a.StatusCode != http.StatusNotFound {
 		t.Errorf("a publisher read somebody else's event: %d", a.StatusCode)
 	}
 }
@@ -418,7 +418,7 @@ func TestIdempotencyKeyRunsOnce(t *testing.T) {
 	body := strings.Replace(goodWebhook, "{", `{"generateSecret":true,`, 1)
 	first := s.do(t, "admin", "POST", "/v1/webhooks", body, "Idempotency-Key", "a b/c")
 	again := s.do(t, "admin", "POST", "/v1/webhooks", body, "Idempotency-Key", "a b/c")
-	if first.StatusCode != 201 || again.StatusCode != 201 || first.body != again.body || !strings.Contains(again.body, plantedSecret) {
+	if first.StatusCode != http.StatusCreated || again.StatusCode != http.StatusCreated || first.body != again.body || !strings.Contains(again.body, plantedSecret) {
 		t.Errorf("first %d %s\nagain %d %s", first.StatusCode, first.body, again.StatusCode, again.body)
 	}
 	if first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" || again.Header.Get("Location") != first.Header.Get("Location") || again.Header.Get("ETag") != first.Header.Get("ETag") {
@@ -427,26 +427,26 @@ func TestIdempotencyKeyRunsOnce(t *testing.T) {
 	if n := s.count("CreateWebhook"); n != 1 {
 		t.Errorf("created %d times", n)
 	}
-	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "a b/c"); a.StatusCode != 422 || !strings.Contains(a.body, "idempotency_key_reused") {
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "a b/c"); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "idempotency_key_reused") {
 		t.Errorf("another body: %d %s", a.StatusCode, a.body)
 	}
 
 	s.fail["CreateWebhook"] = hook.Errorf(hook.KindUnavailable, "x")
-	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 503 {
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("%d", a.StatusCode)
 	}
 	delete(s.fail, "CreateWebhook")
-	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 201 || a.Header.Get("Idempotent-Replayed") != "" {
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != http.StatusCreated || a.Header.Get("Idempotent-Replayed") != "" {
 		t.Errorf("a 503 was kept: %d", a.StatusCode)
 	}
 
 	for scope := range s.stored {
 		s.stored[scope].answer = nil // as if it still ran
 	}
-	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 409 || !strings.Contains(a.body, "idempotency_in_progress") {
+	if a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != http.StatusConflict || !strings.Contains(a.body, "idempotency_in_progress") {
 		t.Errorf("while the first runs: %d %s", a.StatusCode, a.body)
 	}
-	if a := s.do(t, "platform-admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != 201 {
+	if a := s.do(t, "platform-admin", "POST", "/v1/webhooks", goodWebhook, "Idempotency-Key", "d"); a.StatusCode != http.StatusCreated {
 		t.Errorf("another key's call with the same Idempotency-Key: %d", a.StatusCode)
 	}
 }
@@ -501,13 +501,13 @@ func TestPublicListenerServesNoAPI(t *testing.T) {
 func TestMetricsAreNotForEverybody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	if a := s.do(t, "", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 401 {
+	if a := s.do(t, "", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("through a proxy, without a key: %d", a.StatusCode)
 	}
-	if a := s.do(t, "viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 403 {
+	if a := s.do(t, "viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != http.StatusForbidden {
 		t.Errorf("with a workspace's key: %d", a.StatusCode)
 	}
-	if a := s.do(t, "platform-viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != 200 {
+	if a := s.do(t, "platform-viewer", "GET", "/metrics", "", "X-Forwarded-For", "203.0.113.9"); a.StatusCode != http.StatusOK {
 		t.Errorf("with a platform key: %d", a.StatusCode)
 	}
 }
@@ -518,7 +518,61 @@ func TestReadiness(t *testing.T) {
 		o.Ready = func(context.Context) error { return errors.New("dial planted") }
 	})
 	a := s.do(t, "", http.MethodGet, "/readyz", "")
-	if a.StatusCode != 503 || strings.Contains(a.body, "planted") {
+	if a.StatusCode != http.StatusServiceUnavailable || strings.Contains(a.body, "planted") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestPatchTakesBothContentTypes(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, media := range []string{"application/merge-patch+json", "application/json", "Application/JSON; charset=utf-8", ""} {
+		a := s.do(t, "admin", "PATCH", "/v1/webhooks/erp-orders", `{"filter":null,"enabled":false}`, "Content-Type", media)
+		if a.StatusCode != http.StatusOK || s.last(t, "PatchWebhook").doc != `{"filter":null,"enabled":false}` {
+			t.Errorf("%q: %d %s", media, a.StatusCode, a.body)
+		}
+	}
+	if a := s.do(t, "admin", "PATCH", "/v1/webhooks/erp-orders", `[]`); a.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("a list as a patch: %d", a.StatusCode)
+	}
+	if a := s.do(t, "admin", "PUT", "/v1/webhooks/erp-orders", goodWebhook, "Content-Type", "application/merge-patch+json"); a.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("a patch as PUT: %d", a.StatusCode)
+	}
+}
+
+func TestHistoryOfADeletedWebhook(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.fail["GetWebhook"] = hook.NotFound("webhook", "x")
+	id := s.webhook.ID.String()
+	if a := s.do(t, "viewer", "GET", "/v1/webhooks/"+id+"/deliveries", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("by id: %d", a.StatusCode)
+	}
+	if a := s.do(t, "viewer", "GET", "/v1/deliveries?webhook="+id, ""); a.StatusCode != http.StatusOK {
+		t.Errorf("searched by id: %d", a.StatusCode)
+	}
+	if a := s.do(t, "viewer", "GET", "/v1/webhooks/erp-orders/deliveries", ""); a.StatusCode != http.StatusNotFound {
+		t.Errorf("by code: %d", a.StatusCode)
+	}
+	a := s.do(t, "viewer", "GET", "/v1/deliveries/"+s.delivery.ID.String(), "")
+	if a.StatusCode != http.StatusOK || strings.Contains(a.body, "token=abc") {
+		t.Errorf("whether its URL was a credential nobody knows any more: %d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestBasePathOfAProxy(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(o *api.Options) { o.BaseURL = "https://example.com/hooks/" })
+	a := s.do(t, "admin", "POST", "/v1/webhooks", goodWebhook)
+	if got, want := a.Header.Get("Location"), "/hooks/v1/webhooks/"+s.webhook.ID.String(); got != want {
+		t.Errorf("Location = %q, want %q", got, want)
+	}
+	a = s.do(t, "", "GET", "/docs", "")
+	if !strings.Contains(a.body, `spec-url="/hooks/openapi.json"`) {
+		t.Error("the reference does not find the contract")
+	}
+	a = s.do(t, "admin", "GET", "/v1/info", "")
+	if !strings.Contains(a.body, `"baseUrl":"https://example.com/hooks/w/acme"`) {
+		t.Error(a.body)
 	}
 }

@@ -43,10 +43,9 @@ func webhookJSON(w hook.WebhookView, p hook.Principal) gen.Webhook {
 		out.BasicAuth = nullable.NewNullableWithValue(gen.BasicAuth{Username: w.BasicAuth.Username})
 	}
 	for _, h := range w.Headers {
-		shown := gen.Header{Name: h.Name}
-		if h.Secret {
-			shown.Secret = ptr(true)
-		} else {
+		// Secret is said even where it is not so: sent back, it must not be guessed anew.
+		shown := gen.Header{Name: h.Name, Secret: ptr(h.Secret)}
+		if !h.Secret {
 			shown.Value = ptr(string(h.Value))
 		}
 		out.Headers = append(out.Headers, shown)

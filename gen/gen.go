@@ -632,6 +632,11 @@ type APIKey struct {
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[wire.Time] `json:"lastUsedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Name For people.
 	//
 	// Examples: Billing
@@ -663,7 +668,7 @@ type APIKey struct {
 	Version int64 `json:"version"`
 }
 
-// APIKeyInput An API key as a client writes it. Needs `name` or `code`.
+// APIKeyInput An API key as a client writes it. Needs `role`, and `name` or `code`.
 type APIKeyInput struct {
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
@@ -695,6 +700,11 @@ type APIKeyInput struct {
 	// Examples: null
 	LastUsedAt *Ignored `json:"lastUsedAt,omitempty"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
 	// Name For people; the code unless given.
 	//
 	// Examples: Billing
@@ -713,7 +723,7 @@ type APIKeyInput struct {
 	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
 	//
 	// Examples: admin
-	Role *Role `json:"role,omitempty"`
+	Role Role `json:"role"`
 
 	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
 	//
@@ -768,6 +778,11 @@ type APIKeyWithKey struct {
 	//
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[wire.Time] `json:"lastUsedAt"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
 
 	// Name For people.
 	//
@@ -1372,6 +1387,11 @@ type EventType struct {
 	// Examples: 2026-11-21T02:13:00.207Z
 	LastPublishedAt nullable.Nullable[wire.Time] `json:"lastPublishedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
 	// Examples: reject
@@ -1434,6 +1454,11 @@ type EventTypeInput struct {
 	//
 	// Examples: null
 	LastPublishedAt *Ignored `json:"lastPublishedAt,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
 
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
@@ -1504,7 +1529,7 @@ type Exponential struct {
 	// Examples: 1h30m
 	Initial Duration `json:"initial"`
 
-	// Max A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Max The longest wait, 24h unless given.
 	//
 	// Examples: 1h30m
 	Max *Duration `json:"max,omitempty"`
@@ -1910,7 +1935,7 @@ type Profile string
 
 // RateLimit At most so many requests in so long.
 type RateLimit struct {
-	// Per A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Per In how long: 100ms to 24h, 1s unless given.
 	//
 	// Examples: 1h30m
 	Per *Duration `json:"per,omitempty"`
@@ -2068,7 +2093,7 @@ type RotateInput struct {
 	// Examples: true
 	GenerateSecret *bool `json:"generateSecret,omitempty"`
 
-	// Overlap A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Overlap How long the secret before keeps signing: up to 30d, 24h unless given.
 	//
 	// Examples: 1h30m
 	Overlap *Duration `json:"overlap,omitempty"`
@@ -2498,7 +2523,7 @@ type WebhookInput struct {
 	// Examples: erp-orders
 	Code *Code `json:"code,omitempty"`
 
-	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode.
+	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode; the profile's unless given.
 	//
 	// Examples: application/json
 	ContentType *string `json:"contentType,omitempty"`
@@ -2632,7 +2657,7 @@ type WebhookInput struct {
 	// Examples: ["2xx"]
 	SuccessCodes *SuccessCodes `json:"successCodes,omitempty"`
 
-	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Timeout How long the whole exchange may take: 1s to 60s, 15s unless given.
 	//
 	// Examples: 1h30m
 	Timeout *Duration `json:"timeout,omitempty"`
@@ -3104,6 +3129,9 @@ type ListAPIKeysParams struct {
 	// Until Only what we recorded before this time.
 	Until *Until `form:"until,omitempty" json:"until,omitempty"`
 
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -3250,6 +3278,9 @@ type ListEventTypesParams struct {
 
 	// Until Only what we recorded before this time.
 	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
@@ -3870,6 +3901,13 @@ func (w *ServerInterfaceWrapper) ListAPIKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -4502,6 +4540,13 @@ func (w *ServerInterfaceWrapper) ListEventTypes(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
 	}
 
 	headers := ctx.Request().Header

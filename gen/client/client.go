@@ -631,6 +631,11 @@ type APIKey struct {
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"lastUsedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Name For people.
 	//
 	// Examples: Billing
@@ -662,7 +667,7 @@ type APIKey struct {
 	Version int64 `json:"version"`
 }
 
-// APIKeyInput An API key as a client writes it. Needs `name` or `code`.
+// APIKeyInput An API key as a client writes it. Needs `role`, and `name` or `code`.
 type APIKeyInput struct {
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
@@ -694,6 +699,11 @@ type APIKeyInput struct {
 	// Examples: null
 	LastUsedAt *Ignored `json:"lastUsedAt,omitempty"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
 	// Name For people; the code unless given.
 	//
 	// Examples: Billing
@@ -712,7 +722,7 @@ type APIKeyInput struct {
 	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
 	//
 	// Examples: admin
-	Role *Role `json:"role,omitempty"`
+	Role Role `json:"role"`
 
 	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
 	//
@@ -767,6 +777,11 @@ type APIKeyWithKey struct {
 	//
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"lastUsedAt"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
 
 	// Name For people.
 	//
@@ -1371,6 +1386,11 @@ type EventType struct {
 	// Examples: 2026-11-21T02:13:00.207Z
 	LastPublishedAt nullable.Nullable[time.Time] `json:"lastPublishedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
 	// Examples: reject
@@ -1433,6 +1453,11 @@ type EventTypeInput struct {
 	//
 	// Examples: null
 	LastPublishedAt *Ignored `json:"lastPublishedAt,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
 
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
@@ -1503,7 +1528,7 @@ type Exponential struct {
 	// Examples: 1h30m
 	Initial Duration `json:"initial"`
 
-	// Max A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Max The longest wait, 24h unless given.
 	//
 	// Examples: 1h30m
 	Max *Duration `json:"max,omitempty"`
@@ -1909,7 +1934,7 @@ type Profile string
 
 // RateLimit At most so many requests in so long.
 type RateLimit struct {
-	// Per A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Per In how long: 100ms to 24h, 1s unless given.
 	//
 	// Examples: 1h30m
 	Per *Duration `json:"per,omitempty"`
@@ -2067,7 +2092,7 @@ type RotateInput struct {
 	// Examples: true
 	GenerateSecret *bool `json:"generateSecret,omitempty"`
 
-	// Overlap A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Overlap How long the secret before keeps signing: up to 30d, 24h unless given.
 	//
 	// Examples: 1h30m
 	Overlap *Duration `json:"overlap,omitempty"`
@@ -2497,7 +2522,7 @@ type WebhookInput struct {
 	// Examples: erp-orders
 	Code *Code `json:"code,omitempty"`
 
-	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode.
+	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode; the profile's unless given.
 	//
 	// Examples: application/json
 	ContentType *string `json:"contentType,omitempty"`
@@ -2631,7 +2656,7 @@ type WebhookInput struct {
 	// Examples: ["2xx"]
 	SuccessCodes *SuccessCodes `json:"successCodes,omitempty"`
 
-	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Timeout How long the whole exchange may take: 1s to 60s, 15s unless given.
 	//
 	// Examples: 1h30m
 	Timeout *Duration `json:"timeout,omitempty"`
@@ -3103,6 +3128,9 @@ type ListAPIKeysParams struct {
 	// Until Only what we recorded before this time.
 	Until *Until `form:"until,omitempty" json:"until,omitempty"`
 
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -3249,6 +3277,9 @@ type ListEventTypesParams struct {
 
 	// Until Only what we recorded before this time.
 	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
@@ -3802,7 +3833,7 @@ type ClientInterface interface {
 
 	// CreateAPIKeyWithBody Create an API key
 	//
-	// Makes a key and shows it this once. Without `role` it may only read.
+	// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3811,7 +3842,7 @@ type ClientInterface interface {
 
 	// CreateAPIKey Create an API key
 	//
-	// Makes a key and shows it this once. Without `role` it may only read.
+	// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4377,7 +4408,7 @@ func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, req
 
 // CreateAPIKeyWithBody Create an API key
 //
-// Makes a key and shows it this once. Without `role` it may only read.
+// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4396,7 +4427,7 @@ func (c *Client) CreateAPIKeyWithBody(ctx context.Context, params *CreateAPIKeyP
 
 // CreateAPIKey Create an API key
 //
-// Makes a key and shows it this once. Without `role` it may only read.
+// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5660,6 +5691,18 @@ func NewListAPIKeysRequest(server string, params *ListAPIKeysParams) (*http.Requ
 
 		}
 
+		if params.Metadata != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", *params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -6612,6 +6655,18 @@ func NewListEventTypesRequest(server string, params *ListEventTypesParams) (*htt
 		if params.Until != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Metadata != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", *params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -9184,7 +9239,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithBodyWithResponse Create an API key
 	//
-	// Makes a key and shows it this once. Without `role` it may only read.
+	// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9193,7 +9248,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithResponse Create an API key
 	//
-	// Makes a key and shows it this once. Without `role` it may only read.
+	// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15644,7 +15699,7 @@ func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, param
 
 // CreateAPIKeyWithBodyWithResponse Create an API key
 //
-// Makes a key and shows it this once. Without `role` it may only read.
+// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -15659,7 +15714,7 @@ func (c *ClientWithResponses) CreateAPIKeyWithBodyWithResponse(ctx context.Conte
 
 // CreateAPIKeyWithResponse Create an API key
 //
-// Makes a key and shows it this once. Without `role` it may only read.
+// Makes a key and shows it this once. Its role has to be said: none is harmless by default.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

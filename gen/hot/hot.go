@@ -483,6 +483,11 @@ type APIKey struct {
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"lastUsedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Name For people.
 	//
 	// Examples: Billing
@@ -514,7 +519,7 @@ type APIKey struct {
 	Version int64 `json:"version"`
 }
 
-// APIKeyInput An API key as a client writes it. Needs `name` or `code`.
+// APIKeyInput An API key as a client writes it. Needs `role`, and `name` or `code`.
 type APIKeyInput struct {
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
@@ -546,6 +551,11 @@ type APIKeyInput struct {
 	// Examples: null
 	LastUsedAt *Ignored `json:"lastUsedAt,omitempty"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
 	// Name For people; the code unless given.
 	//
 	// Examples: Billing
@@ -564,7 +574,7 @@ type APIKeyInput struct {
 	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
 	//
 	// Examples: admin
-	Role *Role `json:"role,omitempty"`
+	Role Role `json:"role"`
 
 	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
 	//
@@ -619,6 +629,11 @@ type APIKeyWithKey struct {
 	//
 	// Examples: 2026-11-21T02:13:00.000Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"lastUsedAt"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
 
 	// Name For people.
 	//
@@ -1223,6 +1238,11 @@ type EventType struct {
 	// Examples: 2026-11-21T02:13:00.207Z
 	LastPublishedAt nullable.Nullable[time.Time] `json:"lastPublishedAt"`
 
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
 	// Examples: reject
@@ -1285,6 +1305,11 @@ type EventTypeInput struct {
 	//
 	// Examples: null
 	LastPublishedAt *Ignored `json:"lastPublishedAt,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
 
 	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
 	//
@@ -1355,7 +1380,7 @@ type Exponential struct {
 	// Examples: 1h30m
 	Initial Duration `json:"initial"`
 
-	// Max A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Max The longest wait, 24h unless given.
 	//
 	// Examples: 1h30m
 	Max *Duration `json:"max,omitempty"`
@@ -1761,7 +1786,7 @@ type Profile string
 
 // RateLimit At most so many requests in so long.
 type RateLimit struct {
-	// Per A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Per In how long: 100ms to 24h, 1s unless given.
 	//
 	// Examples: 1h30m
 	Per *Duration `json:"per,omitempty"`
@@ -1919,7 +1944,7 @@ type RotateInput struct {
 	// Examples: true
 	GenerateSecret *bool `json:"generateSecret,omitempty"`
 
-	// Overlap A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Overlap How long the secret before keeps signing: up to 30d, 24h unless given.
 	//
 	// Examples: 1h30m
 	Overlap *Duration `json:"overlap,omitempty"`
@@ -2349,7 +2374,7 @@ type WebhookInput struct {
 	// Examples: erp-orders
 	Code *Code `json:"code,omitempty"`
 
-	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode.
+	// ContentType `application/json` or another JSON type, or `application/x-www-form-urlencoded` for form mode; the profile's unless given.
 	//
 	// Examples: application/json
 	ContentType *string `json:"contentType,omitempty"`
@@ -2483,7 +2508,7 @@ type WebhookInput struct {
 	// Examples: ["2xx"]
 	SuccessCodes *SuccessCodes `json:"successCodes,omitempty"`
 
-	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	// Timeout How long the whole exchange may take: 1s to 60s, 15s unless given.
 	//
 	// Examples: 1h30m
 	Timeout *Duration `json:"timeout,omitempty"`
