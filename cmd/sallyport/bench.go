@@ -195,9 +195,10 @@ type benched struct {
 	cmd  *exec.Cmd
 	addr string
 	key  string
-	pg   bool
-	done chan error
-	gone atomic.Bool
+	// postmaster of the Postgres, 0 if it is not on this machine
+	postmaster int
+	done       chan error
+	gone       atomic.Bool
 }
 
 func startBenched(ctx context.Context, dir string, o benchOptions, cfg config.Config, p process) (*benched, error) {
@@ -215,7 +216,12 @@ func startBenched(ctx context.Context, dir string, o benchOptions, cfg config.Co
 	}
 	random := make([]byte, 24)
 	_, _ = rand.Read(random) // never fails
-	b := &benched{addr: addr, key: hex.EncodeToString(random), pg: cfg.Postgres(), done: make(chan error, 1)}
+	b := &benched{addr: addr, key: hex.EncodeToString(random), done: make(chan error, 1)}
+	if cfg.Postgres() {
+		if b.postmaster, err = findPostmaster(ctx, string(cfg.DatabaseURL)); err != nil {
+			return nil, err
+		}
+	}
 	b.cmd = exec.Command(self, "serve") //nolint:gosec // ourselves
 	b.cmd.Env = append(slices.DeleteFunc(slices.Clone(p.environ), func(e string) bool {
 		return strings.HasPrefix(e, "SALLYPORT_") && !strings.HasPrefix(e, "SALLYPORT_LOG")

@@ -40,12 +40,7 @@ func (o owner) Announce(ctx context.Context, workspace hook.ID, e hook.NewEvent)
 // egress judges hosts when configuration is saved.
 type egress struct{ g *send.Guard }
 
-func (e egress) RefusesHost(host string) error {
-	if strings.Contains(host, ":") {
-		host = "[" + strings.Trim(host, "[]") + "]"
-	}
-	return e.g.CheckLiteral("http://" + host + "/")
-}
+func (e egress) RefusesHost(host string) error { return e.g.CheckHost(host) }
 
 // pipeline tells the worker what configuration changed.
 type pipeline struct{ n *node }
