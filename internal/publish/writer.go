@@ -290,7 +290,8 @@ func repeat(pl *plan, first hook.FirstReceipt) hook.Receipt {
 		return hook.Receipt{ID: e.ID, Type: e.Type, Problem: &hook.Error{Kind: hook.KindEventIDReused, Field: "id",
 			Detail: "an event with this id and other content was accepted at " + hook.TimeOf(first.Key).Format(time.RFC3339)}}
 	}
-	return hook.Receipt{ID: e.ID, Type: first.Type, AcceptedAt: hook.TimeOf(first.Key), Matched: first.Matched, Duplicate: true}
+	// The hash covers the type, which is known also when the first event's retention has ended.
+	return hook.Receipt{ID: e.ID, Type: e.Type, AcceptedAt: hook.TimeOf(first.Key), Matched: first.Matched, Duplicate: true}
 }
 
 func (p *Publisher) cancel(plans []*plan) {

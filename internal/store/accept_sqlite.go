@@ -58,6 +58,9 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 			}
 			if taken {
 				if first.Key != ev.Key {
+					if first.Type == "" { // its event is in this batch, not in its table yet
+						first.Type, first.Matched = inBatch(b.Events[:i], first.Key)
+					}
 					if res.First == nil {
 						res.First = make(map[int]hook.FirstReceipt)
 					}
@@ -116,6 +119,17 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 		}
 	}
 	return nil
+}
+
+// inBatch is what the receipt says of an earlier event of the same batch; nothing of one whose
+// retention has ended.
+func inBatch(earlier []*hook.PlannedEvent, key hook.ID) (eventType string, matched int) {
+	for _, e := range earlier {
+		if e.Event.Key == key {
+			return e.Event.Type, e.Event.Matched
+		}
+	}
+	return "", 0
 }
 
 // takeEventID claims a client's event id, or reports what holds it.

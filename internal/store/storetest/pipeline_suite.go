@@ -225,7 +225,8 @@ func repeatedID(t *testing.T, w *pipelineWorld) {
 	target := w.ids.New()
 	first := keyed(w.event(false, target), "a")
 	// Twice in one batch, among others.
-	if res := w.accept(t, first, keyed(w.event(false, target), "a"), keyed(w.event(false, target), "b"), w.event(false, target)); len(res.First) != 1 || res.First[1].Key != first.Event.Key {
+	if res := w.accept(t, first, keyed(w.event(false, target), "a"), keyed(w.event(false, target), "b"), w.event(false, target)); len(res.First) != 1 || res.First[1].Key != first.Event.Key ||
+		res.First[1].Type != "order.paid" || res.First[1].Matched != 1 {
 		t.Fatalf("first = %v; want item 1 to be the repeat of item 0", res.First)
 	}
 	res := w.accept(t, keyed(w.event(false, target), "a"))
