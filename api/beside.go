@@ -30,8 +30,9 @@ var contractJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(
 // besides registers everything outside of /v1.
 func (s *Server) besides(e *echo.Echo) {
 	e.GET("/", s.root)
-	e.GET("/healthz", s.health)
-	e.GET("/readyz", s.ready)
+	// Balancers like to ask with HEAD.
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", s.health)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", s.ready)
 	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", sallyport.Contract) })
 	e.GET("/openapi.json", func(c echo.Context) error {
 		doc, err := contractJSON()

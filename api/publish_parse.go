@@ -20,6 +20,10 @@ const (
 	maxEntityIDText = 512
 	maxEntityIDNum  = 38 // digits: what a numeric(38) column holds
 	maxEntityURL    = 2048
+
+	// maxItemFaults bounds what is said about fields that do not exist: a body can have
+	// a hundred thousand of them, and each is compared with the known ones.
+	maxItemFaults = 20
 )
 
 // Bits of the members seen, to find repeated ones.
@@ -87,7 +91,9 @@ func parseBatch(body []byte, maxItems, maxItemBytes int) ([]item, error) {
 		}
 		seen[name] = true
 		if name != "data" {
-			faults = append(faults, unknownField(name, []string{"data"}))
+			if len(faults) < maxItemFaults {
+				faults = append(faults, unknownField(name, []string{"data"}))
+			}
 			if _, err := s.skip(1); err != nil {
 				return nil, err
 			}
@@ -230,7 +236,7 @@ func (s *scanner) event(it *item, at string, depth int) error {
 	s.i++
 	var (
 		seen    int
-		unknown []string
+		unknown map[string]bool
 		first   = true
 	)
 	for {
@@ -257,14 +263,17 @@ func (s *scanner) event(it *item, at string, depth int) error {
 		case "timestamp":
 			bit, err = seenTimestamp, s.timestamp(it, at, depth)
 		default:
-			for _, u := range unknown {
-				if u == name {
-					return duplicateKey(join(at, name))
-				}
+			if unknown[name] {
+				return duplicateKey(join(at, name))
 			}
-			unknown = append(unknown, name)
-			f := unknownField(name, eventFields)
-			it.fault(at, name, f.Code, f.Detail)
+			if unknown == nil {
+				unknown = make(map[string]bool, 1)
+			}
+			unknown[name] = true
+			if len(it.faults) < maxItemFaults {
+				f := unknownField(name, eventFields)
+				it.fault(at, name, f.Code, f.Detail)
+			}
 			_, err = s.skip(depth + 1)
 		}
 		if err != nil {

@@ -138,6 +138,33 @@ func TestBatchJudgesItemByItem(t *testing.T) {
 	}
 }
 
+// A body full of mistakes must not buy work that grows faster than the body.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(o *api.Options) { o.MaxBodyBytes = 4 << 20 })
+	many := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"field%d":1,`, i)
+		}
+		return b.String()
+	}
+	for path, body := range map[string]string{
+		"/v1/events":       "{" + many(60_000) + `"type":"a"}`,
+		"/v1/events/batch": `{"data":[{` + many(60_000) + `"type":"a"}]}`,
+		"/v1/webhooks":     "{" + many(60_000) + `"url":"https://a.example"}`,
+	} {
+		a := s.do(t, "admin", "POST", path, body)
+		if a.StatusCode != http.StatusUnprocessableEntity && a.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+		var p struct{ Errors []json.RawMessage }
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil || len(p.Errors) > 101 {
+			t.Errorf("%s: %d faults, %v", path, len(p.Errors), err)
+		}
+	}
+}
+
 // discard is an answer that costs nothing to write.
 type discard struct{ h http.Header }
 

@@ -107,7 +107,7 @@ func (s *Server) Handler() http.Handler {
 // Public answers what the outside may see when the API has a listener of its own.
 func (s *Server) Public() http.Handler {
 	e := s.newEcho()
-	e.GET("/healthz", s.health)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", s.health)
 	return e
 }
 

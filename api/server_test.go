@@ -491,6 +491,9 @@ func TestPublicListenerServesNoAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if a := setup(t).do(t, "", "HEAD", "/readyz", ""); a.StatusCode != http.StatusOK || a.Header.Get("X-Request-Id") == "" {
+		t.Errorf("HEAD /readyz: %d", a.StatusCode)
+	}
 	for path, want := range map[string]int{"/healthz": 200, "/v1/info": 404, "/metrics": 404, "/docs": 404} {
 		if got := get(t, s.Public(), path); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

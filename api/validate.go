@@ -35,9 +35,20 @@ func faultsOf(schema *openapi3.Schema, value any, field string) []hook.Fault {
 		return nil
 	}
 	var faults []hook.Fault
-	seen := map[string]bool{} // of several faults of one field the first says enough
+	seen := map[string]bool{}    // of several faults of one field the first says enough
+	objects := map[string]bool{} // whose unknown fields are listed: the validator names the object once for each
 	for _, e := range flatten(err) {
+		if e.SchemaField == "properties" {
+			at := strings.Join(e.JSONPointer(), "/")
+			if objects[at] {
+				continue
+			}
+			objects[at] = true
+		}
 		for _, f := range faultsFrom(e, field) {
+			if len(faults) == maxFaults {
+				return faults
+			}
 			if !seen[f.Field] {
 				seen[f.Field] = true
 				faults = append(faults, f)
@@ -46,6 +57,9 @@ func faultsOf(schema *openapi3.Schema, value any, field string) []hook.Fault {
 	}
 	return faults
 }
+
+// maxFaults bounds an answer: nobody reads more, and a body can have a hundred thousand.
+const maxFaults = 100
 
 func flatten(err error) []*openapi3.SchemaError {
 	var (
@@ -156,6 +170,9 @@ func unknownFields(e *openapi3.SchemaError, field string) []hook.Fault {
 	known := slices.Sorted(maps.Keys(e.Schema.Properties))
 	var faults []hook.Fault
 	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if len(faults) == maxFaults {
+			break
+		}
 		if e.Schema.Properties[name] == nil {
 			f := unknownField(name, known)
 			f.Field = join(field, name)
