@@ -205,6 +205,18 @@ func (c *Catalog) Refresh(ctx context.Context, workspace hook.ID) error {
 	return err
 }
 
+// Current returns the view of a workspace as the store has it now.
+func (c *Catalog) Current(ctx context.Context, workspace hook.ID) (*hook.View, error) {
+	versions, err := c.store.ConfigVersions(ctx, []hook.ID{workspace})
+	if err != nil {
+		return nil, err
+	}
+	if v := c.Cached(workspace); v != nil && v.Version == versions[workspace] {
+		return v, nil
+	}
+	return c.load(ctx, workspace)
+}
+
 // load reads one workspace. Callers at the same time share one reading, but only one
 // that began after they asked: they may know of a change that an earlier one missed.
 func (c *Catalog) load(ctx context.Context, workspace hook.ID) (*hook.View, error) {

@@ -29,6 +29,8 @@ type Store interface {
 type Catalog interface {
 	View(ctx context.Context, workspace hook.ID) (*hook.View, error)
 	Refresh(ctx context.Context, workspace hook.ID) error
+	// Current returns the view of a workspace as the store has it now.
+	Current(ctx context.Context, workspace hook.ID) (*hook.View, error)
 	InstallVersion() int64
 	Valid(ctx context.Context, p hook.Principal) (bool, error)
 }
@@ -126,6 +128,7 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 	}
 	r := &request{workspace: workspace, origin: o, receipts: make([]hook.Receipt, len(items)), done: make(chan struct{})}
 	pending := make([]*item, 0, len(items))
+	current := false // view is no older than this call
 	for i := range items {
 		it := &item{request: r, index: i, event: items[i]}
 		if it.event.Timestamp.IsZero() {
@@ -133,7 +136,20 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 			it.stamped = true
 		}
 		it.event.Timestamp = it.event.Timestamp.UTC().Truncate(time.Millisecond)
-		if err := p.check(ctx, &view, it); err != nil {
+		err := p.check(ctx, &view, it)
+		if err != nil && !current {
+			// What a copy refuses may be allowed since a change through another node.
+			fresh, ferr := p.catalog.Current(ctx, workspace)
+			if ferr != nil {
+				return nil, ferr
+			}
+			if fresh.Version != view.Version {
+				view = fresh
+				err = p.check(ctx, &view, it)
+			}
+			current = true
+		}
+		if err != nil {
 			r.receipts[i] = hook.Receipt{ID: it.event.ID, Type: it.event.Type, Problem: err}
 			continue
 		}

@@ -256,6 +256,11 @@ var client = &http.Client{
 
 // call makes a request of the API. The error is of the transport only.
 func call(key, method, url string, body, out any) (int, http.Header, error) {
+	return callIn("", key, method, url, body, out)
+}
+
+// callIn is call in a workspace.
+func callIn(workspace, key, method, url string, body, out any) (int, http.Header, error) {
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -269,6 +274,9 @@ func call(key, method, url string, body, out any) (int, http.Header, error) {
 		return 0, nil, err
 	}
 	q.Header.Set("Authorization", "Bearer "+key)
+	if workspace != "" {
+		q.Header.Set("Sallyport-Workspace", workspace)
+	}
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
 	}
