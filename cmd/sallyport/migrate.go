@@ -10,7 +10,6 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/hook"
-	"sallyport/internal/obs"
 	"sallyport/internal/store"
 )
 
@@ -79,7 +78,7 @@ func openForCommand(cmd *cobra.Command, p process) (config.Config, *store.Store,
 			return cfg, nil, err
 		}
 	}
-	s, err := openStore(cmd.Context(), cfg, hook.NewIDs(), obs.Logger(p.stderr, cfg.LogLevel, cfg.LogFormat == config.LogJSON))
+	s, err := openStore(cmd.Context(), cfg, hook.NewIDs(), newLogger(cfg, p))
 	if err != nil {
 		return cfg, nil, err
 	}

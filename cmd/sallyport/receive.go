@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -112,6 +113,9 @@ const receiveBodyLimit = 64 << 20
 func (r *receiver) serve(ctx context.Context, addr string, notes io.Writer) error {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use; choose another with --port", addr)
+	}
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}

@@ -53,7 +53,9 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations.`,
 		&cobra.Group{ID: groupTry, Title: "Try:"},
 	)
 	root.AddCommand(commands(p)...)
-	root.SetHelpCommand(&cobra.Command{Hidden: true}) // --help says the same
+	// --help says the same; with a group, the help has no empty heading for what is hidden.
+	root.SetHelpCommand(&cobra.Command{Hidden: true, GroupID: groupTry})
+	root.SetCompletionCommandGroupID(groupTry)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	return root
 }
