@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/internal/hook"
@@ -28,54 +29,56 @@ go AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT 1 FROM fence) AND NOT EXISTS (
 ev AS (
 	INSERT INTO events (workspace_id, key, id, type, entity_id, entity_id_number, entity, entity_url, occurred_at,
 		source_kind, source_id, request_id, hops, matched)
-	SELECT e.* FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::bytea[], $11::text[],
-		$12::bigint[], $13::smallint[], $14::uuid[], $15::uuid[], $16::smallint[], $17::int[])
-		e(ws, key, id, type, entity_id, entity_id_number, entity, url, at, sk, sid, rid, hops, matched)
-	WHERE EXISTS (SELECT 1 FROM go) {{event}}
-	ON CONFLICT DO NOTHING),
+	SELECT e.* FROM unnest($4::pipeline_event[]) e WHERE EXISTS (SELECT 1 FROM go) {{event}} {{again}}),
 dl AS (
 	INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node)
-	SELECT d.id, d.ws, d.event_key, d.kind, d.target, d.state, d.test, CASE WHEN d.state = 0 THEN $1 END
-	FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::smallint[], $22::uuid[], $23::smallint[], $24::bool[], $25::bool[])
-		d(id, ws, event_key, kind, target, state, test, keyed)
-	WHERE EXISTS (SELECT 1 FROM go) {{delivery}}
-	ON CONFLICT DO NOTHING
-	RETURNING id, workspace_id, event_key, target_id, state),
+	SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.test, CASE WHEN d.state = 0 THEN $1 END
+	FROM unnest($5::pipeline_delivery[]) d WHERE EXISTS (SELECT 1 FROM go) {{delivery}} {{again}}
+	RETURNING id, workspace_id, target_id, state),
 du AS (
 	INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind)
-	SELECT target_id, now(), id, workspace_id, 0 FROM dl WHERE state = 1
-	ON CONFLICT DO NOTHING)
+	SELECT target_id, now(), id, workspace_id, 0 FROM dl WHERE state = 1 {{again}})
 SELECT EXISTS (SELECT 1 FROM fence), ARRAY(SELECT scope FROM stale), {{won}}`
 
+// A first run inserts plainly: ON CONFLICT would cost 4 us a row for what cannot be. Only
+// client ids may be there before, and after an unknown outcome everything.
 var (
-	acceptPlain = strings.NewReplacer("{{keys}}", "", "{{event}}", "", "{{delivery}}", "", "{{won}}", "ARRAY[]::uuid[]").Replace(acceptSQL)
-	acceptKeyed = strings.NewReplacer(
+	acceptPlain = acceptVariant("{{keys}}", "", "{{event}}", "", "{{delivery}}", "", "{{won}}", "ARRAY[]::uuid[]", "{{again}}", "")
+	acceptKeyed = acceptVariant(append(keyedParts, "{{again}}", "")...)
+	acceptAgain = acceptVariant(append(keyedParts, "{{again}}", "ON CONFLICT DO NOTHING")...)
+
+	keyedParts = []string{
 		"{{keys}}", `keys AS (
 	INSERT INTO event_keys (workspace_id, id, event_key, content_hash)
-	SELECT k.* FROM unnest($26::uuid[], $27::text[], $28::uuid[], $29::bytea[]) k(ws, id, event_key, hash)
+	SELECT k.* FROM unnest($6::uuid[], $7::text[], $8::uuid[], $9::bytea[]) k(ws, id, event_key, hash)
 	WHERE EXISTS (SELECT 1 FROM go)
 	ON CONFLICT DO NOTHING RETURNING event_key),`,
 		"{{event}}", `AND (e.id IS NULL OR e.key IN (SELECT event_key FROM keys))`,
 		"{{delivery}}", `AND (NOT d.keyed OR d.event_key IN (SELECT event_key FROM keys))`,
 		"{{won}}", "ARRAY(SELECT event_key FROM keys)",
-	).Replace(acceptSQL)
+	}
 )
+
+func acceptVariant(parts ...string) string { return strings.NewReplacer(parts...).Replace(acceptSQL) }
 
 func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error) {
 	params := newPgParams()
 	defer params.free()
-	values, keyed := acceptParams(params, b)
+	keyed := acceptParams(params, b)
 	name, query := "accept", acceptPlain
-	if keyed > 0 {
+	switch {
+	case b.Rerun:
+		name, query = "accept_again", acceptAgain
+	case keyed > 0:
 		name, query = "accept_keyed", acceptKeyed
 	}
 	var res hook.AcceptResult
 	var won []hook.ID
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		return hotQuery(ctx, conn, name, query, func(v [][]byte) error {
+		return s.hotQuery(ctx, conn, name, query, func(v [][]byte) error {
 			res.Fenced, res.Stale, won = !readBool(v[0]), readUUIDs(v[1]), readUUIDs(v[2])
 			return nil
-		}, values...)
+		}, params, pgInt8(int64(b.Node)))
 	})
 	if err != nil || res.Fenced || len(res.Stale) > 0 {
 		return res, err
@@ -91,54 +94,25 @@ func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.A
 	return res, err
 }
 
-func acceptParams(p *pgParams, b *hook.AcceptBatch) (values [][]byte, keyed int) {
+// acceptParams fills the parameters and counts the events with an id of the client's.
+func acceptParams(p *pgParams, b *hook.AcceptBatch) (keyed int) {
 	scopes, versions := p.uuids(), p.int8s()
 	for scope, v := range b.Versions {
 		scopes.uuid(scope)
 		versions.int8(v)
 	}
-	ws, key, id, typ, entityID, number, entity, url := p.uuids(), p.uuids(), p.texts(), p.texts(), p.texts(), p.bools(), p.byteas(), p.texts()
-	at, kind, source, request, hops, matched := p.int8s(), p.int2s(), p.uuids(), p.uuids(), p.int2s(), p.int4s()
-	dID, dWs, dEvent, dKind, dTarget, dState, dTest, dKeyed := p.uuids(), p.uuids(), p.uuids(), p.int2s(), p.uuids(), p.int2s(), p.bools(), p.bools()
+	events, deliveries := p.rows(typeEvent), p.rows(typeDelivery)
 	for _, e := range b.Events {
-		ev := &e.Event
-		ws.uuid(ev.Workspace)
-		key.uuid(ev.Key)
 		if e.ClientID {
 			keyed++
-			id.text(ev.ID)
-		} else {
-			id.addNull()
 		}
-		typ.text(ev.Type)
-		if ev.EntityID.IsZero() {
-			entityID.addNull()
-		} else {
-			entityID.text(ev.EntityID.Text)
-		}
-		number.bool(ev.EntityID.Number)
-		entity.bytes(ev.Entity)
-		url.textOrNull(ev.EntityURL)
-		at.int8(micros(ev.Timestamp))
-		kind.int2(sourceCodes.of(ev.Source.Kind))
-		source.uuidOrNull(ev.Source.ID)
-		request.uuidOrNull(ev.Source.RequestID)
-		hops.int2(int16(ev.Hops))
-		matched.int4(int32(ev.Matched))
+		addEvent(events, e)
 		for i := range e.Deliveries {
-			d := &e.Deliveries[i]
-			dID.uuid(d.ID)
-			dWs.uuid(ev.Workspace)
-			dEvent.uuid(ev.Key)
-			dKind.int2(targetKindCodes.of(d.TargetKind))
-			dTarget.uuid(d.Target)
-			dState.int2(stateCodes.of(bornState(d)))
-			dTest.bool(d.Test)
-			dKeyed.bool(e.ClientID)
+			addDelivery(deliveries, e, &e.Deliveries[i])
 		}
 	}
-	if keyed == 0 {
-		return p.values(pgInt8(int64(b.Node))), 0
+	if keyed == 0 && !b.Rerun {
+		return 0
 	}
 	// Sorted, so that two nodes with the same ids in opposite order do not deadlock.
 	byKey := make([]*hook.PlannedEvent, 0, keyed)
@@ -153,14 +127,55 @@ func acceptParams(p *pgParams, b *hook.AcceptBatch) (values [][]byte, keyed int)
 		}
 		return strings.Compare(x.Event.ID, y.Event.ID)
 	})
-	kWs, kID, kEvent, kHash := p.uuids(), p.texts(), p.uuids(), p.byteas()
+	ws, id, event, hash := p.uuids(), p.texts(), p.uuids(), p.byteas()
 	for _, e := range byKey {
-		kWs.uuid(e.Event.Workspace)
-		kID.text(e.Event.ID)
-		kEvent.uuid(e.Event.Key)
-		kHash.bytes(e.Hash[:])
+		ws.uuid(e.Event.Workspace)
+		id.text(e.Event.ID)
+		event.uuid(e.Event.Key)
+		hash.bytes(e.Hash[:])
 	}
-	return p.values(pgInt8(int64(b.Node))), keyed
+	return keyed
+}
+
+func addEvent(r *pgRows, e *hook.PlannedEvent) {
+	ev := &e.Event
+	r.begin(14)
+	r.uuid(ev.Workspace)
+	r.uuid(ev.Key)
+	if e.ClientID {
+		r.text(ev.ID)
+	} else {
+		r.null(pgtype.TextOID)
+	}
+	r.text(ev.Type)
+	if ev.EntityID.IsZero() {
+		r.null(pgtype.TextOID)
+	} else {
+		r.text(ev.EntityID.Text)
+	}
+	r.bool(ev.EntityID.Number)
+	r.bytes(ev.Entity)
+	r.textOrNull(ev.EntityURL)
+	r.int8(micros(ev.Timestamp))
+	r.int2(sourceCodes.of(ev.Source.Kind))
+	r.uuidOrNull(ev.Source.ID)
+	r.uuidOrNull(ev.Source.RequestID)
+	r.int2(int16(ev.Hops))
+	r.int4(int32(ev.Matched))
+	r.end()
+}
+
+func addDelivery(r *pgRows, e *hook.PlannedEvent, d *hook.PlannedDelivery) {
+	r.begin(8)
+	r.uuid(d.ID)
+	r.uuid(e.Event.Workspace)
+	r.uuid(e.Event.Key)
+	r.int2(targetKindCodes.of(d.TargetKind))
+	r.uuid(d.Target)
+	r.int2(stateCodes.of(bornState(d)))
+	r.bool(d.Test)
+	r.bool(e.ClientID)
+	r.end()
 }
 
 func bornState(d *hook.PlannedDelivery) hook.State {
@@ -197,7 +212,7 @@ func (s *Store) firstReceipts(ctx context.Context, b *hook.AcceptBatch, won []ho
 	}
 	first := make(map[int]hook.FirstReceipt)
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		return hotQuery(ctx, conn, "first_receipt", firstReceiptSQL, func(v [][]byte) error {
+		return s.hotQuery(ctx, conn, "first_receipt", firstReceiptSQL, func(v [][]byte) error {
 			i := int(readInt4(v[0]))
 			r := hook.FirstReceipt{Key: readUUID(v[1])}
 			copy(r.Hash[:], v[2])
@@ -208,7 +223,7 @@ func (s *Store) firstReceipts(ctx context.Context, b *hook.AcceptBatch, won []ho
 				first[i] = r
 			}
 			return nil
-		}, params.values()...)
+		}, params)
 	})
 	return first, err
 }
@@ -227,11 +242,11 @@ func (s *Store) stillMine(ctx context.Context, b *hook.AcceptBatch) (map[hook.ID
 	}
 	mine := make(map[hook.ID]bool)
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		return hotQuery(ctx, conn, "still_mine", `SELECT id FROM deliveries WHERE id = ANY($2::uuid[]) AND state = 0 AND node = $1`,
+		return s.hotQuery(ctx, conn, "still_mine", `SELECT id FROM deliveries WHERE id = ANY($2::uuid[]) AND state = 0 AND node = $1`,
 			func(v [][]byte) error {
 				mine[readUUID(v[0])] = true
 				return nil
-			}, params.values(pgInt8(int64(b.Node)))...)
+			}, params, pgInt8(int64(b.Node)))
 	})
 	return mine, err
 }

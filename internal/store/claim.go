@@ -33,11 +33,11 @@ func (s *Store) DuePage(ctx context.Context, after hook.ID) (page []hook.DueTarg
 	if s.engine == Postgres {
 		err = s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 			page = page[:0]
-			return hotQuery(ctx, conn, "due_page", duePageSQL, func(v [][]byte) error {
+			return s.hotQuery(ctx, conn, "due_page", duePageSQL, func(v [][]byte) error {
 				page = append(page, hook.DueTarget{Target: readUUID(v[0]), DueAt: fromPgStamp(v[1]), Workspace: readUUID(v[2])})
 				now = fromPgStamp(v[3])
 				return nil
-			}, pgUUID(after))
+			}, nil, pgUUID(after))
 		})
 		return page, len(page) < duePageSize, now, translate(err)
 	}
@@ -114,7 +114,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 		taken := make(map[hook.ID]*hook.Job)
 		load.used = 0
 		ids := load.uuids()
-		if err := hotQuery(ctx, conn, "claim", claimSQL, func(v [][]byte) error {
+		if err := s.hotQuery(ctx, conn, "claim", claimSQL, func(v [][]byte) error {
 			fenced = !readBool(v[0])
 			if v[1] == nil {
 				return nil
@@ -124,7 +124,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			taken[j.Delivery.ID] = j
 			ids.uuid(j.Delivery.ID)
 			return nil
-		}, params.values(pgInt8(int64(node)))...); err != nil {
+		}, params, pgInt8(int64(node))); err != nil {
 			return err
 		}
 		if fenced {
@@ -133,7 +133,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 		if len(taken) == 0 {
 			return nil
 		}
-		return hotQuery(ctx, conn, "load_jobs", loadJobsSQL, func(v [][]byte) error {
+		return s.hotQuery(ctx, conn, "load_jobs", loadJobsSQL, func(v [][]byte) error {
 			j := taken[readUUID(v[0])]
 			d := &j.Delivery
 			d.Workspace, d.EventKey, d.TargetKind, d.Target = readUUID(v[1]), readUUID(v[2]), targetKindCodes.from(readInt2(v[3])), readUUID(v[4])
@@ -152,7 +152,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			j.Event = e
 			jobs = append(jobs, j)
 			return nil
-		}, load.values()...)
+		}, load)
 	})
 	return jobs, err
 }

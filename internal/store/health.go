@@ -104,9 +104,9 @@ func (s *Store) flushHealthPostgres(ctx context.Context, rows []hook.Health) err
 		p99.int8(h.LatencyP99.Microseconds())
 	}
 	return s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		return hotQuery(ctx, conn, "flush_health", healthInsert+`SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bigint[],
+		return s.hotQuery(ctx, conn, "flush_health", healthInsert+`SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bigint[],
 			$5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[], $10::bigint[], $11::bigint[], $12::bigint[],
-			$13::bigint[], $14::bigint[])`+healthConflict, nil, p.values()...)
+			$13::bigint[], $14::bigint[])`+healthConflict, nil, p)
 	})
 }
 

@@ -60,7 +60,7 @@ func (p *pgParams) array(element uint32) *pgArray {
 	}
 	a.buf = a.buf[:pgArrayHeader]
 	clear(a.buf)
-	a.n, a.null = 0, false
+	a.n, a.null, a.composite = 0, false, 0
 	binary.BigEndian.PutUint32(a.buf[8:], element)
 	return a
 }
@@ -69,15 +69,24 @@ func (p *pgParams) uuids() *pgArray  { return p.array(pgtype.UUIDOID) }
 func (p *pgParams) int2s() *pgArray  { return p.array(pgtype.Int2OID) }
 func (p *pgParams) int4s() *pgArray  { return p.array(pgtype.Int4OID) }
 func (p *pgParams) int8s() *pgArray  { return p.array(pgtype.Int8OID) }
-func (p *pgParams) bools() *pgArray  { return p.array(pgtype.BoolOID) }
 func (p *pgParams) texts() *pgArray  { return p.array(pgtype.TextOID) }
 func (p *pgParams) byteas() *pgArray { return p.array(pgtype.ByteaOID) }
 func (p *pgParams) stamps() *pgArray { return p.array(pgtype.TimestamptzOID) }
 
+// rows adds an array of a composite type.
+func (p *pgParams) rows(t pipelineType) *pgRows {
+	a := p.array(0)
+	a.composite = t
+	return &pgRows{a: a}
+}
+
 // values are the scalars that come first, then the arrays in the order they were added.
-func (p *pgParams) values(scalars ...[]byte) [][]byte {
+func (p *pgParams) values(oids *pipelineOIDs, scalars ...[]byte) [][]byte {
 	p.list = append(p.list[:0], scalars...)
 	for _, a := range p.arrays[:p.used] {
+		if a.composite != 0 {
+			binary.BigEndian.PutUint32(a.buf[8:], oids[a.composite])
+		}
 		p.list = append(p.list, a.done())
 	}
 	return p.list
@@ -88,6 +97,8 @@ type pgArray struct {
 	buf  []byte
 	n    uint32
 	null bool
+
+	composite pipelineType // its element type's number is the database's own
 }
 
 const pgArrayHeader = 20 // dimensions, has null, element type, length, lower bound
@@ -101,15 +112,6 @@ func (a *pgArray) uuid(id hook.ID) {
 	a.n++
 	a.buf = append(a.buf, 0, 0, 0, 16)
 	a.buf = append(a.buf, id[:]...)
-}
-
-// uuidOrNull stores no id as NULL.
-func (a *pgArray) uuidOrNull(id hook.ID) {
-	if id == hook.NoID {
-		a.addNull()
-		return
-	}
-	a.uuid(id)
 }
 
 func (a *pgArray) int2(v int16) {
@@ -127,27 +129,9 @@ func (a *pgArray) int8(v int64) {
 	a.buf = binary.BigEndian.AppendUint64(append(a.buf, 0, 0, 0, 8), uint64(v))
 }
 
-func (a *pgArray) bool(v bool) {
-	a.n++
-	var b byte
-	if v {
-		b = 1
-	}
-	a.buf = append(a.buf, 0, 0, 0, 1, b)
-}
-
 func (a *pgArray) text(s string) {
 	a.n++
 	a.buf = append(binary.BigEndian.AppendUint32(a.buf, uint32(len(s))), s...)
-}
-
-// textOrNull stores "" as NULL.
-func (a *pgArray) textOrNull(s string) {
-	if s == "" {
-		a.addNull()
-		return
-	}
-	a.text(s)
 }
 
 // bytes stores nil as NULL.
@@ -158,14 +142,6 @@ func (a *pgArray) bytes(b []byte) {
 	}
 	a.n++
 	a.buf = append(binary.BigEndian.AppendUint32(a.buf, uint32(len(b))), b...)
-}
-
-// append adds an element that fn appends to the buffer.
-func (a *pgArray) append(fn func([]byte) []byte) {
-	a.n++
-	at := len(a.buf)
-	a.buf = fn(append(a.buf, 0, 0, 0, 0))
-	binary.BigEndian.PutUint32(a.buf[at:], uint32(len(a.buf)-at-4))
 }
 
 // stamp stores the zero time as -infinity.
@@ -234,13 +210,21 @@ var binaryFormats = func() (f [64]int16) {
 	return f
 }()
 
-// hotQuery runs one prepared statement, its own transaction, on conn. The values of a
-// row are only valid within row. The call is never cancelled once it was sent:
+// hotQuery runs one prepared statement, its own transaction, on conn; its parameters are
+// the scalars, then p's arrays. The values of a row are only valid within row. The call is never cancelled once it was sent:
 // Postgres would answer success to a commit whose wait for the standby was cancelled.
-func hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query string, row func(values [][]byte) error, params ...[]byte) error {
+func (s *Store) hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query string, row func(values [][]byte) error, p *pgParams, scalars ...[]byte) error {
 	ctx = context.WithoutCancel(ctx)
 	if _, err := conn.Conn().Prepare(ctx, name, query); err != nil {
 		return err
+	}
+	params := scalars
+	if p != nil {
+		oids, err := s.pipelineTypes(ctx, conn)
+		if err != nil {
+			return err
+		}
+		params = p.values(oids, scalars...)
 	}
 	pg := conn.Conn().PgConn()
 	warnings.take(pg) // what came before is not about this statement
@@ -294,6 +278,10 @@ func (s *Store) hotDo(ctx context.Context, fn func(conn *pgxpool.Conn) error) er
 		}
 		err = fn(conn)
 		conn.Release()
+		if sqlState(err) == "42804" { // restored under us: the types have other numbers
+			s.oids.Store(nil)
+			continue
+		}
 		if err == nil || !(lostRace(err) || pgconn.SafeToRetry(err)) {
 			return err
 		}

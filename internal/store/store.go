@@ -59,6 +59,8 @@ type Store struct {
 	hot     *pgxpool.Pool // Postgres: the pipeline's, with pinned plans, nil on SQLite
 	hotGorm *gorm.DB      // over hot
 
+	oids atomic.Pointer[pipelineOIDs]
+
 	stmts   sqliteStmts // of sqlw
 	walPath string      // of SQLite's write-ahead log
 
