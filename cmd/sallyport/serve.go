@@ -21,6 +21,7 @@ import (
 	"sallyport/api"
 	"sallyport/internal/config"
 	"sallyport/internal/obs"
+	"sallyport/internal/send"
 	"sallyport/internal/store"
 )
 
@@ -186,7 +187,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 	return api.New(api.Options{
 		Version: version, BaseURL: n.cfg.PublicURL(public.Addr()), TrustedProxies: n.cfg.TrustedProxies,
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,
-		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Log: n.log,
+		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Log: n.log,
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Idempotency: n.store.Idempotency(),
