@@ -107,7 +107,19 @@ func (s *Server) docs(c echo.Context) error {
 	return c.HTML(http.StatusOK, strings.ReplaceAll(docsPage, "{{prefix}}", s.prefix))
 }
 
-var problemsTemplate = template.Must(template.New("problems").Parse(problemsPage))
+var problemsTemplate = template.Must(template.New("problems").Funcs(template.FuncMap{"text": spans}).Parse(problemsPage))
+
+// spans makes code of what stands in backticks.
+func spans(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(template.HTMLEscapeString(text), "`") {
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) //nolint:gosec // escaped above
+}
 
 func (s *Server) docsProblems(c echo.Context) error {
 	h := c.Response().Header()
