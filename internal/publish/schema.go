@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -53,12 +55,26 @@ func (s *schemas) check(t *hook.EventType, entity []byte) error {
 				if u.Error == nil {
 					continue
 				}
-				e.Faults = append(e.Faults, hook.Fault{Field: "entity" + u.InstanceLocation, Code: "schema_mismatch", Detail: u.Error.String()})
+				e.Faults = append(e.Faults, hook.Fault{Field: fieldAt(u.InstanceLocation), Code: "schema_mismatch", Detail: u.Error.String()})
 			}
 		}
 		return e
 	}
 	return nil
+}
+
+// fieldAt writes a JSON Pointer into the entity as callers think of it: /lines/0/sku is
+// entity.lines[0].sku.
+func fieldAt(pointer string) string {
+	field := "entity"
+	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if _, err := strconv.ParseUint(step, 10, 32); err == nil {
+			field += "[" + step + "]"
+		} else if step != "" {
+			field += "." + strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		}
+	}
+	return field
 }
 
 func (s *schemas) of(t *hook.EventType) *compiled {
