@@ -14,6 +14,7 @@ import (
 func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	t, f := d.withheld(l, j)
 	if f != nil {
+		f.Sent = true
 		d.sent(l, t, nil, slow)
 		d.finish.put(f)
 		return
@@ -21,6 +22,7 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	a := d.send(d.ctx, t, j)
 	d.sent(l, t, &a, slow)
 	f = decide(j, &a, t, d.chance())
+	f.Sent = true
 	d.finish.put(f)
 	d.metrics.Attempt(a.Outcome, a.Timings.Total)
 	d.observe(l, t, j, &a)

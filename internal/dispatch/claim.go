@@ -117,6 +117,9 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 		return false, false
 	}
 	jobs, err := d.store.Claim(ctx, node, wants)
+	if err != nil {
+		d.unasked(wants)
+	}
 	if errors.Is(err, hook.ErrFenced) {
 		if err := d.Fenced(ctx, node); err != nil && ctx.Err() == nil {
 			d.log.WarnContext(ctx, "node.register", "error", err)
@@ -180,12 +183,28 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 		if time.Since(l.floorFull) > floorFor {
 			l.floor, l.floorFull = time.Time{}, time.Now()
 		}
-		l.asked = l.news
+		if !l.deep && l.closed() && n > l.slots {
+			n = max(n/2, l.slots) // what comes in meanwhile may be handed over
+		}
+		// What waits is as good as claimed; if there is more, the answer says so.
+		l.asking, l.due = n, time.Time{}
 		wants = append(wants, hook.LaneWant{Target: l.target, N: n, Floor: l.floor})
 		budget -= n
 	}
 	*start += len(wants)
 	return d.node, wants, homeless, newcomers
+}
+
+// unasked takes back what a failed claim asked for: it waits as before.
+func (d *Dispatcher) unasked(wants []hook.LaneWant) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range wants {
+		if l := d.lanes[w.Target]; l != nil {
+			l.asking = 0
+			l.expect(d.ids.Now())
+		}
+	}
 }
 
 // claimed puts claimed deliveries into their lanes.
@@ -217,16 +236,15 @@ func (d *Dispatcher) claimed(node hook.NodeID, wants []hook.LaneWant, jobs []*ho
 		if l == nil {
 			continue
 		}
-		if got[w.Target] < w.N {
+		l.asking = 0
+		if l.deep = got[w.Target] == w.N; !l.deep {
 			// Nothing more that is due, or what is due others hold: the scan knows.
 			short = true
 			l.floor = time.Time{}
-			if l.news == l.asked {
-				l.due = time.Time{}
-			}
 			continue
 		}
 		l.floor = latest[w.Target]
+		l.expect(d.ids.Now())
 		more = true
 	}
 	for _, l := range touched {

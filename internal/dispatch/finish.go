@@ -130,16 +130,27 @@ func pause(ctx context.Context, d time.Duration) {
 func (d *Dispatcher) unknown(f *hook.Finish) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.drop(f.Job.Delivery.ID, jobBytes(f.Job.Event))
+	d.stored(f)
+}
+
+// stored lets go of a delivery whose stay has ended, and returns its lane; nil if it
+// was dropped before, with a node id that is no more.
+func (d *Dispatcher) stored(f *hook.Finish) *lane {
+	l := d.drop(f.Job.Delivery.ID, jobBytes(f.Job.Event))
+	if l != nil && f.Sent {
+		l.storing--
+	}
+	return l
 }
 
 // finished frees what stored outcomes held, and lets their lanes go on.
 func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 	now := d.ids.Now()
 	wake := false
+	touched := make(map[*lane]bool)
 	d.mu.Lock()
 	for i, f := range batch {
-		l := d.drop(f.Job.Delivery.ID, jobBytes(f.Job.Event))
+		l := d.stored(f)
 		if l == nil {
 			continue
 		}
@@ -149,6 +160,12 @@ func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 		if !l.due.IsZero() {
 			wake = true
 		}
+		if len(l.queue) > 0 {
+			touched[l] = true
+		}
+	}
+	for l := range touched {
+		d.pump(l)
 	}
 	sending, inHand := d.sending, len(d.held)
 	d.mu.Unlock()
@@ -165,7 +182,6 @@ func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 
 // expect notes that a delivery of this lane is due at a time.
 func (l *lane) expect(due time.Time) {
-	l.news++
 	if l.due.IsZero() || due.Before(l.due) {
 		l.due = due
 	}

@@ -8,23 +8,25 @@ import (
 
 // A lane holds what this node has in hand for one target. A slot is a request under
 // way; slots begin at two, double with success and fall to one on a timeout, so that a
-// hanging target cannot take what others need. Beside those under way a lane holds a
-// few more that are about to be sent or whose outcome is about to be stored: a database
-// outage stops a lane instead of piling up duplicates. All of a lane is guarded by the
-// dispatcher's mutex.
+// hanging target cannot take what others need. Beside those under way a lane holds more
+// that wait in memory to be sent, since a trip through the store's queue costs three
+// times a hand-over, and some whose outcome is about to be stored: few, so that a
+// database outage stops a lane instead of piling up duplicates. All of a lane is guarded
+// by the dispatcher's mutex.
 type lane struct {
 	target    hook.ID
 	workspace hook.ID
 
 	slots   int
 	sending int
-	held    int         // reserved, queued, sending, or waiting for their outcome to be stored
+	storing int         // sent, their outcome not stored yet
+	held    int         // all in our hands: reserved, queued, sending, storing
 	queue   []*hook.Job // to be sent, oldest first
 	starved bool        // in the dispatcher's list
 
 	due       time.Time // when the earliest that waits in the store is due; zero: none known
-	news      int       // counts what was learned about due
-	asked     int       // news when the lane last asked for deliveries
+	asking    int       // how many it has asked for and not got yet
+	deep      bool      // the last claim got all it asked for: older ones wait than what comes in
 	floor     time.Time // nothing is due before, as far as known
 	floorFull time.Time // when we last looked without a floor
 
@@ -49,9 +51,11 @@ type home struct {
 // Numbers of lanes.
 const (
 	firstSlots = 2
-	// holdPerSlot is how many deliveries a lane holds for each slot: enough that a slot
-	// need not wait for its neighbours' outcomes to be stored.
-	holdPerSlot = 4
+	// holdPerSlot is how many deliveries a lane holds for each slot, so that a burst does
+	// not go through the store's queue. What a crash leaves to rescue grows with it.
+	holdPerSlot = 16
+	// storePerSlot bounds those sent and not yet stored, with those under way.
+	storePerSlot = 4
 	// slowFor is how long a timeout marks a target as slow.
 	slowFor = time.Minute
 	// floorFor is how long a floor is trusted: rescued rows may come back below it.
@@ -84,7 +88,7 @@ func maxSlots(t *hook.Target) int {
 
 // room is how many more deliveries the lane may hold.
 func (l *lane) room(t *hook.Target) int {
-	return holdPerSlot*min(l.slots, maxSlots(t)) - l.held
+	return holdPerSlot*min(l.slots, maxSlots(t)) - l.held - l.asking
 }
 
 // waiting reports that the store has deliveries of this target that are due: newer
@@ -99,7 +103,7 @@ func (d *Dispatcher) Reserve(t *hook.Target, bytes int) (hook.ID, bool) {
 		return hook.NoID, false
 	}
 	l := d.laneOf(t.Workspace, t.ID)
-	if l.room(t) <= 0 || l.waiting(d.ids.Now()) || !l.closed() || (t.Limited && l.home.node != d.node) {
+	if l.room(t) <= 0 || l.waiting(d.ids.Now()) || (l.deep && l.asking > 0) || !l.closed() || (t.Limited && l.home.node != d.node) {
 		return hook.NoID, false
 	}
 	id := d.ids.New()
@@ -172,7 +176,8 @@ func (d *Dispatcher) pump(l *lane) {
 	for len(l.queue) > 0 && !d.stopping {
 		t := d.target(l.workspace, l.target)
 		if t != nil && t.State == hook.TargetActive {
-			if l.sending >= min(l.slots, maxSlots(t)) || !l.takeToken(t, d) {
+			slots := min(l.slots, maxSlots(t))
+			if l.sending >= slots || l.sending+l.storing >= storePerSlot*slots || !l.takeToken(t, d) {
 				return
 			}
 			if !d.freeSlot(l) {
@@ -213,6 +218,7 @@ func (d *Dispatcher) sent(l *lane, t *hook.Target, a *hook.Attempt, slow bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l.sending--
+	l.storing++
 	d.sending--
 	if slow {
 		d.sendingSlow--

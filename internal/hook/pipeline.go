@@ -72,6 +72,7 @@ type Finish struct {
 	Attempts int           // counted after this one
 	Wait     time.Duration // StatePending: from the database's now
 	Trigger  Trigger       // StatePending: of the next attempt
+	Sent     bool          // it held a slot of its lane
 }
 
 // LaneWant asks for due deliveries of one target.

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"sallyport/internal/hook"
@@ -93,6 +94,7 @@ type Publisher struct {
 	rates    rates
 	queue    *queue
 	types    typeTimes
+	adding   sync.Mutex // of a type to the catalogue
 }
 
 // New joins the parts.
@@ -195,20 +197,32 @@ func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error
 			return hook.Invalid([]hook.Fault{{Field: "type", Code: "unknown_event_type",
 				Detail: name + " is not in the catalogue of this strict workspace; create it with PUT /v1/event-types/" + name}})
 		}
-		if err := p.store.AddEventTypes(ctx, v.Workspace.ID, []string{name}); err != nil {
-			return err
+		fresh, err := p.addType(ctx, v.Workspace.ID, name)
+		if err == nil {
+			*view = fresh
 		}
-		if err := p.catalog.Refresh(ctx, v.Workspace.ID); err != nil {
-			return err
-		}
-		fresh, err := p.catalog.View(ctx, v.Workspace.ID)
-		if err != nil {
-			return err
-		}
-		*view = fresh
-		return nil
+		return err
 	}
 	return p.schemas.check(t, it.event.Entity)
+}
+
+// addType puts a new type into the catalogue. One at a time: many publishers begin with
+// the same new type at once, and all but the first would only wait for a lock in the
+// store to find it there.
+func (p *Publisher) addType(ctx context.Context, workspace hook.ID, name string) (*hook.View, error) {
+	p.adding.Lock()
+	defer p.adding.Unlock()
+	v, err := p.catalog.View(ctx, workspace)
+	if err != nil || v.Types[name] != nil {
+		return v, err
+	}
+	if err := p.store.AddEventTypes(ctx, workspace, []string{name}); err != nil {
+		return nil, err
+	}
+	if err := p.catalog.Refresh(ctx, workspace); err != nil {
+		return nil, err
+	}
+	return p.catalog.View(ctx, workspace)
 }
 
 // contentHash tells a repeat of an event from another one with its id. A timestamp
