@@ -106,7 +106,7 @@ type Dispatcher struct {
 	mu          sync.Mutex
 	node        hook.NodeID // 0: not registered
 	lanes       map[hook.ID]*lane
-	held        map[hook.ID]*lane // every delivery in our hands, from before it is stored until its outcome is
+	held        map[hook.ID]holding // every delivery in our hands, from before it is stored until its outcome is
 	bytes       int64
 	sending     int
 	sendingSlow int     // of them, to targets with recent timeouts
@@ -115,13 +115,14 @@ type Dispatcher struct {
 	beats       beats
 	registering chan struct{}
 	strangers   map[hook.ID]bool // claims seen by the last audit that we do not know
+	audited     hook.ID          // no born-claimed row of ours has a smaller id, as of the last audit that found nothing
 }
 
 // New joins the parts.
 func New(cfg Config, s Store, c Catalog, snd Sender, o Owner, m Metrics, ids *hook.IDs, chance func() float64, log *slog.Logger) *Dispatcher {
 	d := &Dispatcher{
 		cfg: cfg, store: s, catalog: c, sender: snd, owner: o, metrics: m, ids: ids, log: log, chance: chance,
-		kick: make(chan struct{}, 1), lanes: map[hook.ID]*lane{}, held: map[hook.ID]*lane{},
+		kick: make(chan struct{}, 1), lanes: map[hook.ID]*lane{}, held: map[hook.ID]holding{},
 	}
 	d.ctx, d.cut = context.WithCancelCause(context.Background())
 	d.finish = newFinisher(d)

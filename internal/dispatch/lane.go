@@ -111,22 +111,33 @@ func (d *Dispatcher) Reserve(t *hook.Target, bytes int) (hook.ID, bool) {
 	return id, true
 }
 
+// holding is a delivery in our hands: usually once, and again when this node, taken for
+// dead meanwhile, claimed what it still sends.
+type holding struct {
+	lane  *lane
+	times int
+}
+
 func (d *Dispatcher) hold(l *lane, id hook.ID, bytes int) {
-	d.held[id] = l
+	d.held[id] = holding{l, d.held[id].times + 1}
 	l.held++
 	d.bytes += int64(bytes)
 }
 
 // drop forgets a delivery that is no longer in our hands.
 func (d *Dispatcher) drop(id hook.ID, bytes int) *lane {
-	l := d.held[id]
-	if l == nil {
+	h := d.held[id]
+	switch h.times {
+	case 0:
 		return nil
+	case 1:
+		delete(d.held, id)
+	default:
+		d.held[id] = holding{h.lane, h.times - 1}
 	}
-	delete(d.held, id)
-	l.held--
+	h.lane.held--
 	d.bytes -= int64(bytes)
-	return l
+	return h.lane
 }
 
 // Cancel gives back what Reserve made room for.
@@ -147,7 +158,7 @@ func (d *Dispatcher) HandOver(j *hook.Job) {
 		d.drop(j.Delivery.ID, jobBytes(j.Event))
 		return
 	}
-	l := d.held[j.Delivery.ID]
+	l := d.held[j.Delivery.ID].lane
 	if l == nil {
 		return
 	}

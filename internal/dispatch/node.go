@@ -32,7 +32,8 @@ func (b *beats) unbroken(now time.Time, d time.Duration) bool {
 // register gets the node an id. What was held under an older one has been rescued by
 // others: it is dropped here, and attempts under way will find that out.
 func (d *Dispatcher) register(ctx context.Context) error {
-	node, now, err := d.store.Register(ctx, d.cfg.Instance, d.cfg.Name, d.ids.New())
+	floor := d.ids.New()
+	node, now, err := d.store.Register(ctx, d.cfg.Instance, d.cfg.Name, floor)
 	if err != nil {
 		return err
 	}
@@ -41,8 +42,8 @@ func (d *Dispatcher) register(ctx context.Context) error {
 	defer d.mu.Unlock()
 	d.node = node
 	d.beats = beats{}
-	d.beats.ok(time.Now(), d.cfg.DeadAfter)
-	d.strangers = nil
+	d.beats.ok(time.Now(), d.beatGap())
+	d.strangers, d.audited = nil, floor
 	for _, l := range d.lanes {
 		for _, j := range l.queue {
 			d.drop(j.Delivery.ID, jobBytes(j.Event))
@@ -131,7 +132,7 @@ func (d *Dispatcher) auditEvery() time.Duration { return min(auditEvery, d.cfg.D
 // beat writes one heartbeat and returns the node's id, 0 if it could not.
 func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 	d.mu.Lock()
-	node, floor := d.node, d.floor()
+	node, floor := d.node, d.audited
 	d.mu.Unlock()
 	if node == 0 {
 		if err := d.Fenced(ctx, 0); err != nil && ctx.Err() == nil {
@@ -147,7 +148,7 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 	if err != nil {
 		d.beats.broken()
 	} else if alive {
-		d.beats.ok(time.Now(), d.cfg.DeadAfter)
+		d.beats.ok(time.Now(), d.beatGap())
 	}
 	d.mu.Unlock()
 	if err != nil {
@@ -167,6 +168,13 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 	return node
 }
 
+// beatGap is the longest gap between our own heartbeats within an unbroken run. When a
+// database hangs for so long, the others' last heartbeat may be two intervals older
+// than ours, and must not look dead to us for that.
+func (d *Dispatcher) beatGap() time.Duration {
+	return max(d.cfg.DeadAfter-2*d.cfg.Heartbeat, d.cfg.Heartbeat*3/2)
+}
+
 // floor is the smallest id among what we hold: no born-claimed row of ours in flight
 // has a smaller one, since ids are registered when they are made.
 func (d *Dispatcher) floor() hook.ID {
@@ -183,7 +191,7 @@ func (d *Dispatcher) floor() hook.ID {
 // whose outcome we never learned, of a panic, of a database that lost its last seconds.
 func (d *Dispatcher) audit(ctx context.Context, node hook.NodeID) error {
 	d.mu.Lock()
-	floor := d.floor()
+	floor, next := d.audited, d.floor()
 	d.mu.Unlock()
 	claims, err := d.store.Claims(ctx, node, floor)
 	if err != nil {
@@ -193,7 +201,7 @@ func (d *Dispatcher) audit(ctx context.Context, node hook.NodeID) error {
 	d.mu.Lock()
 	unknown := make(map[hook.ID]bool)
 	for _, id := range claims {
-		if d.held[id] != nil {
+		if d.held[id].lane != nil {
 			continue
 		}
 		if d.strangers[id] {
@@ -203,6 +211,9 @@ func (d *Dispatcher) audit(ctx context.Context, node hook.NodeID) error {
 		}
 	}
 	d.strangers = unknown
+	if len(unknown)+len(lost) == 0 && d.node == node {
+		d.audited = next // else it would rise above what is not ours any more in memory only
+	}
 	d.mu.Unlock()
 	if len(lost) == 0 {
 		return nil

@@ -1,0 +1,332 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+var schedule = hook.Retry{Schedule: []time.Duration{time.Minute, time.Hour}}
+
+// A panic in rendering or sending is that delivery's failed attempt; the node, and the
+// deliveries beside it, go on.
+func TestPanicFailsOneDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var poison hook.ID
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			if j.Delivery.ID == poison {
+				var body map[string]int
+				body["x"]++ // what a fault in rendering may look like
+			}
+			return success(ctx, target, j, n)
+		}, nil)
+		poison = b.ids.New()
+		b.store.waiting(poison, b.target, 0)
+		b.d.Waiting(b.target)
+		synctest.Wait()
+		good, _ := b.publish()
+		time.Sleep(2 * time.Second)
+		if state, reason := b.store.state(poison); state != hook.StateFailed || reason != hook.ReasonPermanentError {
+			t.Errorf("the delivery that panics is %s (%s)", state, reason)
+		}
+		if got := b.store.outcomes(poison); !slices.Equal(got, []hook.Outcome{hook.OutcomeFailed}) {
+			t.Errorf("its attempts: %v", got)
+		}
+		if a := b.store.attempts; a[0].ErrorClass != hook.ClassInternal {
+			t.Errorf("its attempt is of class %q", a[0].ErrorClass)
+		}
+		if state, _ := b.store.state(good); state != hook.StateSucceeded {
+			t.Errorf("the delivery beside it is %s", state)
+		}
+	})
+}
+
+// What was rescued from dead nodes five times is taken to be what kills them.
+func TestFiveRescuesEndADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := map[hook.ID]int{}
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			sent[j.Delivery.ID]++
+			return success(ctx, target, j, n)
+		}, nil)
+		four, five := b.ids.New(), b.ids.New()
+		b.store.waiting(four, b.target, 4)
+		time.Sleep(2 * time.Second)
+		b.store.waiting(five, b.target, 5)
+		time.Sleep(2 * time.Second)
+		if state, _ := b.store.state(four); state != hook.StateSucceeded {
+			t.Errorf("after four rescues: %s", state)
+		}
+		if state, reason := b.store.state(five); state != hook.StateFailed || reason != hook.ReasonWorkerCrashed {
+			t.Errorf("after five rescues: %s (%s)", state, reason)
+		}
+		if sent[five] != 0 {
+			t.Error("it was sent once more")
+		}
+	})
+}
+
+// A node that was stopped, taken for dead, and goes on, may claim again what it is
+// still sending. Both stays count, and nothing of either is left behind.
+func TestClaimedAgainWhileTheLateAttemptRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		calls := 0
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, MaxInFlight: 4}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			if calls++; calls == 1 {
+				<-release
+			}
+			return success(ctx, target, j, n)
+		}, nil)
+		id, ok := b.publish()
+		if !ok {
+			t.Fatal("no room for the first delivery")
+		}
+		synctest.Wait()
+		b.store.bury(b.d.Node())
+		time.Sleep(5 * time.Second) // a heartbeat finds it out; the node registers and claims
+		if calls != 2 {
+			t.Fatalf("%d attempts, want the late one and the new one", calls)
+		}
+		close(release)
+		time.Sleep(time.Second)
+		got := b.store.outcomes(id)
+		slices.Sort(got)
+		if want := []hook.Outcome{hook.OutcomeSucceeded, hook.OutcomeSuperseded}; !slices.Equal(got, want) {
+			t.Errorf("attempts %v, want %v", got, want)
+		}
+		if held, inHand, bytes := lookup(b.d, b.target.ID); held != 0 || inHand != 0 || bytes != 0 {
+			t.Errorf("left in hand: %d of the lane, %d of the node, %d bytes", held, inHand, bytes)
+		}
+	})
+}
+
+// A delivery of ours that we do not know is given back by the audit, however old it is
+// compared with what we hold.
+func TestAuditFindsWhatWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, success, nil)
+		// Stored as ours and then forgotten, as after a commit that looked like a failure.
+		id, ok := b.d.Reserve(b.target, 512)
+		if !ok {
+			t.Fatal("no room")
+		}
+		time.Sleep(25 * time.Second) // audits go by while its outcome is open
+		if _, err := b.store.Accept(t.Context(), &hook.AcceptBatch{Node: b.d.Node(), Events: []*hook.PlannedEvent{{
+			Event:      hook.Event{Key: id, Workspace: b.target.Workspace, Type: "thing"},
+			Deliveries: []hook.PlannedDelivery{{ID: id, Target: b.target.ID, Born: true}},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+		b.d.Cancel(b.target.ID, id, 512)
+		for range 3 { // life goes on with younger ids
+			time.Sleep(10 * time.Second)
+			b.publish()
+		}
+		time.Sleep(10 * time.Second)
+		if state, _ := b.store.state(id); state != hook.StateSucceeded {
+			t.Errorf("the lost delivery is %s", state)
+		}
+	})
+}
+
+// While the database is away a node goes on with nothing new: what was sent waits in
+// its slots for its outcome to be stored, and nobody is declared dead on return.
+func TestOutageStopsSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			sent++
+			return success(ctx, target, j, n)
+		}, nil)
+		var ids []hook.ID
+		for range 5 {
+			id, _ := b.publish()
+			ids = append(ids, id)
+		}
+		time.Sleep(30 * time.Second)
+		away := &hook.Error{Kind: hook.KindUnavailable, Err: errors.New("connection refused")}
+		b.store.mu.Lock()
+		b.store.fail = func(string) error { return away }
+		b.store.mu.Unlock()
+		before := sent
+		reserved := 0
+		for {
+			id, ok := b.d.Reserve(b.target, 512)
+			if !ok {
+				break
+			}
+			reserved++
+			b.d.Cancel(b.target.ID, id, 512)
+			if reserved > 10 {
+				break
+			}
+		}
+		time.Sleep(time.Minute)
+		b.store.mu.Lock()
+		b.store.fail, b.store.rescues = nil, 0
+		b.store.mu.Unlock()
+		time.Sleep(9 * time.Second)
+		b.store.mu.Lock()
+		early := b.store.rescues
+		b.store.mu.Unlock()
+		if early > 0 {
+			t.Errorf("%d times it looked for dead nodes within nine seconds of the return", early)
+		}
+		time.Sleep(10 * time.Second)
+		b.store.mu.Lock()
+		later := b.store.rescues
+		b.store.mu.Unlock()
+		if later == 0 {
+			t.Error("it never looks for dead nodes again")
+		}
+		if sent != before {
+			t.Errorf("%d were sent during the outage", sent-before)
+		}
+		for _, id := range ids {
+			if got := b.store.outcomes(id); !slices.Equal(got, []hook.Outcome{hook.OutcomeSucceeded}) {
+				t.Errorf("attempts %v", got)
+			}
+		}
+	})
+}
+
+// A database that hangs, instead of refusing, makes the heartbeats of all nodes old at
+// once; who is answered first must not bury the others, who had no chance to beat.
+func TestHangingDatabaseBuriesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, success, nil)
+		time.Sleep(31 * time.Second)
+		var beaten, rescued []time.Time
+		resume := time.Now().Add(9 * time.Second)
+		b.store.mu.Lock()
+		b.store.fail = func(call string) error {
+			if wait := time.Until(resume); wait > 0 {
+				b.store.mu.Unlock()
+				time.Sleep(wait)
+				b.store.mu.Lock()
+			}
+			switch call {
+			case "beat":
+				beaten = append(beaten, time.Now())
+			case "rescue":
+				rescued = append(rescued, time.Now())
+			}
+			return nil
+		}
+		b.store.mu.Unlock()
+		time.Sleep(30 * time.Second)
+		b.store.mu.Lock()
+		defer b.store.mu.Unlock()
+		if len(rescued) == 0 || len(beaten) == 0 {
+			t.Fatal("it neither beats nor rescues any more")
+		}
+		// Two heartbeats of the others must have been possible before.
+		if after := rescued[0].Sub(resume); after < 4*time.Second {
+			t.Errorf("it looked for dead nodes %s after the database answered again", after)
+		}
+	})
+}
+
+// The breaker opens after ten failures in a row, keeps what waits in the store, and
+// lets one through after 30 s, then after twice as long.
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		began := time.Now()
+		healthy := false
+		b := start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
+			func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+				at = append(at, time.Since(began))
+				if healthy {
+					return success(ctx, target, j, n)
+				}
+				return failure(ctx, target, j, n)
+			}, nil)
+		id, _ := b.publish()
+		time.Sleep(20 * time.Second)
+		if len(at) != 10 {
+			t.Fatalf("%d attempts before the breaker opened, want 10", len(at))
+		}
+		opened := at[9]
+		if _, ok := b.publish(); ok {
+			t.Error("a new delivery was handed over to an open breaker")
+		}
+		time.Sleep(100 * time.Second)
+		if len(at) != 12 {
+			t.Fatalf("attempts at %v, want two probes", at)
+		}
+		for i, want := range []time.Duration{30 * time.Second, 90 * time.Second} {
+			if got := at[10+i] - opened; got < want || got > want+2*time.Second {
+				t.Errorf("probe %d came %s after the breaker opened, want about %s", i+1, got, want)
+			}
+		}
+		// A restart remembers it.
+		b.stop()
+		healthy = true
+		n := len(at)
+		again := New(b.d.cfg, b.store, b.d.catalog, b.d.sender, b.owner, noMetrics{}, b.ids, func() float64 { return 0.5 }, b.d.log)
+		if err := again.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- again.Run(ctx) }()
+		time.Sleep(60 * time.Second)
+		if len(at) != n {
+			t.Errorf("%d attempts in the first minute after the restart", len(at)-n)
+		}
+		time.Sleep(3 * time.Minute)
+		if state, _ := b.store.state(id); state != hook.StateSucceeded {
+			t.Errorf("with the receiver back the delivery is %s", state)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// At the end of the grace an attempt under way is cut off. It spends nothing, and its
+// delivery waits for the next node; so does what was only queued.
+func TestStopGivesBackWhatItCannotFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, MaxInFlight: 1}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			<-ctx.Done()
+			return hook.Attempt{Outcome: hook.OutcomeAborted, ErrorClass: hook.ClassAborted}
+		}, nil)
+		var ids []hook.ID
+		for range 3 {
+			id, ok := b.publish()
+			if !ok {
+				t.Fatal("no room")
+			}
+			ids = append(ids, id)
+		}
+		synctest.Wait()
+		began := time.Now()
+		b.stop()
+		if took := time.Since(began); took != b.d.cfg.Grace {
+			t.Errorf("stopping took %s, want the grace of %s", took, b.d.cfg.Grace)
+		}
+		for i, id := range ids {
+			if state, _ := b.store.state(id); state != hook.StatePending {
+				t.Errorf("delivery %d is %s", i, state)
+			}
+			if n := b.store.rows[id].delivery.Attempts; n != 0 {
+				t.Errorf("delivery %d has %d attempts counted", i, n)
+			}
+		}
+		if got := b.store.outcomes(ids[0]); !slices.Equal(got, []hook.Outcome{hook.OutcomeAborted}) {
+			t.Errorf("attempts of the one under way: %v", got)
+		}
+		if got := b.store.outcomes(ids[1]); len(got) != 0 {
+			t.Errorf("attempts of one that was queued: %v", got)
+		}
+	})
+}
