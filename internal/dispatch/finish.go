@@ -17,6 +17,7 @@ type finisher struct {
 	queue  []*hook.Finish
 	closed bool
 	wakeup chan struct{}
+	eased  chan struct{} // closed when the queue is short again; nil: nobody waits
 }
 
 // finishBatch bounds a transaction: beyond it larger batches save nothing more.
@@ -48,6 +49,32 @@ func (w *finisher) close() {
 	w.wake()
 }
 
+// paceFor bounds how long accepting gives way to storing outcomes.
+const paceFor = 25 * time.Millisecond
+
+// Pace gives way to the finish writer while more than a batch waits for it. Both share
+// one database: what is accepted beyond what can be finished goes through the store's
+// queue and costs three times as much.
+func (d *Dispatcher) Pace() {
+	w := d.finish
+	w.mu.Lock()
+	if len(w.queue) <= finishBatch {
+		w.mu.Unlock()
+		return
+	}
+	if w.eased == nil {
+		w.eased = make(chan struct{})
+	}
+	eased := w.eased
+	w.mu.Unlock()
+	t := time.NewTimer(paceFor)
+	defer t.Stop()
+	select {
+	case <-eased:
+	case <-t.C:
+	}
+}
+
 func (w *finisher) take() (batch []*hook.Finish, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,6 +88,10 @@ func (w *finisher) take() (batch []*hook.Finish, closed bool) {
 	batch = w.queue[:n:n]
 	if w.queue = w.queue[n:]; len(w.queue) == 0 {
 		w.queue = nil
+	}
+	if w.eased != nil && len(w.queue) <= finishBatch {
+		close(w.eased)
+		w.eased = nil
 	}
 	return batch, w.closed
 }

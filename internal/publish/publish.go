@@ -38,6 +38,9 @@ type Catalog interface {
 
 // Dispatcher takes deliveries that were born claimed by this node.
 type Dispatcher interface {
+	// Pace returns when outcomes are stored about as fast as they come, or after a few
+	// milliseconds: accepting more meanwhile would only lengthen the queue.
+	Pace()
 	// Node is the id to claim under.
 	Node() hook.NodeID
 	// Reserve makes room for a delivery of that many bytes in the target's lane and

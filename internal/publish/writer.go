@@ -48,6 +48,7 @@ type plan struct {
 func (p *Publisher) write(ctx context.Context, batch []*item) {
 	started := time.Now()
 	for len(batch) > 0 {
+		p.dispatch.Pace()
 		node := p.dispatch.Node()
 		plans, versions, bad := p.plan(ctx, batch)
 		for _, b := range bad {
