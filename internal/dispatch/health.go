@@ -92,6 +92,7 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 	d.mu.Unlock()
 	if recovered {
 		d.wake()
+		go d.announceRecovered(t)
 	}
 	if suspend {
 		go d.suspend(t.Workspace, t.ID, hook.SuspendedFailing)

@@ -38,6 +38,13 @@ func (d *Dispatcher) announceExhausted(f *hook.Finish) {
 	})
 }
 
+// announceRecovered tells that a webhook answers again after its breaker had opened.
+func (d *Dispatcher) announceRecovered(t *hook.Target) {
+	ctx, cancel := context.WithTimeout(context.Background(), noticeTime)
+	defer cancel()
+	d.announce(ctx, t.Workspace, hook.TypeWebhookRecovered, t.ID, map[string]any{"webhookId": t.ID})
+}
+
 // announce publishes an operational event if any webhook of the workspace names its
 // type; nobody else is told, so nothing is stored.
 func (d *Dispatcher) announce(ctx context.Context, workspace hook.ID, eventType string, entity hook.ID, data map[string]any) {
