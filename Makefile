@@ -36,7 +36,7 @@ test:
 
 .PHONY: bench
 bench: build
-	@./bin/sallyport bench $(ARGS)
+	@.ci/bench $(ARGS)
 
 .PHONY: generate
 generate:
