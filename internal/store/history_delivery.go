@@ -158,6 +158,9 @@ func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool
 	if t.MaxAttempts > 0 {
 		// Numbers go on when an operator's retry starts a fresh budget.
 		v.MaxAttempts = r.Base + t.MaxAttempts
+		if r.Test { // sent once, and once more each time somebody retries it
+			v.MaxAttempts = r.Base + 1
+		}
 	}
 	facts := stateFacts{claimed: v.Claimed, active: !known || t.State() == hook.TargetActive}
 	v.State = facts.state(r.State)

@@ -218,6 +218,10 @@ func deliveryWhole(t *testing.T, w *World) {
 	target := w.webhook("active")
 	event := w.event(w.now.Add(-time.Hour), "ord", set("entity_id", "12345678901234567890"), set("entity_id_number", true))
 	id := w.delivery(w.now.Add(-time.Hour), event, target, rowFailed, set("attempts", 13), set("base", 10), set("test", true))
+	plain := w.delivery(w.now.Add(-time.Hour), event, target, rowFailed, set("attempts", 13), set("base", 10))
+	if v, _, err := w.Delivery(ctx, w.ws, plain); err != nil || v.MaxAttempts != 20 || v.Test {
+		t.Errorf("a retried delivery = %+v, %v", v, err)
+	}
 	at := func(s int) time.Time { return w.now.Add(time.Duration(s-100) * time.Second) }
 	const succeeded, failed, aborted, superseded = 0, 1, 2, 3
 	first := w.attempt(at(1), id, 1, failed)
@@ -229,7 +233,7 @@ func deliveryWhole(t *testing.T, w *World) {
 		t.Fatal(err)
 	}
 	if v.EventID != "ord" || v.EntityID != (hook.EntityID{Text: "12345678901234567890", Number: true}) || v.Target != target || v.TargetKind != hook.TargetWebhook ||
-		v.TargetName == "" || v.State != hook.StateFailed || v.Attempts != 13 || v.MaxAttempts != 20 || !v.Test || v.FirstAttemptAt == nil || !v.FirstAttemptAt.Equal(at(1)) {
+		v.TargetName == "" || v.State != hook.StateFailed || v.Attempts != 13 || v.MaxAttempts != 11 || !v.Test || v.FirstAttemptAt == nil || !v.FirstAttemptAt.Equal(at(1)) {
 		t.Errorf("delivery = %+v", v)
 	}
 	last := v.LastAttempt
