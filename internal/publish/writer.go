@@ -170,6 +170,7 @@ func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan,
 		b.Events[i] = pl.planned
 	}
 	wait := 10 * time.Millisecond
+	started := time.Now()
 	for {
 		res, err := p.store.Accept(ctx, b)
 		unknown := errors.Is(err, hook.ErrUnknownOutcome) || (b.Rerun && hook.KindOf(err) == hook.KindUnavailable)
@@ -180,6 +181,9 @@ func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan,
 			p.log.WarnContext(ctx, "publish.outcome_unknown", "events", len(plans), "error", err)
 		}
 		b.Rerun = true
+		if time.Since(started) > outage && hook.KindOf(err) == hook.KindUnavailable {
+			p.refuseQueued(err)
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -187,6 +191,19 @@ func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan,
 			<-timer.C
 		}
 		wait = min(2*wait, time.Second)
+	}
+}
+
+// outage is how long an outcome stays unknown before what queued behind it is told to
+// come back: a connection is replaced within it, a database seldom.
+const outage = time.Second
+
+// refuseQueued answers what waits for the store that it is away; none of it was sent.
+func (p *Publisher) refuseQueued(err error) {
+	for batch := p.queue.take(p.cfg.BatchEvents, p.cfg.BatchBytes); len(batch) > 0; batch = p.queue.take(p.cfg.BatchEvents, p.cfg.BatchBytes) {
+		for _, it := range batch {
+			it.fail(err)
+		}
 	}
 }
 

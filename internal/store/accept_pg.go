@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -80,18 +82,64 @@ func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.A
 			return nil
 		}, params, pgInt8(int64(b.Node)))
 	})
-	if err != nil || res.Fenced || len(res.Stale) > 0 {
+	if err != nil {
 		return res, err
+	}
+	if res.Fenced || len(res.Stale) > 0 {
+		if !b.Rerun {
+			return res, nil
+		}
+		stored, err := s.storedBefore(ctx, b)
+		if err != nil || !stored {
+			return res, committed(err)
+		}
+		res.Fenced, res.Stale = false, nil
 	}
 	if keyed > len(won) {
 		if res.First, err = s.firstReceipts(ctx, b, won); err != nil {
-			return res, err
+			return res, committed(err)
 		}
 	}
 	if b.Rerun {
-		res.Mine, err = s.stillMine(ctx, b)
+		if res.Mine, err = s.stillMine(ctx, b); err != nil {
+			return res, committed(err)
+		}
 	}
-	return res, err
+	return res, nil
+}
+
+// committed marks an error that came after the batch was, or may have been, stored: the
+// caller must not take it for a refusal, and asks again.
+func committed(err error) error {
+	if err == nil || errors.Is(err, hook.ErrUnknownOutcome) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", hook.ErrUnknownOutcome, err)
+}
+
+const storedBeforeSQL = `
+INSERT INTO events (workspace_id, key, type, occurred_at, source_kind, matched)
+SELECT u.ws, u.key, '', 0, 0, 0 FROM unnest($1::uuid[], $2::uuid[]) u(ws, key) ON CONFLICT DO NOTHING`
+
+// storedBefore reports that an earlier run of the batch was committed, after which its
+// node may have been declared dead or the configuration changed: planning it anew would
+// double its events. It tries to insert them, which waits for a run still under way, and
+// takes that back.
+func (s *Store) storedBefore(ctx context.Context, b *hook.AcceptBatch) (stored bool, err error) {
+	ws, keys := make([]hook.ID, len(b.Events)), make([]hook.ID, len(b.Events))
+	for i, e := range b.Events {
+		ws[i], keys[i] = e.Event.Workspace, e.Event.Key
+	}
+	err = s.hotDo(ctx, func(conn *pgxpool.Conn) error {
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, storedBeforeSQL, ws, keys)
+		stored = int(tag.RowsAffected()) < len(b.Events)
+		return errors.Join(err, tx.Rollback(ctx))
+	})
+	return stored, err
 }
 
 // acceptParams fills the parameters and counts the events with an id of the client's.

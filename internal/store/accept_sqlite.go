@@ -20,6 +20,11 @@ func (s *Store) acceptSQLite(ctx context.Context, b *hook.AcceptBatch) (hook.Acc
 	var res hook.AcceptResult
 	err := s.sqliteTx(ctx, func(tx *sqliteTx) error {
 		res = hook.AcceptResult{}
+		if stored, err := tx.storedBefore(b); err != nil {
+			return err
+		} else if stored { // whatever changed since, see its namesake for Postgres
+			return s.acceptRows(tx, b, &res)
+		}
 		if err := tx.fence(b.Node); errors.Is(err, hook.ErrFenced) {
 			res.Fenced = true
 			return nil
@@ -42,6 +47,20 @@ func (s *Store) acceptSQLite(ctx context.Context, b *hook.AcceptBatch) (hook.Acc
 		return s.acceptRows(tx, b, &res)
 	})
 	return res, err
+}
+
+func (t *sqliteTx) storedBefore(b *hook.AcceptBatch) (bool, error) {
+	if !b.Rerun {
+		return false, nil
+	}
+	for _, e := range b.Events {
+		var n int
+		err := t.one("SELECT count(*) FROM events WHERE workspace_id = ? AND key = ?", []any{e.Event.Workspace[:], e.Event.Key[:]}, &n)
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+	return false, nil
 }
 
 func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptResult) error {
