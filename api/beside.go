@@ -10,7 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"sallyport"
+	"sallyport/gen"
 )
 
 // Beside the API: what it is, health, metrics, the contract and its documentation.
@@ -33,7 +33,7 @@ func (s *Server) besides(e *echo.Echo) {
 	// Balancers like to ask with HEAD.
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", s.health)
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", s.ready)
-	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", sallyport.Contract) })
+	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", gen.Contract) })
 	e.GET("/openapi.json", func(c echo.Context) error {
 		doc, err := contractJSON()
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"sallyport"
+	"sallyport/gen"
 	"sallyport/api/spec"
 )
 
 func TestContractIsValid(t *testing.T) {
 	t.Parallel()
-	doc, err := openapi3.NewLoader().LoadFromData(sallyport.Contract)
+	doc, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil {
 		t.Fatal(err)
 	}

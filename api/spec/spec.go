@@ -7,12 +7,12 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"sallyport"
+	"sallyport/gen"
 )
 
 // Document is openapi.yaml. It is shared: do not change it.
 var Document = sync.OnceValue(func() *openapi3.T {
-	doc, err := openapi3.NewLoader().LoadFromData(sallyport.Contract)
+	doc, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil { // the tests know that it can be read
 		panic(fmt.Errorf("reading openapi.yaml: %w", err))
 	}
