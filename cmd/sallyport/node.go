@@ -84,9 +84,12 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.store.SetSealer(n.vault)
-	instance, err := instanceID(n.cfg.DataDir)
-	if err != nil {
-		return err
+	// Beside another node on its directory we are nobody's predecessor.
+	instance := uuid.NewString()
+	if n.lock != nil {
+		if instance, err = instanceID(n.cfg.DataDir); err != nil {
+			return err
+		}
 	}
 	guard, err := send.NewGuard(n.cfg.EgressAllow, n.ownAddrs)
 	if err != nil {

@@ -1,0 +1,62 @@
+package faulttest
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// A stop in good order, under load and with a receiver that hangs: the process is gone
+// within its grace, what it could not finish is cut off without spending an attempt, it
+// holds nothing any more, and the next process delivers all of it.
+func TestGracefulStopUnderLoad(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, database string) {
+		const grace = 2 * time.Second
+		in := install(t, database, "SHUTDOWN_GRACE=2s", "NODE_DEAD_AFTER=1h")
+		n := in.node()
+		release := make(chan struct{})
+		hanging := receive(t, func(*http.Request, int) answer { return answer{hang: release} })
+		healthy := receive(t, func(*http.Request, int) answer { return answer{delay: 3 * time.Millisecond} })
+		n.webhook("hanging", hanging.url, object{"timeout": "60s", "eventTypes": []string{"held"}})
+		n.webhook("healthy", healthy.url, object{"eventTypes": []string{"load"}})
+		for range 5 {
+			n.publish(object{"type": "held"})
+		}
+		hanging.wait("two hang", func() bool { return hanging.open == 2 })
+		url := n.url
+		l := (&load{t: t, urls: func(int) string { return url }}).publishers(4, 6)
+		l.reach(300)
+
+		asked := time.Now()
+		if code := n.stop(); code != 0 {
+			t.Errorf("it ended with code %d", code)
+		}
+		took := time.Since(asked)
+		t.Logf("the stop took %s", took.Round(time.Millisecond))
+		// Twice: closing listeners and writing outcomes take their time beside the grace.
+		if took < grace || took > 2*grace+2*time.Second {
+			t.Errorf("the stop took %s with a grace of %s", took, grace)
+		}
+		l.stop()
+		db := n.db()
+		for what, query := range map[string]string{
+			"nodes are left":                       "SELECT count(*) FROM nodes",
+			"deliveries are still claimed":         "SELECT count(*) FROM due WHERE held_by IS NOT NULL",
+			"deliveries are still running":         "SELECT count(*) FROM deliveries WHERE state = 0",
+			"attempts were spent on what was held": "SELECT count(*) FROM deliveries WHERE state = 1 AND attempts > 0",
+		} {
+			if left := in.one(db, query); left > 0 {
+				t.Errorf("%d %s", left, what)
+			}
+		}
+		if cut := in.one(db, "SELECT count(*) FROM attempts WHERE outcome = 2"); cut != 2 {
+			t.Errorf("%d attempts are recorded as aborted, want the 2 that hung", cut)
+		}
+		close(release)
+		n.start()
+		l.delivered(healthy)
+		hanging.wait("the held ones are delivered", func() bool { return len(hanging.of) == 5 })
+		in.settled(db)
+		in.whole(db)
+	})
+}
