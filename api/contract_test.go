@@ -7,8 +7,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"sallyport/gen"
 	"sallyport/api/spec"
+	"sallyport/gen"
 )
 
 func TestContractIsValid(t *testing.T) {

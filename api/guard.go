@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/nearest"
 )
 
 // call is what the guard found out about a call, for the handler.
@@ -147,7 +148,7 @@ func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 
 func unknownParameter(name string, known []string) error {
 	detail := "there is no parameter " + strconv.Quote(name)
-	if near := nearest(name, known); near != "" {
+	if near := nearest.Name(name, known); near != "" {
 		detail += "; did you mean " + near + "?"
 	} else if len(known) > 0 {
 		detail += "; there are " + strings.Join(known, ", ")

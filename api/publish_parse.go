@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/nearest"
 )
 
 // Publishing is hot: the generic validator costs ten times what all the rest does.
@@ -217,7 +218,7 @@ var eventFields = []string{"id", "type", "entityId", "entity", "entityUrl", "tim
 
 func unknownField(name string, among []string) hook.Fault {
 	detail := "there is no such field"
-	if near := nearest(name, among); near != "" {
+	if near := nearest.Name(name, among); near != "" {
 		detail += "; did you mean " + near + "?"
 	}
 	return hook.Fault{Field: name, Code: "unknown_field", Detail: detail}

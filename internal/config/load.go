@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"sallyport/internal/nearest"
 )
 
 // fileSuffix makes the name of the variable that names a file with the value of a secret.
@@ -122,31 +124,10 @@ func nearMisses(env map[string]string) []string {
 		if slices.Contains(known, name) {
 			continue
 		}
-		nearest := slices.MinFunc(known, func(a, b string) int { return editDistance(name, a) - editDistance(name, b) })
-		if editDistance(name, nearest) <= 2 {
-			warnings = append(warnings, fmt.Sprintf("%s is not a setting and has no effect; did you mean %s?", name, nearest))
+		if meant := nearest.Within(2, name, known); meant != "" {
+			warnings = append(warnings, fmt.Sprintf("%s is not a setting and has no effect; did you mean %s?", name, meant))
 		}
 	}
 	slices.Sort(warnings)
 	return warnings
-}
-
-// editDistance is Levenshtein's: insertions, deletions and replacements from a to b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

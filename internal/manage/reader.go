@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/nearest"
 )
 
 // reader collects everything that is wrong with a document.
@@ -354,7 +355,7 @@ func (o *object) done() {
 			continue
 		}
 		hint := ""
-		if near := nearest(n, slices.Sorted(maps.Keys(o.known))); near != "" {
+		if near := nearest.Name(n, slices.Sorted(maps.Keys(o.known))); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		o.fault(o.at(n), "unknown_field", "there is no such field%s", hint)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/nearest"
 	"sallyport/internal/profile"
 )
 
@@ -39,7 +40,7 @@ func unknownType(subscribed string, lists ...[]string) bool {
 func meant(name string, lists ...[]string) string {
 	all := slices.Concat(append(lists, hook.OperationalTypes)...)
 	slices.Sort(all)
-	if near := nearest(name, all); near != "" {
+	if near := nearest.Name(name, all); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
