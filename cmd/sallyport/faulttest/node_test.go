@@ -337,6 +337,16 @@ func (n *node) list(path string) []object {
 	return out
 }
 
+// run runs a part of the installation's test, which then fails on its own account.
+func (in *installation) run(name string, part func(t *testing.T)) {
+	whole := in.t.(*testing.T)
+	whole.Run(name, func(t *testing.T) {
+		in.t = t
+		defer func() { in.t = whole }()
+		part(t)
+	})
+}
+
 // eventually returns once a fact holds that only asking again can show.
 func (in *installation) eventually(what string, holds func() bool) {
 	in.t.Helper()

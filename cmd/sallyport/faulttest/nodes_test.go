@@ -147,7 +147,7 @@ func TestConfiguredOnOnePublishedOnAnother(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	at := receive(t, nil)
 
-	t.Run("webhook", func(t *testing.T) {
+	in.run("webhook", func(t *testing.T) {
 		for i := range 300 {
 			eventType := fmt.Sprintf("made.%d", i)
 			a.webhook(fmt.Sprintf("w%d", i%20), at.url, object{"eventTypes": []string{eventType}})
@@ -158,7 +158,7 @@ func TestConfiguredOnOnePublishedOnAnother(t *testing.T) {
 		at.wait("all 300 arrived", func() bool { return len(at.of) == 300 })
 	})
 
-	t.Run("revoked key", func(t *testing.T) {
+	in.run("revoked key", func(t *testing.T) {
 		for i := range 20 {
 			key := fmt.Sprintf("a-publishers-key-of-32-characters-%d", i)
 			code := fmt.Sprintf("k%d", i)
@@ -174,7 +174,7 @@ func TestConfiguredOnOnePublishedOnAnother(t *testing.T) {
 		}
 	})
 
-	t.Run("type of a strict workspace", func(t *testing.T) {
+	in.run("type of a strict workspace", func(t *testing.T) {
 		a.must(http.MethodPost, "/v1/workspaces", object{"code": "strict", "name": "strict", "strict": true})
 		for i := range 20 {
 			eventType := fmt.Sprintf("declared.%d", i)
@@ -298,7 +298,7 @@ func TestLimitsHoldOverNodes(t *testing.T) {
 	db := nodes[0].db()
 	r := rand.New(rand.NewPCG(3, 3))
 
-	t.Run("maxInFlight", func(t *testing.T) {
+	in.run("maxInFlight", func(t *testing.T) {
 		at := receive(t, func(*http.Request, int) answer { return answer{delay: 3 * time.Millisecond} })
 		id := nodes[0].webhook("one", at.url, object{"maxInFlight": 1, "eventTypes": []string{"one"}})
 		living := slices.Clone(nodes)
@@ -328,7 +328,7 @@ func TestLimitsHoldOverNodes(t *testing.T) {
 		nodes = living
 	})
 
-	t.Run("rateLimit", func(t *testing.T) {
+	in.run("rateLimit", func(t *testing.T) {
 		at := receive(t, nil)
 		const perSecond, events = 20, 90
 		nodes[0].webhook("paced", at.url, object{"rateLimit": object{"requests": perSecond, "per": "1s"}, "eventTypes": []string{"paced"}})
