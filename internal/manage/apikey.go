@@ -66,51 +66,28 @@ func (s *Service) editAPIKey(ctx context.Context, p hook.Principal, scope hook.I
 	fresh := NewKey() // outside: the decision may be asked for again
 	var res hook.APIKeyResult
 	var err error
-	res.APIKey, err = s.store.EditAPIKey(ctx, scope, ref, w.DryRun, func(scene hook.APIKeyScene) (*hook.APIKey, error) {
-		cur := scene.Current
-		res.Change, res.Changed, res.Key = hook.Created, nil, ""
-		doc, err := document(cur)
-		if err == nil {
-			err = guarded(w.Guard, versionOf(cur, func(c *hook.APIKey) int64 { return c.Version }))
-		}
-		if err != nil {
-			return nil, err
-		}
-		next, given, err := readAPIKey(doc, ref, scope, scene)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case given != "":
-			next.Hash, next.Prefix = HashKey(given), prefixOf(given)
-		case cur != nil:
-			next.Hash, next.Prefix = cur.Hash, cur.Prefix
-		default:
-			next.Hash, next.Prefix, res.Key = HashKey(fresh), prefixOf(fresh), fresh
-		}
-		owner, err := scene.HashOwner(next.Hash)
-		if err != nil {
-			return nil, fmt.Errorf("looking for the key: %w", err)
-		}
-		if owner != hook.NoID && (cur == nil || owner != cur.ID) {
-			return nil, hook.Invalid([]hook.Fault{{Field: "key", Code: "invalid_format", Detail: "is the value of another API key"}})
-		}
-		if cur == nil {
-			return next, nil
-		}
-		next.LastUsedAt = cur.LastUsedAt
-		res.Changed = changes(
-			same("name", cur.Name == next.Name),
-			same("role", cur.Role == next.Role),
-			same("key", cur.Hash == next.Hash),
-			same("expiresAt", cur.ExpiresAt == next.ExpiresAt || cur.ExpiresAt != nil && next.ExpiresAt != nil && cur.ExpiresAt.Equal(*next.ExpiresAt)),
-			same("metadata", sameMetadata(cur.Metadata, next.Metadata)),
-		)
-		if res.Change = hook.Updated; len(res.Changed) == 0 {
-			res.Change = hook.Unchanged
-			return nil, nil
-		}
-		return next, nil
+	res.APIKey, err = s.store.EditAPIKey(ctx, scope, ref, w.DryRun, func(scene hook.APIKeyScene) (next *hook.APIKey, err error) {
+		res.Key = ""
+		next, res.Change, res.Changed, err = edit[hook.APIKey]{
+			guard: w.Guard, document: document, changes: keyChanges,
+			version: func(k *hook.APIKey) int64 { return k.Version },
+			read: func(doc []byte) (*hook.APIKey, error) {
+				next, given, err := readAPIKey(doc, ref, scope, scene)
+				if err != nil {
+					return nil, err
+				}
+				switch cur := scene.Current; {
+				case given != "":
+					next.Hash, next.Prefix = HashKey(given), prefixOf(given)
+				case cur != nil:
+					next.Hash, next.Prefix = cur.Hash, cur.Prefix
+				default:
+					next.Hash, next.Prefix, res.Key = HashKey(fresh), prefixOf(fresh), fresh
+				}
+				return next, hashFree(scene, next.Hash)
+			},
+		}.decide(scene.Current)
+		return next, err
 	})
 	if err != nil {
 		return hook.APIKeyResult{}, err
@@ -121,6 +98,28 @@ func (s *Service) editAPIKey(ctx context.Context, p hook.Principal, scope hook.I
 		s.pipeline.ConfigChanged(scope)
 	}
 	return res, nil
+}
+
+// hashFree reports an error if another key has this value.
+func hashFree(scene hook.APIKeyScene, hash [32]byte) error {
+	owner, err := scene.HashOwner(hash)
+	if err != nil {
+		return fmt.Errorf("looking for the key: %w", err)
+	}
+	if owner != hook.NoID && (scene.Current == nil || owner != scene.Current.ID) {
+		return hook.Invalid([]hook.Fault{{Field: "key", Code: "invalid_format", Detail: "is the value of another API key"}})
+	}
+	return nil
+}
+
+func keyChanges(a, b *hook.APIKey) []string {
+	return changes(
+		same("name", a.Name == b.Name),
+		same("role", a.Role == b.Role),
+		same("key", a.Hash == b.Hash),
+		same("expiresAt", a.ExpiresAt == b.ExpiresAt || a.ExpiresAt != nil && b.ExpiresAt != nil && a.ExpiresAt.Equal(*b.ExpiresAt)),
+		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
+	)
 }
 
 func readAPIKey(doc []byte, ref string, scope hook.ID, scene hook.APIKeyScene) (*hook.APIKey, hook.Sensitive, error) {
@@ -163,6 +162,9 @@ func readAPIKey(doc []byte, ref string, scope hook.ID, scene hook.APIKeyScene) (
 		}
 	}
 	next.Code = who.code
+	if scene.Current != nil {
+		next.LastUsedAt = scene.Current.LastUsedAt
+	}
 	return next, hook.Sensitive(given), nil
 }
 

@@ -24,11 +24,3 @@ func changes(fields ...field) []string {
 func sameMetadata(a, b map[string]string) bool { return maps.Equal(a, b) }
 
 func samePtr[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
-
-// versionOf is the version of what exists, else 0.
-func versionOf[T any](v *T, version func(*T) int64) int64 {
-	if v == nil {
-		return 0
-	}
-	return version(v)
-}

@@ -68,37 +68,13 @@ func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name str
 func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.EventType) ([]byte, error)) (hook.EventTypeResult, error) {
 	var res hook.EventTypeResult
 	var err error
-	res.EventType, err = s.store.EditEventType(ctx, p.Workspace, ref, w.DryRun, func(scene hook.EventTypeScene) (*hook.EventType, error) {
-		cur := scene.Current
-		doc, err := document(cur)
-		if err == nil {
-			err = guarded(w.Guard, versionOf(cur, func(c *hook.EventType) int64 { return c.Version }))
-		}
-		if err != nil {
-			return nil, err
-		}
-		next, err := readEventType(doc, ref, scene)
-		if err != nil {
-			return nil, err
-		}
-		res.Change, res.Changed = hook.Created, nil
-		if cur == nil {
-			return next, nil
-		}
-		next.LastPublishedAt = cur.LastPublishedAt
-		res.Changed = changes(
-			same("description", cur.Description == next.Description),
-			same("schema", bytes.Equal(cur.Schema, next.Schema)),
-			same("mode", cur.Mode == next.Mode),
-			same("sample", bytes.Equal(cur.Sample, next.Sample)),
-			same("archived", cur.Archived == next.Archived),
-			same("metadata", sameMetadata(cur.Metadata, next.Metadata)),
-		)
-		if res.Change = hook.Updated; len(res.Changed) == 0 {
-			res.Change = hook.Unchanged
-			return nil, nil
-		}
-		return next, nil
+	res.EventType, err = s.store.EditEventType(ctx, p.Workspace, ref, w.DryRun, func(scene hook.EventTypeScene) (next *hook.EventType, err error) {
+		next, res.Change, res.Changed, err = edit[hook.EventType]{
+			guard: w.Guard, document: document, changes: eventTypeChanges,
+			version: func(t *hook.EventType) int64 { return t.Version },
+			read:    func(doc []byte) (*hook.EventType, error) { return readEventType(doc, ref, scene) },
+		}.decide(scene.Current)
+		return next, err
 	})
 	if err != nil {
 		return hook.EventTypeResult{}, err
@@ -107,6 +83,17 @@ func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref strin
 		s.pipeline.ConfigChanged(p.Workspace)
 	}
 	return res, nil
+}
+
+func eventTypeChanges(a, b *hook.EventType) []string {
+	return changes(
+		same("description", a.Description == b.Description),
+		same("schema", bytes.Equal(a.Schema, b.Schema)),
+		same("mode", a.Mode == b.Mode),
+		same("sample", bytes.Equal(a.Sample, b.Sample)),
+		same("archived", a.Archived == b.Archived),
+		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
+	)
 }
 
 func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.EventType, error) {
@@ -126,7 +113,7 @@ func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.Eve
 	cur := scene.Current
 	switch name := o.text("name", "", 1, maxTypeName); {
 	case cur != nil:
-		next.Name = cur.Name
+		next.Name, next.LastPublishedAt = cur.Name, cur.LastPublishedAt
 		if name != "" && name != cur.Name {
 			o.fault("name", "code_mismatch", "%q is not the name in the path; names cannot change", name)
 		}

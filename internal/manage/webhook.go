@@ -2,6 +2,8 @@ package manage
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"sallyport/internal/hook"
 )
@@ -43,39 +45,28 @@ func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string,
 	fresh := newSecret() // outside: the decision may be asked for again
 	var res hook.WebhookResult
 	var known []string
-	saved, err := s.store.EditWebhook(ctx, p.Workspace, ref, w.DryRun, func(scene hook.WebhookScene) (*hook.Webhook, error) {
-		cur := scene.Current
-		known = typeNames(scene.Types)
-		res.Change, res.Changed, res.Secret = hook.Created, nil, ""
-		doc, err := document(cur)
-		if err == nil {
-			err = guarded(w.Guard, versionOf(cur, func(c *hook.Webhook) int64 { return c.Version }))
-		}
-		if err != nil {
-			return nil, err
-		}
-		next, generate, err := s.readWebhook(doc, ref, scene)
-		if err != nil {
-			return nil, err
-		}
-		if generate && len(next.Secrets) == 0 {
-			next.Secrets = []hook.Secret{{Value: fresh, CreatedAt: scene.Now}}
-			res.Secret = fresh
-		}
-		for _, f := range after {
-			f(next)
-		}
-		if cur == nil {
-			next.StateSince = scene.Now
-			return next, nil
-		}
-		res.Changed = webhookChanges(cur, next)
-		if res.Change = hook.Updated; len(res.Changed) == 0 {
-			res.Change = hook.Unchanged
-			return nil, nil
-		}
-		stampState(cur, next, scene)
-		return next, nil
+	saved, err := s.store.EditWebhook(ctx, p.Workspace, ref, w.DryRun, func(scene hook.WebhookScene) (next *hook.Webhook, err error) {
+		known, res.Secret = typeNames(scene.Types), ""
+		next, res.Change, res.Changed, err = edit[hook.Webhook]{
+			guard: w.Guard, document: document, changes: webhookChanges,
+			version: func(w *hook.Webhook) int64 { return w.Version },
+			read: func(doc []byte) (*hook.Webhook, error) {
+				next, generate, err := s.readWebhook(doc, ref, scene)
+				if err != nil {
+					return nil, err
+				}
+				if generate && len(next.Secrets) == 0 {
+					next.Secrets = []hook.Secret{{Value: fresh, CreatedAt: scene.Now}}
+					res.Secret = fresh
+				}
+				for _, f := range after {
+					f(next)
+				}
+				stampState(scene.Current, next, scene)
+				return next, nil
+			},
+		}.decide(scene.Current)
+		return next, err
 	})
 	if err != nil {
 		return hook.WebhookResult{}, err
@@ -91,19 +82,13 @@ func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string,
 
 // stampState notes since when the state is what it is.
 func stampState(cur, next *hook.Webhook, scene hook.WebhookScene) {
-	next.StateSince = cur.StateSince
-	if next.State() != cur.State() {
-		next.StateSince = scene.Now
+	next.StateSince = scene.Now
+	if cur != nil && next.State() == cur.State() {
+		next.StateSince = cur.StateSince
 	}
 }
 
-func typeNames(types map[string]*hook.EventType) []string {
-	names := make([]string, 0, len(types))
-	for n := range types {
-		names = append(names, n)
-	}
-	return names
-}
+func typeNames(types map[string]*hook.EventType) []string { return slices.Collect(maps.Keys(types)) }
 
 // GetWebhook returns a webhook.
 func (s *Service) GetWebhook(ctx context.Context, p hook.Principal, ref string) (hook.WebhookView, error) {

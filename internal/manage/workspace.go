@@ -64,35 +64,13 @@ func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref strin
 	}
 	var res hook.WorkspaceResult
 	var err error
-	res.Workspace, err = s.store.EditWorkspace(ctx, ref, w.DryRun, func(scene hook.WorkspaceScene) (*hook.Workspace, error) {
-		cur := scene.Current
-		doc, err := document(cur)
-		if err == nil {
-			err = guarded(w.Guard, versionOf(cur, func(c *hook.Workspace) int64 { return c.Version }))
-		}
-		if err != nil {
-			return nil, err
-		}
-		next, err := readWorkspace(doc, ref, scene)
-		if err != nil {
-			return nil, err
-		}
-		res.Change, res.Changed = hook.Created, nil
-		if cur == nil {
-			return next, nil
-		}
-		res.Changed = changes(
-			same("name", cur.Name == next.Name),
-			same("strict", cur.Strict == next.Strict),
-			same("retention", cur.Retention == next.Retention),
-			same("limits", cur.Limits == next.Limits),
-			same("metadata", sameMetadata(cur.Metadata, next.Metadata)),
-		)
-		if res.Change = hook.Updated; len(res.Changed) == 0 {
-			res.Change = hook.Unchanged
-			return nil, nil
-		}
-		return next, nil
+	res.Workspace, err = s.store.EditWorkspace(ctx, ref, w.DryRun, func(scene hook.WorkspaceScene) (next *hook.Workspace, err error) {
+		next, res.Change, res.Changed, err = edit[hook.Workspace]{
+			guard: w.Guard, document: document, changes: workspaceChanges,
+			version: func(w *hook.Workspace) int64 { return w.Version },
+			read:    func(doc []byte) (*hook.Workspace, error) { return readWorkspace(doc, ref, scene) },
+		}.decide(scene.Current)
+		return next, err
 	})
 	if err != nil {
 		return hook.WorkspaceResult{}, err
@@ -102,6 +80,16 @@ func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref strin
 		s.pipeline.ConfigChanged(res.ID)
 	}
 	return res, nil
+}
+
+func workspaceChanges(a, b *hook.Workspace) []string {
+	return changes(
+		same("name", a.Name == b.Name),
+		same("strict", a.Strict == b.Strict),
+		same("retention", a.Retention == b.Retention),
+		same("limits", a.Limits == b.Limits),
+		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
+	)
 }
 
 func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Workspace, error) {
