@@ -8,6 +8,9 @@ import (
 
 const (
 	upkeepEvery = 5 * time.Second
+	// walLook is how often the log's size is looked at: large events under load make it
+	// grow by some 50 MB a second while readers overlap.
+	walLook = 250 * time.Millisecond
 	// walTruncate is the size from which the log is cut back: a reader that stayed open
 	// for long kept checkpoints from starting it anew.
 	walTruncate = 64 << 20
@@ -20,9 +23,10 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 	if s.engine == Postgres {
 		return nil
 	}
-	tick := time.NewTicker(upkeepEvery)
+	tick := time.NewTicker(walLook)
 	defer tick.Stop()
 	var before int64
+	var passive time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,10 +41,10 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 		switch size := info.Size(); {
 		case size > walTruncate:
 			mode = "TRUNCATE"
-		case size == before:
+		case size == before || time.Since(passive) < upkeepEvery:
 			continue
 		default:
-			before = size
+			before, passive = size, time.Now()
 		}
 		if _, err := s.sqlw.ExecContext(ctx, "PRAGMA wal_checkpoint("+mode+")"); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "sqlite.checkpoint", "mode", mode, "error", err)
