@@ -1,0 +1,92 @@
+// Package tour holds README.md against the product: it runs every block of commands on that page
+// as a newcomer would, on the real binary and both engines, and compares what they show.
+package tour
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// root is the project's directory.
+var root = filepath.Join("..", "..", "..")
+
+// block is a fenced block of the page. The comment above it, which a reader does not see, says
+// what the test does with it:
+//
+//	tour: terminal N            type this into terminal N
+//	tour: terminal N, again     the same, until it shows what the next block says
+//	tour: shows                 what the block before shows, "…" standing for anything
+//	tour: shows in terminal N   what is to be seen there now
+//	verify: LANGUAGE            a function that verifies a signature
+//	first aid                   a query on the database
+type block struct {
+	mark     string
+	language string
+	text     string
+	line     int
+}
+
+var mark = regexp.MustCompile(`^<!-- (.*) -->$`)
+
+// page reads the blocks of README.md. One that nothing is done with is a promise that nobody
+// holds, so there must be none but the picture.
+func page(t *testing.T) []block {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []block
+	lines := strings.Split(string(content), "\n")
+	for i := 0; i < len(lines); i++ {
+		language, opens := strings.CutPrefix(lines[i], "```")
+		if !opens {
+			continue
+		}
+		b := block{language: language, line: i + 1}
+		if m := mark.FindStringSubmatch(lines[max(i-1, 0)]); m != nil {
+			b.mark = m[1]
+		}
+		for i++; i < len(lines) && lines[i] != "```"; i++ {
+			b.text += lines[i] + "\n"
+		}
+		if b.mark == "" && language != "mermaid" {
+			t.Errorf("README.md:%d: nothing says how this block is tried", b.line)
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
+}
+
+// pattern makes what a page shows into an expression: "…" is any text within a line, and on a
+// line of its own any lines.
+func pattern(shown string) *regexp.Regexp {
+	var b strings.Builder
+	b.WriteString("(?m)")
+	for i, line := range strings.Split(strings.TrimSuffix(shown, "\n"), "\n") {
+		if line == "…" {
+			b.WriteString(`(?:.*\n)*?`)
+			continue
+		}
+		if i == 0 {
+			b.WriteString("^")
+		}
+		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*") + `\n`)
+	}
+	return regexp.MustCompile(b.String())
+}
+
+func TestPattern(t *testing.T) {
+	t.Parallel()
+	p := pattern("a … c\n…\n(end)\n")
+	for text, want := range map[string]bool{
+		"a b c\n(end)\n": true, "before\na b b c\nx\ny\n(end)\n": true, "a b c\nend\n": false, "xa b c\n(end)\n": false, "a b c\n(end) more\n": false,
+	} {
+		if p.MatchString(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
