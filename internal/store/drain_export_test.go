@@ -1,0 +1,4 @@
+package store
+
+// ClaimSQL is the statement that takes due deliveries on Postgres.
+const ClaimSQL = claimSQL
