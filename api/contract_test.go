@@ -130,7 +130,7 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// Codes that the validator can be told to answer are among those that are documented.
+// Codes that the contract promises for a field are among those that are documented.
 func TestFaultCodesAreDocumented(t *testing.T) {
 	t.Parallel()
 	var known []string

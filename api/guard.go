@@ -23,7 +23,7 @@ type call struct {
 	principal hook.Principal
 	request   hook.ID // id of the call
 	address   address
-	body      []byte // JSON, checked against the contract; nil for none
+	body      []byte // JSON in good form; its fields are for whoever reads it; nil for none
 	page      hook.Page
 	since     time.Time
 	until     time.Time
@@ -38,7 +38,7 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 func stack() string { return string(debug.Stack()) }
 
 // guard checks a call against the contract before its handler runs: who calls, whether
-// the role may, the parameters, the body. Calls that create and bring an
+// the role may, the parameters, the form of the body. Calls that create and bring an
 // Idempotency-Key are run once.
 func (s *Server) guard(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -239,7 +239,9 @@ func (cl *call) paging(op *operation, p hook.Principal, path string, query url.V
 	return nil
 }
 
-// readJSON reads a body and holds it against the contract.
+// readJSON reads a body and checks its form: size, encoding, media type, JSON without
+// repeated keys. Its fields are checked by the one who reads them: two readers would tell
+// of their faults in two rounds.
 func (s *Server) readJSON(c echo.Context, op *operation) ([]byte, error) {
 	r := c.Request()
 	if err := checkEncoding(r); err != nil {
@@ -258,7 +260,7 @@ func (s *Server) readJSON(c echo.Context, op *operation) ([]byte, error) {
 	if err := checkJSON(body); err != nil {
 		return nil, err
 	}
-	return body, validateBody(op.body, body)
+	return body, nil
 }
 
 // readError explains why a body could not be read.

@@ -150,9 +150,9 @@ func TestFaultsAreBounded(t *testing.T) {
 		return b.String()
 	}
 	for path, body := range map[string]string{
-		"/v1/events":       "{" + many(60_000) + `"type":"a"}`,
-		"/v1/events/batch": `{"data":[{` + many(60_000) + `"type":"a"}]}`,
-		"/v1/webhooks":     "{" + many(60_000) + `"url":"https://a.example"}`,
+		"/v1/events":                   "{" + many(60_000) + `"type":"a"}`,
+		"/v1/events/batch":             `{"data":[{` + many(60_000) + `"type":"a"}]}`,
+		"/v1/webhooks/erp-orders/test": "{" + many(60_000) + `"eventType":"a"}`,
 	} {
 		a := s.do(t, "admin", "POST", path, body)
 		if a.StatusCode != http.StatusUnprocessableEntity && a.StatusCode != http.StatusRequestEntityTooLarge {

@@ -16,6 +16,10 @@ import (
 	"sallyport/internal/hook"
 )
 
+// What the edge reads itself is held against the contract here: parameters, and the
+// bodies of calls that go to no room as they are. Configuration is checked by manage,
+// which tells of every fault in one answer.
+
 // validateBody checks a JSON document, already known to be one, against a schema and
 // returns every fault.
 func validateBody(schema *openapi3.Schema, body []byte) error {
@@ -99,12 +103,6 @@ func faultsFrom(e *openapi3.SchemaError, base string) []hook.Fault {
 	if name == "" {
 		name = "the body"
 	}
-	if code, ok := e.Schema.Extensions["x-problem-when-empty"].(string); ok && isEmpty(e.Value) {
-		return []hook.Fault{{Field: field, Code: code, Detail: emptyDetail(code, name)}}
-	}
-	if e.Schema.WriteOnly && isEmpty(e.Value) {
-		return []hook.Fault{{Field: field, Code: "empty_secret", Detail: emptyDetail("empty_secret", name)}}
-	}
 	fault := func(code, format string, args ...any) []hook.Fault {
 		return []hook.Fault{{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)}}
 	}
@@ -114,25 +112,12 @@ func faultsFrom(e *openapi3.SchemaError, base string) []hook.Fault {
 		return fault("required", "%s is required", name)
 	case "properties":
 		return unknownFields(e, field)
-	case "anyOf":
-		// Ours are all "this or null", so this is what was meant.
-		for _, branch := range s.AnyOf {
-			if branch.Value.Type == nil || !branch.Value.Type.Is("null") {
-				return faultsOf(branch.Value, e.Value, field)
-			}
-		}
 	case "enum":
 		return fault("invalid_format", "%s must be one of %s", name, list(s.Enum))
 	case "minLength":
 		return fault("too_short", "%s must have at least %d characters", name, s.MinLength)
 	case "maxLength":
 		return fault("too_long", "%s must have at most %d characters", name, *s.MaxLength)
-	case "minItems":
-		return fault("too_short", "%s must have at least %d entries", name, s.MinItems)
-	case "maxItems":
-		return fault("too_long", "%s must have at most %d entries", name, *s.MaxItems)
-	case "maxProperties":
-		return fault("too_long", "%s must have at most %d entries", name, *s.MaxProps)
 	case "minimum", "maximum":
 		return fault("out_of_range", "%s %s", name, rangeOf(s))
 	case "type", "nullable":
@@ -141,25 +126,6 @@ func faultsFrom(e *openapi3.SchemaError, base string) []hook.Fault {
 		return []hook.Fault{formFault(s, e.Value, field, name)}
 	}
 	return fault("invalid_format", "%s: %s", name, e.Reason)
-}
-
-func isEmpty(value any) bool {
-	switch v := value.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	}
-	return false
-}
-
-func emptyDetail(code, name string) string {
-	if code == "empty_event_types" {
-		return name + ` must not be empty; leave it out or send ["*"] for all events`
-	}
-	return name + " must not be empty; leave it out to keep what is there"
 }
 
 func unknownFields(e *openapi3.SchemaError, field string) []hook.Fault {
@@ -188,38 +154,13 @@ func formFault(s *openapi3.Schema, value any, field, name string) hook.Fault {
 	if utf8.RuneCountInString(text) > 60 {
 		text = string([]rune(text)[:60]) + "…"
 	}
-	if s.WriteOnly {
-		return hook.Fault{Field: field, Code: "invalid_format", Detail: name + " has characters that are not allowed"}
-	}
-	code, _ := s.Extensions["x-problem-code"].(string)
 	switch {
-	case code == "invalid_duration":
-		return hook.Fault{Field: field, Code: code, Detail: fmt.Sprintf("%q is not a duration; use a form such as %q", text, suggestDuration(text))}
-	case code == "invalid_url":
-		// A URL may be a credential: it is not repeated.
-		return hook.Fault{Field: field, Code: code, Detail: name + " must be an absolute URL in ASCII, such as https://example.com/hooks"}
 	case s.Format == "date-time":
 		return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%q is not a time such as 2026-11-21T02:13:00Z", text)}
 	case s.Format == "uuid":
 		return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%q is not an id", text)}
 	}
 	return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%s: %q has not the form %s", name, text, s.Pattern)}
-}
-
-// suggestDuration guesses what "5 min" meant.
-func suggestDuration(text string) string {
-	text = strings.ToLower(strings.TrimSpace(text))
-	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz. ")
-	unit := strings.Trim(text[len(digits):], " .")
-	if _, err := strconv.ParseUint(digits, 10, 32); err != nil {
-		return "5m"
-	}
-	for _, u := range []struct{ begins, name string }{{"ms", "ms"}, {"mil", "ms"}, {"s", "s"}, {"m", "m"}, {"h", "h"}, {"d", "d"}} {
-		if strings.HasPrefix(unit, u.begins) {
-			return digits + u.name
-		}
-	}
-	return digits + "s"
 }
 
 func list(values []any) string {

@@ -69,6 +69,9 @@ func (h handlers) TestWebhook(ctx context.Context, r gen.TestWebhookRequestObjec
 	}
 	var in gen.TestInput
 	if len(cl.body) > 0 {
+		if err := validateBody(h.s.contract.operations["TestWebhook"].body, cl.body); err != nil {
+			return nil, err
+		}
 		if err := json.Unmarshal(cl.body, &in); err != nil {
 			return nil, err
 		}

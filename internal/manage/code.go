@@ -21,7 +21,7 @@ var codePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func (r *reader) checkCode(field, code string) {
 	switch {
 	case !codePattern.MatchString(code):
-		r.fault(field, "invalid_format", "%q is not a code: 1 to %d of A-Z a-z 0-9 _ -", code, maxCode)
+		r.fault(field, "invalid_format", "%q is not a code: 1 to %d of A-Z a-z 0-9 _ -", clip(code), maxCode)
 	case hook.IsID(code):
 		r.fault(field, "invalid_format", "a code must not look like an id")
 	}
@@ -42,9 +42,9 @@ func (o *object) identify(ref string, currentID hook.ID, currentCode string) ide
 	if code != nil && o.value("code", "a string", &given) {
 		o.checkCode(o.at("code"), given)
 	}
-	if id := o.raw("id"); ref != "" && id != nil {
+	if o.has("id") {
 		var s string
-		if o.value("id", "a string", &s) && (!exists || !strings.EqualFold(s, currentID.String())) {
+		if o.value("id", "a string", &s) && ref != "" && (!exists || !strings.EqualFold(s, currentID.String())) {
 			o.fault("id", "code_mismatch", "is not the id of what the path names; leave it out")
 		}
 	}
@@ -52,12 +52,12 @@ func (o *object) identify(ref string, currentID hook.ID, currentCode string) ide
 	switch {
 	case exists:
 		if given != "" && !strings.EqualFold(given, currentCode) {
-			o.fault("code", "code_mismatch", "%q is not the code of what the path names, %q; codes cannot change", given, currentCode)
+			o.fault("code", "code_mismatch", "%q is not the code of what the path names, %q; codes cannot change", clip(given), currentCode)
 		}
 		out.code = currentCode
 	case ref != "":
 		if given != "" && !strings.EqualFold(given, ref) {
-			o.fault("code", "code_mismatch", "%q is not the code in the path, %q", given, ref)
+			o.fault("code", "code_mismatch", "%q is not the code in the path, %q", clip(given), ref)
 		} else if given == "" {
 			o.checkCode("code", ref)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,10 +18,25 @@ import (
 	"sallyport/internal/nearest"
 )
 
-// reader collects everything that is wrong with a document.
-type reader struct{ faults []hook.Fault }
+// maxFaults bounds an answer: nobody reads more, and a body can have a hundred thousand.
+const maxFaults = 100
 
+// reader collects everything that is wrong with a document.
+type reader struct {
+	faults []hook.Fault
+	told   map[string]bool // the fields that have a fault
+}
+
+// fault notes what is wrong with a field. Of several faults of one field the first says
+// enough.
 func (r *reader) fault(field, code, format string, args ...any) {
+	if r.told[field] || len(r.faults) == maxFaults {
+		return
+	}
+	if r.told == nil {
+		r.told = map[string]bool{}
+	}
+	r.told[field] = true
 	r.faults = append(r.faults, hook.Fault{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
@@ -142,7 +158,7 @@ func (o *object) oneOf(name, def string, allowed ...string) string {
 		return def
 	}
 	if !slices.Contains(allowed, s) {
-		o.fault(o.at(name), "invalid_format", "%q is not one of %s", s, strings.Join(allowed, ", "))
+		o.fault(o.at(name), "invalid_format", "%q is not one of %s", clip(s), strings.Join(allowed, ", "))
 		return def
 	}
 	return s
@@ -161,20 +177,16 @@ func (o *object) integer(name string, def, lo, hi int) int {
 	if !o.number(name, "a whole number", &n) {
 		return def
 	}
-	i, err := strconv.Atoi(string(n))
-	if err != nil {
-		if f, err := n.Float64(); err != nil || f != float64(int(f)) {
-			o.fault(o.at(name), "invalid_format", "must be a whole number, not %s", n)
-			return def
-		}
-		f, _ := n.Float64()
-		i = int(f)
-	}
-	if i < lo || i > hi {
-		o.fault(o.at(name), "out_of_range", "%s is not between %d and %d", n, lo, hi)
+	f, err := n.Float64() // 1e1 and 10.0 are whole, too
+	switch {
+	case err == nil && f != math.Trunc(f):
+		o.fault(o.at(name), "invalid_format", "must be a whole number, not %s", clip(string(n)))
+		return def
+	case err != nil || f < float64(lo) || f > float64(hi):
+		o.fault(o.at(name), "out_of_range", "%s is not between %d and %d", clip(string(n)), lo, hi)
 		return def
 	}
-	return i
+	return int(f)
 }
 
 func (o *object) float(name string, def, lo, hi float64) float64 {
@@ -184,7 +196,7 @@ func (o *object) float(name string, def, lo, hi float64) float64 {
 	}
 	f, err := n.Float64()
 	if err != nil || f < lo || f > hi {
-		o.fault(o.at(name), "out_of_range", "%s is not between %v and %v", n, lo, hi)
+		o.fault(o.at(name), "out_of_range", "%s is not between %v and %v", clip(string(n)), lo, hi)
 		return def
 	}
 	return f
@@ -216,10 +228,10 @@ func (r *reader) checkDuration(field, s string, def, lo, hi time.Duration) time.
 		if better, ok := meantDuration(s); ok {
 			hint = fmt.Sprintf("; use %q", better)
 		}
-		r.fault(field, "invalid_duration", "%q is not a duration%s", s, hint)
+		r.fault(field, "invalid_duration", "%q is not a duration%s", clip(s), hint)
 		return def
 	case d < lo || d > hi:
-		r.fault(field, "out_of_range", "%s is not between %s and %s", s, hook.FormatDuration(lo), hook.FormatDuration(hi))
+		r.fault(field, "out_of_range", "%s is not between %s and %s", clip(s), hook.FormatDuration(lo), hook.FormatDuration(hi))
 		return def
 	}
 	return d
@@ -252,39 +264,62 @@ func (o *object) instant(name string) *time.Time {
 	if !o.value(name, "a time such as 2027-01-01T00:00:00Z, or null", &s) {
 		return nil
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.Year() < 1970 || t.Year() > 9999 {
-		o.fault(o.at(name), "invalid_format", "%q is not a time such as 2027-01-01T00:00:00Z", s)
+	var t time.Time // time.Parse takes more than RFC 3339 allows
+	if err := t.UnmarshalText([]byte(s)); err != nil || t.Year() < 1970 || t.Year() > 9999 {
+		o.fault(o.at(name), "invalid_format", "%q is not a time such as 2027-01-01T00:00:00Z", clip(s))
 		return nil
 	}
 	t = t.UTC().Truncate(time.Millisecond)
 	return &t
 }
 
-// texts reads a list of strings.
-func (o *object) texts(name string) ([]string, bool) {
+// texts reads a list of at most hi strings and calls each for those that are. It returns
+// how many elements there are, and whether it is such a list at all.
+func (o *object) texts(name string, hi int, each func(at, s string)) (n int, ok bool) {
 	var list []json.RawMessage
 	if !o.value(name, "a list of strings", &list) {
-		return nil, false
+		return 0, false
 	}
-	out := make([]string, len(list))
+	if len(list) > hi {
+		o.fault(o.at(name), "too_long", "has %d entries; at most %d are allowed", len(list), hi)
+		return 0, false
+	}
 	for i, raw := range list {
-		if isNull(raw) || json.Unmarshal(raw, &out[i]) != nil {
-			o.fault(index(o.at(name), i), "invalid_format", "must be a string, not %s", abbreviated(raw))
-			return nil, false
+		var s string
+		if at := index(o.at(name), i); isNull(raw) || json.Unmarshal(raw, &s) != nil {
+			o.fault(at, "invalid_format", "must be a string, not %s", abbreviated(raw))
+		} else {
+			each(at, s)
 		}
 	}
-	return out, true
+	return len(list), true
+}
+
+// clip shortens what is repeated to the caller.
+func clip(s string) string {
+	const most = 60
+	if utf8.RuneCountInString(s) > most {
+		return string([]rune(s)[:most]) + "…"
+	}
+	return s
 }
 
 func index(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
-// object reads a nested object; nil if it is absent or null.
+// object reads a nested object; nil if it is absent.
 func (o *object) object(name string) *object {
-	if !o.has(name) || o.isNull(name) {
+	if !o.has(name) {
 		return nil
 	}
 	return o.nested(o.at(name), o.raw(name))
+}
+
+// objectOrNull reads a nested object for which null is none.
+func (o *object) objectOrNull(name string) *object {
+	if o.isNull(name) {
+		return nil
+	}
+	return o.object(name)
 }
 
 func (o *object) nested(path string, raw json.RawMessage) *object {
@@ -322,9 +357,6 @@ func (o *object) metadata() map[string]string {
 	out := map[string]string{}
 	x := o.object(name)
 	if x == nil {
-		if o.isNull(name) {
-			o.fault(o.at(name), "invalid_format", "must be an object, not null")
-		}
 		return out
 	}
 	if len(x.fields) > maxMetadata {
@@ -353,6 +385,9 @@ func (o *object) done() {
 	for _, n := range slices.Sorted(maps.Keys(o.fields)) {
 		if o.known[n] {
 			continue
+		}
+		if len(o.faults) == maxFaults {
+			return
 		}
 		hint := ""
 		if near := nearest.Name(n, slices.Sorted(maps.Keys(o.known))); near != "" {

@@ -33,9 +33,6 @@ var retryForms = []string{"schedule", "exponential", "linear"}
 func (r *webhookReader) retry() hook.Retry {
 	o := r.object.object("retry")
 	if o == nil {
-		if r.isNull("retry") {
-			r.fault("retry", "invalid_format", "must be an object, not null")
-		}
 		return hook.Retry{Schedule: defaultSchedule(), Jitter: defaultJitter}
 	}
 	out := hook.Retry{Jitter: o.float("jitter", defaultJitter, 0, 1)}
@@ -51,7 +48,7 @@ func (r *webhookReader) retry() hook.Retry {
 	if forms == 0 {
 		out.Schedule = defaultSchedule()
 	}
-	if o.has("schedule") && !o.isNull("schedule") {
+	if o.has("schedule") {
 		out.Schedule = o.schedule("schedule")
 	}
 	if e := o.object("exponential"); e != nil {
@@ -77,19 +74,12 @@ func (r *webhookReader) retry() hook.Retry {
 }
 
 func (o *object) schedule(name string) []time.Duration {
-	list, ok := o.texts(name)
-	switch {
-	case !ok:
-		return nil
-	case len(list) == 0:
+	var out []time.Duration
+	n, ok := o.texts(name, maxSchedule, func(at, s string) {
+		out = append(out, o.checkDuration(at, s, 0, minWait, maxWait))
+	})
+	if ok && n == 0 {
 		o.fault(o.at(name), "required", "must not be empty")
-	case len(list) > maxSchedule:
-		o.fault(o.at(name), "too_long", "has %d entries; at most %d are allowed", len(list), maxSchedule)
-		return nil
-	}
-	out := make([]time.Duration, len(list))
-	for i, s := range list {
-		out[i] = o.checkDuration(index(o.at(name), i), s, 0, minWait, maxWait)
 	}
 	return out
 }

@@ -39,6 +39,8 @@ const (
 
 var (
 	subscriptionPattern = regexp.MustCompile(`^(\*|[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*(\.\*)?)$`)
+	contentTypePattern  = regexp.MustCompile(`^(application/x-www-form-urlencoded|application/([A-Za-z0-9.!#$&^_-]+\+)?json)(;.*)?$`)
+	namePattern         = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // of headers, RFC 9110 section 5.6.2
 	successPattern      = regexp.MustCompile(`^([1245]xx|[1245][0-9]{2})$`)
 )
 
@@ -75,7 +77,7 @@ func (s *Service) readWebhook(doc []byte, ref string, scene hook.WebhookScene) (
 	generate = o.flag("generateSecret", false)
 	o.ignore("number", "paused", "secrets", "state", "stateReason", "stateSince", "warnings", "version", "createdAt", "updatedAt")
 	o.done()
-	o.faults = append(o.faults, r.profileFaults()...)
+	r.checkProfile()
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, false, err
 	}
@@ -92,12 +94,18 @@ func (s *Service) readWebhook(doc []byte, ref string, scene hook.WebhookScene) (
 func (r *webhookReader) configuration() {
 	w := &r.next.WebhookSpec
 	w.Profile = r.text("profile", defaultProfile, 1, 100)
-	r.d, _ = profile.DefaultsOf(w.Profile) // an unknown one is a fault of profileFaults
+	var known bool
+	if r.d, known = profile.DefaultsOf(w.Profile); !known { // a fault of checkProfile
+		r.d.MinSecret = minSecret
+	}
 	w.Description = r.text("description", "", 0, maxDescription)
 	w.URL = r.url()
 	w.URLSecret = r.flag("urlSecret", false)
-	w.Method = r.text("method", defaultMethod, 1, 20)
+	w.Method = r.oneOf("method", defaultMethod, profile.Methods()...)
 	w.ContentType = r.text("contentType", r.d.ContentType, 1, 100)
+	if w.ContentType != "" && !contentTypePattern.MatchString(w.ContentType) {
+		r.fault("contentType", "invalid_format", "%q is neither JSON nor a form; use application/json or application/x-www-form-urlencoded", clip(w.ContentType))
+	}
 	w.EventTypes = r.eventTypes()
 	w.IncludeEntity = r.flag("includeEntity", r.d.IncludeEntity)
 	w.Enabled = r.flag("enabled", true)
@@ -105,13 +113,16 @@ func (r *webhookReader) configuration() {
 	if r.has("filter") && !r.isNull("filter") {
 		r.fault("filter", "invalid_format", "conditions are not built yet; only null is accepted")
 	}
-	if g := r.object.object("signature"); g != nil {
+	if g := r.objectOrNull("signature"); g != nil {
 		w.Signature = &hook.CustomSignature{
 			Algorithm: g.oneOf("algorithm", "", "hmac-sha1", "hmac-sha256", "hmac-sha512"),
 			Header:    g.text("header", "", 1, maxHeaderName),
 			Encoding:  g.oneOf("encoding", "hex", "hex", "base64"),
 			Prefix:    g.text("prefix", "", 0, 100),
 			Content:   g.text("content", "{body}", 1, maxContent),
+		}
+		if h := w.Signature.Header; h != "" && !namePattern.MatchString(h) {
+			g.fault(g.at("header"), "invalid_format", "%q is no header name", h)
 		}
 		g.need("algorithm", "header")
 		g.done()
@@ -136,7 +147,7 @@ func (r *webhookReader) delivery() {
 	w.SuccessCodes = r.successCodes()
 	w.MaxInFlight = r.optional("maxInFlight", 1, maxInFlight)
 	w.Ordering = r.oneOf("ordering", defaultOrdering, defaultOrdering)
-	if l := r.object.object("rateLimit"); l != nil {
+	if l := r.objectOrNull("rateLimit"); l != nil {
 		w.RateLimit = &hook.RateLimit{Requests: l.integer("requests", 0, 1, maxRate), Per: l.duration("per", defaultPer, minPer, maxPer)}
 		l.need("requests")
 		l.done()
@@ -145,13 +156,18 @@ func (r *webhookReader) delivery() {
 	w.Headers = r.headers()
 }
 
-// profileFaults is what the profile has against it, without what is known already.
-func (r *webhookReader) profileFaults() []hook.Fault {
-	told := map[string]bool{}
-	for _, f := range r.faults {
-		told[f.Field] = true
+// checkProfile notes what the profile has against it. Of an unknown one it says so, and
+// what no profile would take.
+func (r *webhookReader) checkProfile() {
+	spec := r.next.WebhookSpec
+	faults := profile.Check(&spec)
+	if r.d.Name == "" {
+		spec.Profile, spec.ContentType = defaultProfile, ""
+		faults = append(faults, slices.DeleteFunc(profile.Check(&spec), func(f hook.Fault) bool { return f.Code == "reserved_header" })...)
 	}
-	return slices.DeleteFunc(profile.Check(&r.next.WebhookSpec), func(f hook.Fault) bool { return told[f.Field] })
+	for _, f := range faults {
+		r.fault(f.Field, f.Code, "%s", f.Detail)
+	}
 }
 
 func (r *webhookReader) url() string {
@@ -201,30 +217,23 @@ func (r *webhookReader) eventTypes() []string {
 		r.fault("eventTypes", "empty_event_types", `is null; leave it out or say ["*"] for all`)
 		return all
 	}
-	list, ok := r.texts("eventTypes")
-	switch {
-	case !ok:
-		return all
-	case len(list) == 0:
-		r.fault("eventTypes", "empty_event_types", `is empty; leave it out or say ["*"] for all`)
-	case len(list) > maxEventTypes:
-		r.fault("eventTypes", "too_long", "has %d entries; at most %d are allowed", len(list), maxEventTypes)
-		return all
-	}
 	known := typeNames(r.scene.Types)
+	strict := r.scene.Workspace.Strict && r.d.Name != "" // a profile has types of its own
 	var out []string
-	for i, t := range list {
-		at := index("eventTypes", i)
+	n, ok := r.texts("eventTypes", maxEventTypes, func(at, t string) {
 		switch {
 		case len(t) > maxTypeName+2:
 			r.fault(at, "too_long", "has %d characters; at most %d are allowed", len(t), maxTypeName+2)
 		case !subscriptionPattern.MatchString(t):
-			r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", t)
-		case r.scene.Workspace.Strict && unknownType(t, known, r.d.EventTypes):
+			r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(t))
+		case strict && unknownType(t, known, r.d.EventTypes):
 			r.fault(at, "unknown_event_type", "%q is not in the catalogue of this strict workspace%s", t, meant(t, known, r.d.EventTypes))
 		case !slices.Contains(out, t):
 			out = append(out, t)
 		}
+	})
+	if ok && n == 0 {
+		r.fault("eventTypes", "empty_event_types", `is empty; leave it out or say ["*"] for all`)
 	}
 	return out
 }
@@ -233,21 +242,15 @@ func (r *webhookReader) successCodes() []string {
 	if !r.has("successCodes") {
 		return r.d.SuccessCodes
 	}
-	list, ok := r.texts("successCodes")
-	if !ok {
-		return nil
-	}
-	if len(list) == 0 {
+	var out []string
+	n, ok := r.texts("successCodes", maxSuccessCodes, func(at, c string) {
+		if !successPattern.MatchString(c) {
+			r.fault(at, "invalid_format", "%q is not a status such as 204 or a class such as 2xx; 3xx is always a failure", clip(c))
+		}
+		out = append(out, c)
+	})
+	if ok && n == 0 {
 		r.fault("successCodes", "required", "must not be empty; leave it out for the default")
 	}
-	if len(list) > maxSuccessCodes {
-		r.fault("successCodes", "too_long", "has %d entries; at most %d are allowed", len(list), maxSuccessCodes)
-		return nil
-	}
-	for i, c := range list {
-		if !successPattern.MatchString(c) {
-			r.fault(index("successCodes", i), "invalid_format", "%q is not a status such as 204 or a class such as 2xx; 3xx is always a failure", c)
-		}
-	}
-	return list
+	return out
 }

@@ -17,6 +17,7 @@ import (
 const (
 	secretPrefix   = "whsec_"
 	secretRandom   = 32 // bytes; Standard Webhooks wants 24 to 64
+	minSecret      = 8  // of the profiles that ask for the least
 	maxSecret      = 256
 	maxLive        = 3 // at once
 	defaultOverlap = 24 * time.Hour
@@ -175,7 +176,7 @@ func (s *Service) DeleteSecret(ctx context.Context, p hook.Principal, ref string
 
 // basicAuth reads credentials. A password left out is kept.
 func (r *webhookReader) basicAuth() *hook.BasicAuth {
-	o := r.object.object("basicAuth")
+	o := r.objectOrNull("basicAuth")
 	if o == nil {
 		return nil
 	}
@@ -229,6 +230,9 @@ func (r *webhookReader) headers() []hook.Header {
 		h := hook.Header{Name: o.text("name", "", 1, maxHeaderName)}
 		o.need("name")
 		key := strings.ToLower(h.Name)
+		if h.Name != "" && !namePattern.MatchString(h.Name) {
+			o.fault(o.at("name"), "invalid_format", "%q is no header name", h.Name)
+		}
 		if h.Name != "" && seen[key] {
 			o.fault(o.at("name"), "invalid_format", "%s is there twice", h.Name)
 		}

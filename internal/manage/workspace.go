@@ -114,7 +114,7 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Wor
 		}
 		l.done()
 	}
-	o.ignore("version", "createdAt", "updatedAt", "stats")
+	o.ignore("version", "createdAt", "updatedAt")
 	o.done()
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, err
