@@ -89,34 +89,12 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (key hook.APIKey, 
 
 // TouchKeys records when keys were last used. It is no change of configuration.
 func (s *Store) TouchKeys(ctx context.Context, used map[hook.ID]time.Time) error {
-	ids := sortedIDs(used) // two nodes may touch the same keys
-	if len(ids) == 0 {
-		return nil
-	}
-	return s.write(ctx, func(tx *gorm.DB) error {
-		for _, id := range ids {
-			us := micros(used[id])
-			err := tx.Model(&keyRow{}).Where("id = ? AND (last_used_at IS NULL OR last_used_at < ?)", rowID(id), us).
-				UpdateColumn("last_used_at", us).Error
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s.touch(ctx, &keyRow{}, "last_used_at", used)
 }
 
 // APIKey returns a key of a workspace, or a platform key under the nil id, by id or code.
 func (s *Store) APIKey(ctx context.Context, workspace hook.ID, ref string) (*hook.APIKey, error) {
-	var k *hook.APIKey
-	err := s.read(ctx, func(tx *gorm.DB) (err error) {
-		k, err = findKey(tx, workspace, ref)
-		return err
-	})
-	if err == nil && k == nil {
-		err = hook.NotFound("API key", ref)
-	}
-	return k, err
+	return one(ctx, s, hook.NotFound("API key", ref), func(tx *gorm.DB) (*hook.APIKey, error) { return findKey(tx, workspace, ref) })
 }
 
 func findKey(tx *gorm.DB, workspace hook.ID, ref string) (*hook.APIKey, error) {
@@ -131,27 +109,12 @@ func findKey(tx *gorm.DB, workspace hook.ID, ref string) (*hook.APIKey, error) {
 // APIKeys lists keys of workspaces (the nil id: platform keys), and reports whether more
 // follow.
 func (s *Store) APIKeys(ctx context.Context, workspaces []hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.APIKey, bool, error) {
-	var rows []keyRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		return s.listed(tx.Where("workspace_id IN ?", rowIDs(workspaces)), f, p).Find(&rows).Error
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	rows, more := paged(rows, p)
-	out := make([]*hook.APIKey, len(rows))
-	for i := range rows {
-		if out[i], err = rows[i].noun(); err != nil {
-			return nil, false, err
-		}
-	}
-	return out, more, nil
+	return listing(ctx, s, (*keyRow).noun, f, p, "workspace_id IN ?", rowIDs(workspaces))
 }
 
 // EditAPIKey lets decide make the next state of a key; see EditWorkspace.
 func (s *Store) EditAPIKey(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.APIKeyScene) (*hook.APIKey, error)) (*hook.APIKey, error) {
-	var out *hook.APIKey
-	err := s.changing(ctx, workspace, dry, func(tx *gorm.DB) (bool, error) {
+	return editing(ctx, s, workspace, dry, func(tx *gorm.DB) (cur, next *hook.APIKey, err error) {
 		scene := hook.APIKeyScene{
 			Scene: hook.Scene{Now: s.now(), CodeOwner: codeOwner(tx, &keyRow{}, &workspace, false)},
 			HashOwner: func(hash [32]byte) (hook.ID, error) {
@@ -163,47 +126,37 @@ func (s *Store) EditAPIKey(ctx context.Context, workspace hook.ID, ref string, d
 				return hook.ID(ids[0]), nil
 			},
 		}
-		var err error
 		if workspace != hook.NoID {
 			w, err := workspaceIn(tx, workspace)
 			if err != nil {
-				return false, err
+				return nil, nil, err
 			}
 			scene.Workspace = *w
 		}
 		if ref != "" {
-			if scene.Current, err = findKey(tx, workspace, ref); err != nil {
-				return false, err
+			if cur, err = findKey(tx, workspace, ref); err != nil {
+				return nil, nil, err
 			}
 		}
-		next, err := decide(scene)
-		if err != nil || next == nil {
-			out = scene.Current
-			return false, err
+		scene.Current = cur
+		if next, err = decide(scene); err != nil || next == nil {
+			return cur, nil, err
 		}
-		out = next
 		next.Workspace, next.UpdatedAt = workspace, scene.Now
-		if scene.Current == nil {
+		if cur == nil {
 			next.ID, next.Version, next.CreatedAt = s.ids.New(), 1, scene.Now
-			return true, tx.Create(keyRowOf(next)).Error
+			return cur, next, tx.Create(keyRowOf(next)).Error
 		}
-		next.ID, next.CreatedAt, next.Version = scene.Current.ID, scene.Current.CreatedAt, scene.Current.Version+1
-		return true, tx.Save(keyRowOf(next)).Error
+		next.ID, next.CreatedAt, next.Version = cur.ID, cur.CreatedAt, cur.Version+1
+		return cur, next, tx.Save(keyRowOf(next)).Error
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // DeleteAPIKey removes a key unless check objects. It works nowhere from then on: what
 // was published with it before is checked again when it is stored.
 func (s *Store) DeleteAPIKey(ctx context.Context, workspace hook.ID, ref string, check func(*hook.APIKey) error) error {
 	return s.changing(ctx, workspace, false, func(tx *gorm.DB) (bool, error) {
-		k, err := findKey(tx, workspace, ref)
-		if err == nil && k == nil {
-			err = hook.NotFound("API key", ref)
-		}
+		k, err := present(findKey(tx, workspace, ref))(hook.NotFound("API key", ref))
 		if err == nil {
 			err = check(k)
 		}

@@ -16,10 +16,7 @@ import (
 func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (id hook.ID, webhooks []hook.ID, err error) {
 	err = s.changing(ctx, hook.NoID, false, func(tx *gorm.DB) (bool, error) {
 		id, webhooks = hook.NoID, nil
-		w, err := findWorkspace(tx, ref)
-		if err == nil && w == nil {
-			err = hook.Errorf(hook.KindNotFound, "no workspace %q", ref)
-		}
+		w, err := present(findWorkspace(tx, ref))(noWorkspace(ref))
 		if err == nil {
 			err = check(w)
 		}

@@ -84,21 +84,7 @@ func (s *Store) AddEventTypes(ctx context.Context, workspace hook.ID, names []st
 
 // TouchTypes records when types were last published. It is no change of configuration.
 func (s *Store) TouchTypes(ctx context.Context, published map[hook.ID]time.Time) error {
-	ids := sortedIDs(published)
-	if len(ids) == 0 {
-		return nil
-	}
-	return s.write(ctx, func(tx *gorm.DB) error {
-		for _, id := range ids {
-			us := micros(published[id])
-			err := tx.Model(&typeRow{}).Where("id = ? AND (last_published_at IS NULL OR last_published_at < ?)", rowID(id), us).
-				UpdateColumn("last_published_at", us).Error
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s.touch(ctx, &typeRow{}, "last_published_at", published)
 }
 
 // sortedIDs is the one order in which transactions take rows, so that two cannot wait for
@@ -109,15 +95,7 @@ func sortedIDs[T any](m map[hook.ID]T) []hook.ID {
 
 // EventType returns a catalogue entry by name or id.
 func (s *Store) EventType(ctx context.Context, workspace hook.ID, ref string) (*hook.EventType, error) {
-	var t *hook.EventType
-	err := s.read(ctx, func(tx *gorm.DB) (err error) {
-		t, err = findType(tx, workspace, ref)
-		return err
-	})
-	if err == nil && t == nil {
-		err = hook.NotFound("event type", ref)
-	}
-	return t, err
+	return one(ctx, s, hook.NotFound("event type", ref), func(tx *gorm.DB) (*hook.EventType, error) { return findType(tx, workspace, ref) })
 }
 
 func findType(tx *gorm.DB, workspace hook.ID, ref string) (*hook.EventType, error) {
@@ -136,21 +114,7 @@ func findType(tx *gorm.DB, workspace hook.ID, ref string) (*hook.EventType, erro
 
 // EventTypes lists the catalogue, and reports whether more follow.
 func (s *Store) EventTypes(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.EventType, bool, error) {
-	var rows []typeRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		return s.listed(tx.Where("workspace_id = ?", rowID(workspace)), f, p).Find(&rows).Error
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	rows, more := paged(rows, p)
-	out := make([]*hook.EventType, len(rows))
-	for i := range rows {
-		if out[i], err = rows[i].noun(); err != nil {
-			return nil, false, err
-		}
-	}
-	return out, more, nil
+	return listing(ctx, s, (*typeRow).noun, f, p, "workspace_id = ?", rowID(workspace))
 }
 
 // TypeNames returns the names in the workspace's catalogue, sorted.
@@ -179,47 +143,39 @@ func catalogue(tx *gorm.DB, workspace hook.ID) (map[string]*hook.EventType, erro
 
 // EditEventType lets decide make the next state of a catalogue entry; see EditWorkspace.
 func (s *Store) EditEventType(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.EventTypeScene) (*hook.EventType, error)) (*hook.EventType, error) {
-	var out *hook.EventType
-	err := s.changing(ctx, workspace, dry, func(tx *gorm.DB) (bool, error) {
+	return editing(ctx, s, workspace, dry, func(tx *gorm.DB) (cur, next *hook.EventType, err error) {
 		w, err := workspaceIn(tx, workspace)
 		if err != nil {
-			return false, err
+			return nil, nil, err
 		}
-		scene := hook.EventTypeScene{Scene: hook.Scene{Workspace: *w, Now: s.now(), NameOwner: nameOwner(tx, &typeRow{}, &workspace, false)}}
 		if ref != "" {
-			if scene.Current, err = findType(tx, workspace, ref); err != nil {
-				return false, err
+			if cur, err = findType(tx, workspace, ref); err != nil {
+				return nil, nil, err
 			}
 		}
-		next, err := decide(scene)
-		if err != nil || next == nil {
-			out = scene.Current
-			return false, err
+		scene := hook.EventTypeScene{
+			Scene:   hook.Scene{Workspace: *w, Now: s.now(), NameOwner: nameOwner(tx, &typeRow{}, &workspace, false)},
+			Current: cur,
 		}
-		out = next
+		if next, err = decide(scene); err != nil || next == nil {
+			return cur, nil, err
+		}
 		next.Workspace, next.UpdatedAt = workspace, scene.Now
 		next.Operational = hook.IsOperational(next.Name)
-		if scene.Current == nil {
+		if cur == nil {
 			next.ID, next.Version, next.CreatedAt = s.ids.New(), 1, scene.Now
-			return true, tx.Create(typeRowOf(next)).Error
+			return cur, next, tx.Create(typeRowOf(next)).Error
 		}
-		next.ID, next.CreatedAt, next.Version = scene.Current.ID, scene.Current.CreatedAt, scene.Current.Version+1
-		return true, tx.Save(typeRowOf(next)).Error
+		next.ID, next.CreatedAt, next.Version = cur.ID, cur.CreatedAt, cur.Version+1
+		return cur, next, tx.Save(typeRowOf(next)).Error
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // DeleteEventType removes a catalogue entry unless check objects. Events of the type
 // stay; the next one adds the name again, unless the workspace is strict.
 func (s *Store) DeleteEventType(ctx context.Context, workspace hook.ID, ref string, check func(*hook.EventType) error) error {
 	return s.changing(ctx, workspace, false, func(tx *gorm.DB) (bool, error) {
-		t, err := findType(tx, workspace, ref)
-		if err == nil && t == nil {
-			err = hook.NotFound("event type", ref)
-		}
+		t, err := present(findType(tx, workspace, ref))(hook.NotFound("event type", ref))
 		if err == nil {
 			err = check(t)
 		}

@@ -10,15 +10,9 @@ import (
 
 // Webhook returns a webhook by id or code, without secret values.
 func (s *Store) Webhook(ctx context.Context, workspace hook.ID, ref string) (*hook.Webhook, error) {
-	var w *hook.Webhook
-	err := s.read(ctx, func(tx *gorm.DB) (err error) {
-		w, err = s.findWebhook(tx, workspace, ref, false)
-		return err
+	return one(ctx, s, hook.NotFound("webhook", ref), func(tx *gorm.DB) (*hook.Webhook, error) {
+		return s.findWebhook(tx, workspace, ref, false)
 	})
-	if err == nil && w == nil {
-		err = hook.NotFound("webhook", ref)
-	}
-	return w, err
 }
 
 func (s *Store) findWebhook(tx *gorm.DB, workspace hook.ID, ref string, values bool) (*hook.Webhook, error) {
@@ -92,47 +86,39 @@ func (s *Store) Webhooks(ctx context.Context, workspace hook.ID, f hook.ListFilt
 // is deleted. A secret needs an id of its own (NewID). DeletedAt makes it a tombstone,
 // of which no secret is left.
 func (s *Store) EditWebhook(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.WebhookScene) (*hook.Webhook, error)) (*hook.Webhook, error) {
-	var out *hook.Webhook
-	err := s.changing(ctx, workspace, dry, func(tx *gorm.DB) (bool, error) {
+	return editing(ctx, s, workspace, dry, func(tx *gorm.DB) (cur, next *hook.Webhook, err error) {
 		w, err := workspaceIn(tx, workspace)
 		if err != nil {
-			return false, err
+			return nil, nil, err
 		}
-		scene := hook.WebhookScene{Scene: hook.Scene{
+		if ref != "" {
+			if cur, err = s.findWebhook(tx, workspace, ref, true); err != nil {
+				return nil, nil, err
+			}
+		}
+		scene := hook.WebhookScene{Current: cur, Scene: hook.Scene{
 			Workspace: *w, Now: s.now(),
 			CodeOwner: codeOwner(tx, &webhookRow{}, &workspace, true),
 			NameOwner: nameOwner(tx, &webhookRow{}, &workspace, true),
 		}}
 		if scene.Types, err = catalogue(tx, workspace); err != nil {
-			return false, err
+			return nil, nil, err
 		}
-		if ref != "" {
-			if scene.Current, err = s.findWebhook(tx, workspace, ref, true); err != nil {
-				return false, err
-			}
+		if next, err = decide(scene); err != nil || next == nil {
+			return cur, nil, err
 		}
-		next, err := decide(scene)
-		if err != nil || next == nil {
-			out = scene.Current
-			return false, err
-		}
-		out = next
 		next.Workspace, next.UpdatedAt = workspace, scene.Now
-		if scene.Current == nil {
+		if cur == nil {
 			next.ID, next.Version, next.CreatedAt = s.ids.New(), 1, scene.Now
 			if next.Number, err = nextNumber(tx, workspace); err != nil {
-				return false, err
+				return nil, nil, err
 			}
 		} else {
-			next.ID, next.Number, next.CreatedAt = scene.Current.ID, scene.Current.Number, scene.Current.CreatedAt
-			next.Version = scene.Current.Version + 1
+			next.ID, next.Number, next.CreatedAt = cur.ID, cur.Number, cur.CreatedAt
+			next.Version = cur.Version + 1
 		}
-		return true, s.saveWebhook(tx, next, scene.Current == nil)
+		return cur, next, s.saveWebhook(tx, next, cur == nil)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 func (s *Store) saveWebhook(tx *gorm.DB, w *hook.Webhook, created bool) error {

@@ -52,16 +52,10 @@ func (r *workspaceRow) noun() (*hook.Workspace, error) {
 
 // Workspace returns a workspace by id or code.
 func (s *Store) Workspace(ctx context.Context, ref string) (*hook.Workspace, error) {
-	var w *hook.Workspace
-	err := s.read(ctx, func(tx *gorm.DB) (err error) {
-		w, err = findWorkspace(tx, ref)
-		return err
-	})
-	if err == nil && w == nil {
-		return nil, hook.Errorf(hook.KindNotFound, "no workspace %q", ref)
-	}
-	return w, err
+	return one(ctx, s, noWorkspace(ref), func(tx *gorm.DB) (*hook.Workspace, error) { return findWorkspace(tx, ref) })
 }
+
+func noWorkspace(ref string) error { return hook.Errorf(hook.KindNotFound, "no workspace %q", ref) }
 
 // findWorkspace returns nil if there is none.
 func findWorkspace(tx *gorm.DB, ref string) (*hook.Workspace, error) {
@@ -74,76 +68,53 @@ func findWorkspace(tx *gorm.DB, ref string) (*hook.Workspace, error) {
 
 // workspaceIn returns the workspace with this id, or an error if it is gone.
 func workspaceIn(tx *gorm.DB, id hook.ID) (*hook.Workspace, error) {
-	w, err := findWorkspace(tx, id.String())
-	if err == nil && w == nil {
-		err = hook.Errorf(hook.KindNotFound, "no such workspace")
-	}
-	return w, err
+	return present(findWorkspace(tx, id.String()))(hook.Errorf(hook.KindNotFound, "no such workspace"))
 }
 
 // Workspaces lists workspaces, and reports whether more follow.
 func (s *Store) Workspaces(ctx context.Context, f hook.ListFilter, p hook.Page) ([]*hook.Workspace, bool, error) {
-	var rows []workspaceRow
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		return s.listed(tx.Where("deleted_at IS NULL"), f, p).Find(&rows).Error
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	rows, more := paged(rows, p)
-	out := make([]*hook.Workspace, len(rows))
-	for i := range rows {
-		if out[i], err = rows[i].noun(); err != nil {
-			return nil, false, err
-		}
-	}
-	return out, more, nil
+	return listing(ctx, s, (*workspaceRow).noun, f, p, "deleted_at IS NULL")
 }
 
 // EditWorkspace lets decide make the next state of the workspace with this id or code
 // ("" for a new one). decide returns nil to leave everything as it is. The store gives
 // id, version and times. A dry run decides and checks, and writes nothing.
 func (s *Store) EditWorkspace(ctx context.Context, ref string, dry bool, decide func(hook.WorkspaceScene) (*hook.Workspace, error)) (*hook.Workspace, error) {
-	var out *hook.Workspace
-	err := s.changing(ctx, hook.NoID, dry, func(tx *gorm.DB) (bool, error) {
-		scene := hook.WorkspaceScene{Scene: hook.Scene{Now: s.now(), CodeOwner: codeOwner(tx, &workspaceRow{}, nil, true)}}
-		var err error
+	return editing(ctx, s, hook.NoID, dry, func(tx *gorm.DB) (cur, next *hook.Workspace, err error) {
 		if ref != "" {
-			if scene.Current, err = findWorkspace(tx, ref); err != nil {
-				return false, err
+			if cur, err = findWorkspace(tx, ref); err != nil {
+				return nil, nil, err
 			}
 		}
-		next, err := decide(scene)
-		if err != nil || next == nil {
-			out = scene.Current
-			return false, err
+		scene := hook.WorkspaceScene{Scene: hook.Scene{Now: s.now(), CodeOwner: codeOwner(tx, &workspaceRow{}, nil, true)}, Current: cur}
+		if next, err = decide(scene); err != nil || next == nil {
+			return cur, nil, err
 		}
-		out = next
 		next.UpdatedAt = scene.Now
-		if scene.Current == nil {
+		if cur == nil {
 			next.ID, next.Version, next.CreatedAt = s.ids.New(), 1, scene.Now
-			if err := tx.Create(&versionRow{ScopeID: rowID(next.ID), Version: 1}).Error; err != nil {
-				return false, err
-			}
-			if err := tx.Create(workspaceRowOf(next)).Error; err != nil {
-				return false, err
-			}
-			types := s.newTypes(next.ID, hook.OperationalTypes, scene.Now)
-			return true, tx.Create(&types).Error
+			return cur, next, s.createWorkspace(tx, next)
 		}
-		next.ID, next.CreatedAt, next.Version = scene.Current.ID, scene.Current.CreatedAt, scene.Current.Version+1
+		next.ID, next.CreatedAt, next.Version = cur.ID, cur.CreatedAt, cur.Version+1
 		if err := s.lockScope(tx, next.ID); err != nil {
-			return false, err
+			return nil, nil, err
 		}
 		if err := bump(tx, next.ID); err != nil {
-			return false, err
+			return nil, nil, err
 		}
-		return true, tx.Save(workspaceRowOf(next)).Error
+		return cur, next, tx.Save(workspaceRowOf(next)).Error
 	})
-	if err != nil {
-		return nil, err
+}
+
+func (s *Store) createWorkspace(tx *gorm.DB, w *hook.Workspace) error {
+	if err := tx.Create(&versionRow{ScopeID: rowID(w.ID), Version: 1}).Error; err != nil {
+		return err
 	}
-	return out, nil
+	if err := tx.Create(workspaceRowOf(w)).Error; err != nil {
+		return err
+	}
+	types := s.newTypes(w.ID, hook.OperationalTypes, w.CreatedAt)
+	return tx.Create(&types).Error
 }
 
 // EnsureDefaultWorkspace makes the workspace that exists from the start, unless there
