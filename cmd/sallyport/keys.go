@@ -35,7 +35,7 @@ back in for who lost the admin key. Works beside a running serve, which acts on 
 
 // withManage runs f with the rules over an open database, as a platform admin.
 func withManage(cmd *cobra.Command, p process, workspace string, f func(*manage.Service, hook.Principal) error) error {
-	_, s, err := openForCommand(cmd, p)
+	_, s, err := openForCommand(cmd, p, false)
 	if err != nil {
 		return err
 	}
@@ -52,18 +52,26 @@ func withManage(cmd *cobra.Command, p process, workspace string, f func(*manage.
 }
 
 func newKeysCreate(p process) *cobra.Command {
-	var name, role, workspace string
+	var name, role, workspace, expires string
 	var platform bool
-	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Create an API key and print it, this once",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			lasts, err := hook.ParseDuration(expires)
+			if err != nil {
+				return usageError(fmt.Errorf("--expires: %w", err))
+			}
+			switch hook.Role(role) {
+			case hook.RoleAdmin, hook.RoleOperator, hook.RolePublisher, hook.RoleViewer:
+			default:
+				return usageError(fmt.Errorf("--role: %q is not admin, operator, publisher or viewer", role))
+			}
 			return withManage(cmd, p, workspace, func(m *manage.Service, who hook.Principal) error {
 				doc := map[string]any{"name": name, "role": role, "platform": platform}
-				if expires > 0 {
-					doc["expiresAt"] = time.Now().Add(expires).UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
+				if lasts > 0 {
+					doc["expiresAt"] = time.Now().Add(lasts).UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 				}
 				body, err := json.Marshal(doc)
 				if err != nil {
@@ -82,7 +90,7 @@ func newKeysCreate(p process) *cobra.Command {
 	cmd.Flags().StringVar(&role, "role", string(hook.RoleAdmin), "admin, operator, publisher or viewer")
 	cmd.Flags().StringVar(&workspace, "workspace", hook.DefaultWorkspace, "code or id of the workspace it belongs to")
 	cmd.Flags().BoolVar(&platform, "platform", false, "a key for all workspaces")
-	cmd.Flags().DurationVar(&expires, "expires", 0, "how long it is valid, such as 720h; 0 is for ever")
+	cmd.Flags().StringVar(&expires, "expires", "0", "how long it is valid, such as 30d; 0 is for ever")
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ empty Postgres; on a used Postgres it refuses until this command was run, or --m
 		GroupID: groupRun,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, s, err := openForCommand(cmd, p)
+			cfg, s, err := openForCommand(cmd, p, !status)
 			if err != nil {
 				return err
 			}
@@ -68,13 +69,19 @@ func printStatus(ctx context.Context, s *store.Store, p process) error {
 
 // openForCommand reads settings and opens the database for a short visit beside a
 // running serve: it takes no lock, registers no node and claims nothing.
-func openForCommand(cmd *cobra.Command, p process) (config.Config, *store.Store, error) {
+// Only with create may it make a SQLite database: a mistyped directory must not leave one behind.
+func openForCommand(cmd *cobra.Command, p process, create bool) (config.Config, *store.Store, error) {
 	cfg, err := config.Load(p.environ, config.FromFlags(cmd.Flags()))
 	if err != nil {
 		return cfg, nil, usageError(err)
 	}
 	if !cfg.Postgres() {
-		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		if create {
+			err = os.MkdirAll(cfg.DataDir, 0o700)
+		} else if _, err = os.Stat(filepath.Join(cfg.DataDir, "sallyport.db")); errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("there is no database in %s: start `sallyport serve` once, or name its directory with --data-dir", cfg.DataDir)
+		}
+		if err != nil {
 			return cfg, nil, err
 		}
 	}

@@ -80,7 +80,7 @@ type window struct {
 
 func open(t *testing.T, dir string, env []string, command string) *window {
 	t.Helper()
-	w := &window{screen: newScreen(), cmd: exec.Command("bash", "-c", command), done: make(chan struct{})} //nolint:noctx // Ctrl-C ends it
+	w := &window{screen: newScreen(), cmd: exec.Command("bash", "-c", command), done: make(chan struct{})}
 	w.cmd.Dir, w.cmd.Env = dir, env
 	var err error
 	if w.tty, err = pty.Start(w.cmd); err != nil {
@@ -122,7 +122,7 @@ var end = regexp.MustCompile("\x1e(.*)\x1e\n")
 
 func openShell(t *testing.T, dir string, env []string) *shell {
 	t.Helper()
-	s := &shell{screen: newScreen(), cmd: exec.Command("bash")} //nolint:noctx // it ends with its input
+	s := &shell{screen: newScreen(), cmd: exec.Command("bash")}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	var err error
 	if s.in, err = s.cmd.StdinPipe(); err != nil {

@@ -157,7 +157,7 @@ api --json '{"type":"order.paid"}' $B/v1/events >/dev/null`
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close()
 	var code string
 	var waiting, claimed int
 	var since any
@@ -185,7 +185,7 @@ func freePort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it was only for the number
+	defer l.Close()
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
 		t.Fatal(l.Addr())
