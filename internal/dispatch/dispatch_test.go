@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,15 @@ var schedule = hook.Retry{Schedule: []time.Duration{time.Minute, time.Hour}}
 // deliveries beside it, go on.
 func TestPanicFailsOneDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var poison hook.ID
+		var poisoned atomic.Pointer[hook.ID]
 		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-			if j.Delivery.ID == poison {
-				var body map[string]int
-				body["x"]++ // what a fault in rendering may look like
+			if id := poisoned.Load(); id != nil && j.Delivery.ID == *id {
+				panic("assignment to entry in nil map") // what a fault in rendering may look like
 			}
 			return success(ctx, target, j, n)
 		}, nil)
-		poison = b.ids.New()
+		poison := b.ids.New()
+		poisoned.Store(&poison)
 		b.store.waiting(poison, b.target, 0)
 		b.d.Waiting(b.target)
 		synctest.Wait()
@@ -37,7 +38,7 @@ func TestPanicFailsOneDelivery(t *testing.T) {
 		if got := b.store.outcomes(poison); !slices.Equal(got, []hook.Outcome{hook.OutcomeFailed}) {
 			t.Errorf("its attempts: %v", got)
 		}
-		if a := b.store.attempts; a[0].ErrorClass != hook.ClassInternal {
+		if a := b.store.recorded(); a[0].ErrorClass != hook.ClassInternal {
 			t.Errorf("its attempt is of class %q", a[0].ErrorClass)
 		}
 		if state, _ := b.store.state(good); state != hook.StateSucceeded {
@@ -49,11 +50,7 @@ func TestPanicFailsOneDelivery(t *testing.T) {
 // What was rescued from dead nodes five times is taken to be what kills them.
 func TestFiveRescuesEndADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sent := map[hook.ID]int{}
-		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-			sent[j.Delivery.ID]++
-			return success(ctx, target, j, n)
-		}, nil)
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, success, nil)
 		four, five := b.ids.New(), b.ids.New()
 		b.store.waiting(four, b.target, 4)
 		time.Sleep(2 * time.Second)
@@ -65,8 +62,10 @@ func TestFiveRescuesEndADelivery(t *testing.T) {
 		if state, reason := b.store.state(five); state != hook.StateFailed || reason != hook.ReasonWorkerCrashed {
 			t.Errorf("after five rescues: %s (%s)", state, reason)
 		}
-		if sent[five] != 0 {
-			t.Error("it was sent once more")
+		for _, s := range b.sends() {
+			if s.delivery == five {
+				t.Error("it was sent once more")
+			}
 		}
 	})
 }
@@ -76,9 +75,9 @@ func TestFiveRescuesEndADelivery(t *testing.T) {
 func TestClaimedAgainWhileTheLateAttemptRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		calls := 0
+		var calls atomic.Int32
 		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, MaxInFlight: 4}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-			if calls++; calls == 1 {
+			if calls.Add(1) == 1 {
 				<-release
 			}
 			return success(ctx, target, j, n)
@@ -90,8 +89,8 @@ func TestClaimedAgainWhileTheLateAttemptRuns(t *testing.T) {
 		synctest.Wait()
 		b.store.bury(b.d.Node())
 		time.Sleep(5 * time.Second) // a heartbeat finds it out; the node registers and claims
-		if calls != 2 {
-			t.Fatalf("%d attempts, want the late one and the new one", calls)
+		if n := calls.Load(); n != 2 {
+			t.Fatalf("%d attempts, want the late one and the new one", n)
 		}
 		close(release)
 		time.Sleep(time.Second)
@@ -139,11 +138,7 @@ func TestAuditFindsWhatWasLost(t *testing.T) {
 // its slots for its outcome to be stored, and nobody is declared dead on return.
 func TestOutageStopsSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sent := 0
-		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-			sent++
-			return success(ctx, target, j, n)
-		}, nil)
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, success, nil)
 		var ids []hook.ID
 		for range 5 {
 			id, _ := b.publish()
@@ -154,7 +149,7 @@ func TestOutageStopsSending(t *testing.T) {
 		b.store.mu.Lock()
 		b.store.fail = func(string) error { return away }
 		b.store.mu.Unlock()
-		before := sent
+		before := len(b.sends())
 		reserved := 0
 		for {
 			id, ok := b.d.Reserve(b.target, 512)
@@ -185,8 +180,8 @@ func TestOutageStopsSending(t *testing.T) {
 		if later == 0 {
 			t.Error("it never looks for dead nodes again")
 		}
-		if sent != before {
-			t.Errorf("%d were sent during the outage", sent-before)
+		if n := len(b.sends()); n != before {
+			t.Errorf("%d were sent during the outage", n-before)
 		}
 		for _, id := range ids {
 			if got := b.store.outcomes(id); !slices.Equal(got, []hook.Outcome{hook.OutcomeSucceeded}) {
@@ -237,39 +232,36 @@ func TestHangingDatabaseBuriesNobody(t *testing.T) {
 // lets one through after 30 s, then after twice as long.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var at []time.Duration
-		began := time.Now()
-		healthy := false
+		var healthy atomic.Bool
 		b := start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
 			func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-				at = append(at, time.Since(began))
-				if healthy {
+				if healthy.Load() {
 					return success(ctx, target, j, n)
 				}
 				return failure(ctx, target, j, n)
 			}, nil)
 		id, _ := b.publish()
 		time.Sleep(20 * time.Second)
-		if len(at) != 10 {
-			t.Fatalf("%d attempts before the breaker opened, want 10", len(at))
+		all := b.sends()
+		if len(all) != 10 {
+			t.Fatalf("%d attempts before the breaker opened, want 10", len(all))
 		}
-		opened := at[9]
+		opened := all[9].at
 		if _, ok := b.publish(); ok {
 			t.Error("a new delivery was handed over to an open breaker")
 		}
 		time.Sleep(100 * time.Second)
-		if len(at) != 12 {
-			t.Fatalf("attempts at %v, want two probes", at)
+		if all = b.sends(); len(all) != 12 {
+			t.Fatalf("%d attempts within two minutes, want two probes after the ten", len(all))
 		}
 		for i, want := range []time.Duration{30 * time.Second, 90 * time.Second} {
-			if got := at[10+i] - opened; got < want || got > want+2*time.Second {
+			if got := all[10+i].at.Sub(opened); got < want || got > want+2*time.Second {
 				t.Errorf("probe %d came %s after the breaker opened, want about %s", i+1, got, want)
 			}
 		}
 		// A restart remembers it.
 		b.stop()
-		healthy = true
-		n := len(at)
+		healthy.Store(true)
 		again := New(b.d.cfg, b.store, b.d.catalog, b.d.sender, b.owner, noMetrics{}, b.ids, func() float64 { return 0.5 }, b.d.log)
 		if err := again.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -278,8 +270,8 @@ func TestBreaker(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- again.Run(ctx) }()
 		time.Sleep(60 * time.Second)
-		if len(at) != n {
-			t.Errorf("%d attempts in the first minute after the restart", len(at)-n)
+		if n := len(b.sends()); n != 12 {
+			t.Errorf("%d attempts in the first minute after the restart", n-12)
 		}
 		time.Sleep(3 * time.Minute)
 		if state, _ := b.store.state(id); state != hook.StateSucceeded {
@@ -327,6 +319,146 @@ func TestStopGivesBackWhatItCannotFinish(t *testing.T) {
 		}
 		if got := b.store.outcomes(ids[1]); len(got) != 0 {
 			t.Errorf("attempts of one that was queued: %v", got)
+		}
+	})
+}
+
+// A lane's slots grow with success and fall to one on a timeout; targets that time out
+// take no more than half of the node's slots, whatever waits for them.
+func TestHangingTargetShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		b := start(t, &hook.Target{MaxAttempts: 1, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			if hang.Load() {
+				time.Sleep(15 * time.Second)
+				return hook.Attempt{Outcome: hook.OutcomeFailed, ErrorClass: hook.ClassTimeout}
+			}
+			time.Sleep(10 * time.Millisecond)
+			return success(ctx, target, j, n)
+		}, nil)
+		slots := func() (slots, sending int) {
+			b.d.mu.Lock()
+			defer b.d.mu.Unlock()
+			l := b.d.lanes[b.target.ID]
+			return l.slots, l.sending
+		}
+		for range 500 {
+			b.publish()
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(5 * time.Second)
+		if n, _ := slots(); n != hook.DefaultInFlight {
+			t.Errorf("%d slots after 500 successes, want %d", n, hook.DefaultInFlight)
+		}
+		hang.Store(true)
+		for range 50 {
+			b.publish()
+		}
+		time.Sleep(16 * time.Second)
+		if n, sending := slots(); n != 1 || sending > 1 {
+			t.Errorf("%d slots and %d under way after timeouts, want 1", n, sending)
+		}
+	})
+}
+
+// New deliveries do not overtake those that wait in the store: without room, or while
+// older ones are due, they wait behind them.
+func TestHandOverDoesNotOvertake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, MaxInFlight: 1}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			time.Sleep(50 * time.Millisecond)
+			return success(ctx, target, j, n)
+		}, nil)
+		var ids []hook.ID
+		waited := 0
+		for range 200 {
+			id, born := b.publish()
+			if !born {
+				waited++
+			}
+			ids = append(ids, id)
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(20 * time.Second)
+		if waited == 0 {
+			t.Fatal("none had to wait: this shows nothing")
+		}
+		all := b.sends()
+		if len(all) != len(ids) {
+			t.Fatalf("%d sends for %d deliveries", len(all), len(ids))
+		}
+		// One at a time and first come first served, but for what the lane had in hand
+		// when the first one had to wait.
+		for i, s := range all {
+			if at := slices.Index(ids, s.delivery); at > i+holdPerSlot || at < i-holdPerSlot {
+				t.Fatalf("delivery %d was sent as number %d", at, i)
+			}
+		}
+	})
+}
+
+// Each lane remembers the last due time it claimed, and looks below it again before
+// long: what was rescued may have come back there.
+func TestClaimsBeginAtTheFloor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, MaxInFlight: 1}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			time.Sleep(100 * time.Millisecond)
+			return success(ctx, target, j, n)
+		}, nil)
+		time.Sleep(time.Minute)
+		floors := map[bool]int{}
+		b.store.mu.Lock()
+		b.store.fail = func(call string) error {
+			if call == "page" && len(b.store.wants) > 0 {
+				floors[b.store.wants[0].Floor.IsZero()]++
+			}
+			return nil
+		}
+		b.store.mu.Unlock()
+		for range 300 {
+			b.store.waiting(b.ids.New(), b.target, 0)
+			time.Sleep(time.Microsecond)
+		}
+		b.d.Waiting(b.target)
+		time.Sleep(15 * time.Second)
+		below := b.ids.New()
+		b.store.waiting(below, b.target, 1)
+		b.store.mu.Lock()
+		b.store.rows[below].due = time.Now().Add(-20 * time.Second)
+		b.store.mu.Unlock()
+		time.Sleep(12 * time.Second)
+		if state, _ := b.store.state(below); state != hook.StateSucceeded {
+			t.Errorf("what came back below the floor is %s", state)
+		}
+		b.store.mu.Lock()
+		defer b.store.mu.Unlock()
+		if floors[false] == 0 {
+			t.Error("no claim had a floor")
+		}
+	})
+}
+
+// A rate limit is a bucket that starts with one token: a restart is no burst.
+func TestRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule, RateLimit: &hook.RateLimit{Requests: 10, Per: time.Second}, Limited: true}, success, nil)
+		for range 60 {
+			b.publish()
+		}
+		time.Sleep(30 * time.Second)
+		all := b.sends()
+		if len(all) != 60 {
+			t.Fatalf("%d sends, want 60", len(all))
+		}
+		for i := range all {
+			for j := i; j < len(all); j++ {
+				if took := all[j].at.Sub(all[i].at); float64(j-i+1) > 11+took.Seconds()*10 {
+					t.Fatalf("%d sends within %s", j-i+1, took)
+				}
+			}
+		}
+		if second := all[20].at.Sub(all[0].at); second < time.Second {
+			t.Errorf("the first 20 took %s", second)
 		}
 	})
 }

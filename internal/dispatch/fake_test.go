@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -284,6 +283,13 @@ func (s *fakeStore) outcomes(id hook.ID) (all []hook.Outcome) {
 	return all
 }
 
+// recorded lists all attempts.
+func (s *fakeStore) recorded() []hook.Attempt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.attempts)
+}
+
 // state is a delivery's state and reason.
 func (s *fakeStore) state(id hook.ID) (hook.State, hook.Reason) {
 	s.mu.Lock()
@@ -353,9 +359,25 @@ type bench struct {
 	target *hook.Target
 	ids    *hook.IDs
 	stop   func()
+
+	mu    sync.Mutex
+	calls []sent
 }
 
-// dispatch runs a dispatcher of one target until the test ends.
+// sent is one call of the sender.
+type sent struct {
+	delivery hook.ID
+	at       time.Time
+}
+
+// sends lists the calls of the sender so far.
+func (b *bench) sends() []sent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.calls)
+}
+
+// start runs a dispatcher of one target until the test ends.
 func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, store: newFakeStore(), owner: &fakeOwner{suspended: map[hook.ID]string{}}, target: target, ids: hook.NewIDs()}
@@ -372,8 +394,14 @@ func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Conf
 	if change != nil {
 		change(&cfg)
 	}
-	b.d = New(cfg, b.store, views{view}, send, b.owner, noMetrics{}, b.ids, func() float64 { return 0.5 },
-		slog.New(slog.NewTextHandler(io.Discard, nil)))
+	recorded := senderFunc(func(ctx context.Context, t *hook.Target, j *hook.Job, n int) hook.Attempt {
+		b.mu.Lock()
+		b.calls = append(b.calls, sent{j.Delivery.ID, time.Now()})
+		b.mu.Unlock()
+		return send(ctx, t, j, n)
+	})
+	b.d = New(cfg, b.store, views{view}, recorded, b.owner, noMetrics{}, b.ids, func() float64 { return 0.5 },
+		slog.New(slog.DiscardHandler))
 	if err := b.d.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

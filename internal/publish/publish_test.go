@@ -64,6 +64,7 @@ func TestUnknownOutcomeRunsAgain(t *testing.T) {
 		if err != nil || got[0].Problem != nil || got[1].Problem != nil {
 			t.Fatalf("answered %+v, %v", got, err)
 		}
+		synctest.Wait()
 		if len(b.store.batches) != 4 {
 			t.Fatalf("%d runs, want 4", len(b.store.batches))
 		}
@@ -126,6 +127,7 @@ func TestOutageTellsPublishersToComeBack(t *testing.T) {
 		calls.Wait()
 		close(back)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if len(b.dispatch.handed) != 1 {
 			t.Errorf("%d handed over once the database was back, want the one of the unknown outcome", len(b.dispatch.handed))
 		}
@@ -144,6 +146,7 @@ func TestRefusalIsAnsweredAtOnce(t *testing.T) {
 		if took := time.Since(began); took > 0 {
 			t.Errorf("answered after %s", took)
 		}
+		synctest.Wait()
 		if len(b.store.batches) != 1 {
 			t.Errorf("%d tries", len(b.store.batches))
 		}
@@ -168,6 +171,7 @@ func TestDataErrorHitsItsOwnEventOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		for i, r := range got {
 			if (r.Problem != nil) != (i == 3) {
 				t.Errorf("event %d: %v", i, r.Problem)
@@ -189,6 +193,7 @@ func TestFencedBatchIsStoredUnderTheNewNode(t *testing.T) {
 		if got, err := b.publish(things(1)); err != nil || got[0].Problem != nil {
 			t.Fatalf("answered %+v, %v", got, err)
 		}
+		synctest.Wait()
 		if b.dispatch.fenced != 1 || len(b.store.batches) != 2 || b.store.batches[1].Node != 2 {
 			t.Errorf("fenced %d times, %d batches", b.dispatch.fenced, len(b.store.batches))
 		}
@@ -324,6 +329,7 @@ func TestWorkspacesTakeTurns(t *testing.T) {
 		synctest.Wait()
 		close(hold)
 		<-answered
+		synctest.Wait()
 		b.store.mu.Lock()
 		in := slices.IndexFunc(b.store.batches, func(a *hook.AcceptBatch) bool {
 			return slices.ContainsFunc(a.Events, func(e *hook.PlannedEvent) bool { return e.Event.Workspace == other })
@@ -375,5 +381,6 @@ func TestFullQueueRefuses(t *testing.T) {
 		}
 		close(hold)
 		calls.Wait()
+		synctest.Wait()
 	})
 }
