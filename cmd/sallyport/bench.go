@@ -197,7 +197,8 @@ type benched struct {
 	key  string
 	// postmaster of the Postgres, 0 if it is not on this machine
 	postmaster int
-	done       chan error
+	done       chan struct{} // closed when the process has ended, as err says
+	err        error
 	gone       atomic.Bool
 }
 
@@ -216,13 +217,14 @@ func startBenched(ctx context.Context, dir string, o benchOptions, cfg config.Co
 	}
 	random := make([]byte, 24)
 	_, _ = rand.Read(random) // never fails
-	b := &benched{addr: addr, key: hex.EncodeToString(random), done: make(chan error, 1)}
+	b := &benched{addr: addr, key: hex.EncodeToString(random), done: make(chan struct{})}
 	if cfg.Postgres() {
 		if b.postmaster, err = findPostmaster(ctx, string(cfg.DatabaseURL)); err != nil {
 			return nil, err
 		}
 	}
-	b.cmd = exec.Command(self, "serve") //nolint:gosec // ourselves
+	// Not ended with ctx: it is to stop in its own time and to say how that went.
+	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, "serve")
 	b.cmd.Env = append(slices.DeleteFunc(slices.Clone(p.environ), func(e string) bool {
 		return strings.HasPrefix(e, "SALLYPORT_") && !strings.HasPrefix(e, "SALLYPORT_LOG")
 	}),
@@ -233,14 +235,17 @@ func startBenched(ctx context.Context, dir string, o benchOptions, cfg config.Co
 	if err := b.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { b.done <- b.cmd.Wait() }()
+	go func() {
+		b.err = b.cmd.Wait()
+		close(b.done)
+	}()
 	for range 600 {
 		select {
-		case err := <-b.done:
-			return nil, fmt.Errorf("the server ended: %w\n%s", err, log.String())
+		case <-b.done:
+			return nil, fmt.Errorf("the server ended: %v\n%s", b.cmd.ProcessState, log.String())
 		case <-time.After(50 * time.Millisecond):
 		}
-		res, err := http.Get("http://" + addr + "/readyz") //nolint:gosec,noctx // our own
+		res, err := http.Get("http://" + addr + "/readyz") //nolint:noctx // our own
 		if err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -280,7 +285,8 @@ func (b *benched) stop() error {
 		return err
 	}
 	b.gone.Store(true)
-	return <-b.done
+	<-b.done
+	return b.err
 }
 
 func (b *benched) kill() {

@@ -50,7 +50,7 @@ func (l *load) run(ctx context.Context, seen *arrivals) {
 
 // publish is one publisher: one request after the other on one connection.
 func (l *load) publish(ctx context.Context, publisher int) (took []int64) {
-	c, err := net.Dial("tcp", l.server.addr)
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", l.server.addr)
 	if err != nil {
 		l.refused.Add(1)
 		return nil

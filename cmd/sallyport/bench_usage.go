@@ -52,7 +52,7 @@ func findPostmaster(ctx context.Context, databaseURL string) (int, error) {
 	}
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", backend))
 	if err != nil || !strings.HasPrefix(string(comm), "postgres") {
-		return 0, nil //nolint:nilerr // another machine's process
+		return 0, nil // another machine's process
 	}
 	return parentOf(backend), nil
 }

@@ -193,7 +193,7 @@ func (n *node) run(ctx context.Context) error {
 	beside := func(name string, run func(context.Context) error) {
 		sides.Go(func() {
 			if err := run(side); err != nil {
-				n.log.Error(name, "error", err)
+				n.log.ErrorContext(side, "part.failed", "part", name, "error", err)
 			}
 		})
 	}

@@ -75,7 +75,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	}
 	log := newLogger(cfg, p)
 	for _, w := range cfg.Warnings {
-		log.Warn("settings", "warning", w)
+		log.WarnContext(ctx, "settings", "warning", w)
 	}
 	metrics := obs.NewMetrics(version)
 	n, err := openNode(ctx, cfg, log, metrics)
@@ -88,7 +88,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	}
 	defer func() {
 		if err := n.close(); err != nil {
-			log.Error("closing", "error", err)
+			log.ErrorContext(ctx, "closing", "error", err)
 		}
 	}()
 	// The ports first: one that is taken must be known before a key is made.
@@ -158,7 +158,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	case err = <-worked:
 		worked <- nil
 	}
-	log.Info("stopping", "grace", cfg.ShutdownGrace.String())
+	log.InfoContext(ctx, "stopping", "grace", cfg.ShutdownGrace.String())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
 	defer cancel()
 	for _, s := range servers {
@@ -169,7 +169,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	serving.Wait()
 	stop()
 	err = errors.Join(err, <-worked)
-	log.Info("stopped")
+	log.InfoContext(ctx, "stopped")
 	return err
 }
 

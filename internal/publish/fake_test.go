@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -180,7 +179,7 @@ func start(t *testing.T, change func(*Config)) *bench {
 	if change != nil {
 		change(&cfg)
 	}
-	b.p = New(cfg, b.store, b.catalog, b.dispatch, noMetrics{}, ids, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	b.p = New(cfg, b.store, b.catalog, b.dispatch, noMetrics{}, ids, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.p.Run(ctx) }()

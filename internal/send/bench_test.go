@@ -3,7 +3,6 @@ package send_test
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -142,5 +141,5 @@ func BenchmarkRatio(b *testing.B) {
 	}
 	b.ReportMetric(float64(took[1])/float64(took[0]), "send/bare")
 	b.ReportMetric(0, "ns/op")
-	b.Log(fmt.Sprintf("bare %v, send %v", took[0]/time.Duration(50*b.N), took[1]/time.Duration(50*b.N)))
+	b.Logf("bare %v, send %v", took[0]/time.Duration(50*b.N), took[1]/time.Duration(50*b.N))
 }

@@ -159,8 +159,8 @@ func (g *Guard) rule(addr netip.AddrPort) string {
 // refuses, in any spelling: decimal, octal, hexadecimal, shortened, IPv4 in IPv6. Host names
 // are judged when they are dialled. A URL that cannot be read is not this check's business.
 func (g *Guard) CheckLiteral(rawURL string) error {
-	u, err := url.Parse(rawURL)
-	if err != nil {
+	u, _ := url.Parse(rawURL)
+	if u == nil { // it cannot be read
 		return nil
 	}
 	port := uint16(0)

@@ -3,6 +3,7 @@ package send
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
@@ -128,7 +129,7 @@ func (t *target) readBody(body io.Reader, length int64, limit, keep int64) (hook
 		sum.Write(head)
 		out.Size, out.Truncated, err = skip(body, sum, out.Size, limit)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	out.Bytes = t.redactBytes(head)

@@ -24,24 +24,21 @@ const (
 )
 
 // RunRetention purges every so often until ctx ends; the first time at once. retention
-// is the installation's, for workspaces without one of their own; 0 keeps for ever. Any number of nodes
-// may run it: they share the work.
+// is the installation's, for workspaces without one of their own; 0 keeps for ever. Any
+// number of nodes may run it: they share the work.
 func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration) error {
-	for {
+	for ctx.Err() == nil {
 		purged, err := s.Purge(ctx, retention)
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			s.log.LogAttrs(ctx, slog.LevelWarn, "retention.failed", slog.String("error", err.Error()))
 		case purged != hook.Purged{}:
 			s.log.LogAttrs(ctx, slog.LevelInfo, "retention.done", slog.Int("deliveries", purged.Deliveries),
 				slog.Int("attempts", purged.Attempts), slog.Int("events", purged.Events), slog.Int("swept", purged.Swept))
 		}
-		if rest(ctx, every) != nil {
-			return nil
-		}
+		_ = rest(ctx, every) // its only error is the end of ctx, which ends the loop
 	}
+	return nil
 }
 
 // Purge removes what is older than its workspace's retention and needed by nothing:
