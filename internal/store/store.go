@@ -133,14 +133,10 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if s.sqlr, err = openSQLiteFile(ctx, path, sqliteReaders, "busy_timeout(5000)", "query_only(1)"); err != nil {
 		return fmt.Errorf("opening %s for reading: %w", path, err)
 	}
-	config := s.gormConfig()
-	config.PrepareStmt = true
-	if s.w, err = gorm.Open(gormsqlite.New(gormsqlite.Config{DriverName: "sqlite", Conn: s.sqlw}), config); err != nil {
+	if s.w, err = gorm.Open(gormsqlite.New(gormsqlite.Config{DriverName: "sqlite", Conn: s.sqlw}), s.preparing()); err != nil {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
-	config = s.gormConfig()
-	config.PrepareStmt = true
-	if s.r, err = gorm.Open(gormsqlite.New(gormsqlite.Config{DriverName: "sqlite", Conn: s.sqlr}), config); err != nil {
+	if s.r, err = gorm.Open(gormsqlite.New(gormsqlite.Config{DriverName: "sqlite", Conn: s.sqlr}), s.preparing()); err != nil {
 		return fmt.Errorf("opening %s for reading: %w", path, err)
 	}
 	s.migrateDB = func() (*sql.DB, func(), error) { return s.sqlw, func() {}, nil }
@@ -232,6 +228,17 @@ func postgresPool(databaseURL string, params map[string]string) (*pgxpool.Config
 		p[k] = v
 	}
 	return config, nil
+}
+
+// sqliteStatements bounds the prepared statements of one pool, least used go first: lists of
+// ids and filters make ever new texts, and each costs some 10 kB per connection.
+const sqliteStatements = 256
+
+// preparing is gormConfig for pools whose driver keeps no prepared statements by itself.
+func (s *Store) preparing() *gorm.Config {
+	c := s.gormConfig()
+	c.PrepareStmt, c.PrepareStmtMaxSize = true, sqliteStatements
+	return c
 }
 
 func (s *Store) gormConfig() *gorm.Config {
