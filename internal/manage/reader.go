@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,6 +256,9 @@ func meantDuration(s string) (string, bool) {
 	return "", false
 }
 
+// instantPattern is RFC 3339; time.Parse also takes commas and single digits.
+var instantPattern = regexp.MustCompile(`^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+
 // instant reads an RFC 3339 time; null is none.
 func (o *object) instant(name string) *time.Time {
 	if !o.has(name) || o.isNull(name) {
@@ -264,8 +268,8 @@ func (o *object) instant(name string) *time.Time {
 	if !o.value(name, "a time such as 2027-01-01T00:00:00Z, or null", &s) {
 		return nil
 	}
-	var t time.Time // time.Parse takes more than RFC 3339 allows
-	if err := t.UnmarshalText([]byte(s)); err != nil || t.Year() < 1970 || t.Year() > 9999 {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !instantPattern.MatchString(s) || t.Year() < 1970 || t.Year() > 9999 {
 		o.fault(o.at(name), "invalid_format", "%q is not a time such as 2027-01-01T00:00:00Z", clip(s))
 		return nil
 	}
