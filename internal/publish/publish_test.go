@@ -313,11 +313,11 @@ func TestWorkspacesTakeTurns(t *testing.T) {
 			}
 			return hook.AcceptResult{}, nil
 		}
-		go b.publish(things(1)) //nolint:errcheck // only there to keep the writer busy
+		go b.publish(things(1)) // only there to keep the writer busy
 		synctest.Wait()
 		many := things(500)
 		many[400].Entity = bytes.Repeat([]byte("9"), 300_000)
-		go b.publish(many) //nolint:errcheck // its answer is not what this looks at
+		go b.publish(many) // its answer is not what this looks at
 		synctest.Wait()
 		answered := make(chan struct{})
 		go func() {
