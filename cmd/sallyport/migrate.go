@@ -60,6 +60,9 @@ func printStatus(ctx context.Context, s *store.Store, p process) error {
 	if err != nil {
 		return err
 	}
+	if current > want {
+		return &store.NewerSchemaError{Current: current, Want: want}
+	}
 	if current < want {
 		return pendingError(fmt.Errorf("schema %d, this binary wants %d: %d pending", current, want, want-current))
 	}
@@ -100,7 +103,9 @@ func mustBeCurrent(ctx context.Context, s *store.Store) error {
 		return err
 	case empty:
 		return errors.New("the database is empty: start `sallyport serve` once")
-	case current != want:
+	case current > want:
+		return &store.NewerSchemaError{Current: current, Want: want}
+	case current < want:
 		return pendingError(fmt.Errorf("schema %d, this binary wants %d: run `sallyport migrate`", current, want))
 	}
 	return nil
