@@ -203,23 +203,29 @@ func (g *diskGuard) room() error {
 	return g.full
 }
 
+// look notes whether there is room now.
+func (g *diskGuard) look(dir string, least int64) {
+	free, err := freeBytes(dir)
+	var full error
+	if err == nil && free < uint64(max(0, least)) {
+		full = &hook.Error{Kind: hook.KindStorageFull, RetryAfter: 30 * time.Second,
+			Detail: "less disk space is free than SALLYPORT_MIN_FREE_DISK asks for; free some, or lower it"}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.full = full
+}
+
+// run looks every other second.
 func (g *diskGuard) run(ctx context.Context, dir string, least int64) error {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		free, err := freeBytes(dir)
-		var full error
-		if err == nil && free < uint64(max(0, least)) {
-			full = &hook.Error{Kind: hook.KindStorageFull, RetryAfter: 30 * time.Second,
-				Detail: "less disk space is free than SALLYPORT_MIN_FREE_DISK asks for; free some, or lower it"}
-		}
-		g.mu.Lock()
-		g.full = full
-		g.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			g.look(dir, least)
 		}
 	}
 }

@@ -124,6 +124,9 @@ func (n *node) open(ctx context.Context) error {
 	limits.Window = n.cfg.EventIDWindow
 	limits.IsDataError = store.IsDataError
 	limits.Room = n.disk.room
+	if !n.cfg.Postgres() {
+		n.disk.look(n.cfg.DataDir, n.cfg.MinFreeDisk) // before the first publish
+	}
 	limits.Backlog = n.queue.waiting
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
 	n.manage = manage.New(n.store, egress{guard}, pipeline{n})
