@@ -39,7 +39,7 @@ var _ = suite("bodies", map[string]func(*world){
 			"retry": doc{"schedule": []string{"1s", "2s", "5 min"}}, "headers": []doc{{"name": "Content-Length", "value": "1"}}, "unknown": true,
 		}).fault("/url", "invalid_url").fault("/eventTypes", "empty_event_types").fault("/maxAttempts", "out_of_range").
 			fault("/timeout", "invalid_duration").says(`"5m"`).fault("/method", "invalid_format").fault("/secret", "too_short").
-			fault("/retry/schedule/2", "invalid_duration").fault("/unknown", "unknown_field")
+			fault("/retry/schedule/2", "invalid_duration").fault("/unknown", "unknown_field").fault("/headers/0/name", "reserved_header").fault("/name", "required")
 	},
 	"a form is refused with the way out": func(w *world) {
 		for _, path := range []string{"/v1/webhooks", "/v1/events"} {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -260,25 +259,6 @@ func (a *answer) list(field string) []string {
 		out[i] = a.text("data." + strconv.Itoa(i) + "." + field)
 	}
 	return out
-}
-
-// plain gets a path beside the API, without a key.
-func plain(t *testing.T, s *server, path string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := s.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(body)
 }
 
 // at0 is the answer as an object.

@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"maps"
+	"net/http"
 	"testing"
 
 	"sallyport/api"
+	"sallyport/api/apitest"
 )
 
 // unseen are the codes that no test can bring about, with the reason.
@@ -32,6 +35,30 @@ func checkCodes(t *testing.T, engine string, seen codesSeen) {
 	for code := range seen {
 		if !known[code] {
 			t.Errorf("%s was answered and is not in the table", code)
+		}
+	}
+}
+
+// faultCodes are what the contract lists as codes of single fields.
+var faultCodes = []string{
+	"required", "unknown_field", "invalid_format", "invalid_duration", "out_of_range", "too_short", "too_long", "empty_secret", "empty_event_types",
+	"unknown_event_type", "reserved_header", "invalid_url", "url_not_allowed", "code_mismatch",
+}
+
+// checkFaults wants every code of a field answered by some test.
+func checkFaults(t *testing.T, answers []apitest.Answer) {
+	seen := map[string]bool{}
+	for _, a := range answers {
+		var p struct{ Errors []struct{ Code string } }
+		if a.Status == http.StatusUnprocessableEntity && json.Unmarshal(a.Body, &p) == nil {
+			for _, e := range p.Errors {
+				seen[e.Code] = true
+			}
+		}
+	}
+	for _, code := range faultCodes {
+		if !seen[code] {
+			t.Errorf("no test was answered the fault %s", code)
 		}
 	}
 }

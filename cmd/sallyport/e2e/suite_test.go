@@ -37,7 +37,10 @@ func TestContract(t *testing.T) {
 			})
 			t.Run("trouble", func(t *testing.T) { testTrouble(t, engine, seen) })
 			seen.add(s.validator.Codes())
-			t.Run("every problem code was seen", func(t *testing.T) { checkCodes(t, engine, seen) })
+			t.Run("every problem code was seen", func(t *testing.T) {
+				checkCodes(t, engine, seen)
+				checkFaults(t, s.validator.Answers())
+			})
 			s.stop()
 			t.Run("no secret shows", func(t *testing.T) { checkSecrets(t, s) })
 		})

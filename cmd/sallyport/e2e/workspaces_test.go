@@ -17,8 +17,8 @@ var _ = suite("workspaces", map[string]func(*world){
 		w.platform.put("/v1/workspaces/"+code, doc{}).want(http.StatusOK).has("name", code, "retention", "", "limits.pendingDeliveries", "", "metadata", "{}")
 		w.platform.put("/v1/workspaces/"+code+"?dryRun=true", doc{"strict": true}).want(http.StatusOK).heads("Sallyport-Result", "updated", "Sallyport-Changed", "strict")
 		w.platform.get("/v1/workspaces/"+code).want(http.StatusOK).has("strict", "false", "version", "3")
-		w.platform.put("/v1/workspaces/"+code, doc{"retention": "1s"}).fault("/retention", "out_of_range")
-		w.platform.put("/v1/workspaces/"+code, doc{"limits": doc{"eventsPerSecond": 0}}).fault("/limits/eventsPerSecond", "out_of_range")
+		w.platform.put("/v1/workspaces/"+code, doc{"retention": "1s", "limits": doc{"eventsPerSecond": 0}, "strikt": true}).
+			fault("/retention", "out_of_range").fault("/limits/eventsPerSecond", "out_of_range").fault("/strikt", "unknown_field")
 		w.platform.post("/v1/workspaces", doc{"code": code}).problem(http.StatusConflict, "code_taken").has("owner", a.text("id"))
 	},
 	"deleting asks for the code once more, and takes everything": func(w *world) {
