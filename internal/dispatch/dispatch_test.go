@@ -268,6 +268,9 @@ func TestBreaker(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
+		if _, ok := again.Reserve(b.target, 512); ok {
+			t.Error("a delivery was handed over before the state of the breaker was known")
+		}
 		go func() { ended <- again.Run(ctx) }()
 		time.Sleep(60 * time.Second)
 		if n := len(b.sends()); n != 12 {

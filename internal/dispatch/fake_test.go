@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/internal/hook"
@@ -415,6 +416,8 @@ func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Conf
 		}
 	})
 	t.Cleanup(b.stop)
+	b.d.Waiting(target) // the first delivery to a target asks for its health
+	synctest.Wait()
 	return b
 }
 

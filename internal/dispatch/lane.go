@@ -103,7 +103,9 @@ func (d *Dispatcher) Reserve(t *hook.Target, bytes int) (hook.ID, bool) {
 		return hook.NoID, false
 	}
 	l := d.laneOf(t.Workspace, t.ID)
-	if l.room(t) <= 0 || l.waiting(d.ids.Now()) || (l.deep && l.asking > 0) || !l.closed() || (t.Limited && l.home.node != d.node) {
+	// The first delivery after a start waits until the claim loop has read what the store
+	// remembers of the target: its breaker may be open.
+	if !l.healthKnown || l.room(t) <= 0 || l.waiting(d.ids.Now()) || (l.deep && l.asking > 0) || !l.closed() || (t.Limited && l.home.node != d.node) {
 		return hook.NoID, false
 	}
 	id := d.ids.New()
