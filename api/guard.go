@@ -194,8 +194,8 @@ func checkParameter(p *openapi3.Parameter, values []string) error {
 			}
 			continue
 		case schema.Format == "date-time":
-			if _, err := time.Parse(time.RFC3339, text); err != nil {
-				return invalidParameter(p.Name, strconv.Quote(text)+" is not a time such as 2026-11-21T02:13:00Z")
+			if _, err := hook.ParseTime(text); err != nil {
+				return invalidParameter(p.Name, err.Error())
 			}
 			continue
 		case schema.Format == "uuid":
@@ -217,8 +217,8 @@ func (cl *call) paging(op *operation, p hook.Principal, path string, query url.V
 	if text := query.Get("limit"); text != "" {
 		cl.page.Limit, _ = strconv.Atoi(text)
 	}
-	cl.since, _ = time.Parse(time.RFC3339, query.Get("since"))
-	cl.until, _ = time.Parse(time.RFC3339, query.Get("until"))
+	cl.since, _ = hook.ParseTime(query.Get("since"))
+	cl.until, _ = hook.ParseTime(query.Get("until"))
 
 	rest := url.Values{}
 	for name, values := range query {

@@ -204,8 +204,8 @@ func (s *scanner) timestamp(it *item, at string, depth int) error {
 		return err
 	}
 	if ok {
-		if t, err := time.Parse(time.RFC3339, string(text)); err == nil {
-			it.event.Timestamp = t.UTC().Truncate(time.Millisecond)
+		if t, err := hook.ParseTime(string(text)); err == nil {
+			it.event.Timestamp = t.Truncate(time.Millisecond)
 			return nil
 		}
 	}

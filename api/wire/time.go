@@ -5,6 +5,8 @@ package wire
 import (
 	"fmt"
 	"time"
+
+	"sallyport/internal/hook"
 )
 
 // Layout is RFC 3339 with exactly milliseconds.
@@ -32,12 +34,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 
 // UnmarshalText reads RFC 3339, also from a query parameter.
 func (t *Time) UnmarshalText(b []byte) error {
-	parsed, err := time.Parse(time.RFC3339, string(b))
-	if err != nil {
-		return fmt.Errorf("%q is not a time such as 2026-11-21T02:13:00Z", b)
-	}
-	t.Time = parsed.UTC()
-	return nil
+	var err error
+	t.Time, err = hook.ParseTime(string(b))
+	return err
 }
 
 // Bind reads a query parameter.
