@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,9 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	root := filepath.Dir(strings.TrimSpace(string(out)))
+	if err := noteSources(root); err != nil {
+		return "", err
+	}
 	parent := filepath.Join(os.TempDir(), fmt.Sprintf("sallyport-test-%d", os.Getuid()))
 	if err := privateDir(parent); err != nil {
 		return "", err
@@ -79,6 +83,23 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// noteSources reads every directory that the program may be made of. `go test` remembers what a
+// test opens, and takes a remembered result only if that is unchanged; of what a go command
+// started by the test reads it would know nothing, and call a test passed that never saw the
+// change.
+func noteSources(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() || path == root {
+			return err
+		}
+		switch name := entry.Name(); {
+		case strings.HasPrefix(name, "."), name == "node_modules", name == "bin", name == "data", name == "dist", name == "testdata":
+			return filepath.SkipDir
+		}
+		return nil
+	})
+}
 
 func linkOrCopy(from, to string) error {
 	if os.Link(from, to) == nil {
