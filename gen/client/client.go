@@ -2658,7 +2658,7 @@ type WebhookInput struct {
 
 	// Timeout How long the whole exchange may take: 1s to 60s, 15s unless given.
 	//
-	// Examples: 1h30m
+	// Examples: 15s
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
