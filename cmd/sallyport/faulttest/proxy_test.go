@@ -25,6 +25,8 @@ type proxy struct {
 	hanging chan struct{} // closed when it goes on; nil: it does
 	cut     func(statement string) cut
 	cuts    map[string]int // done, by statement
+	held    chan struct{}  // has one for each statement that is held
+	letGo   chan struct{}  // closed to let them go
 }
 
 // cut says what to do when a statement is executed.
@@ -34,6 +36,7 @@ const (
 	pass        cut = iota
 	beforeReply     // the connection ends as soon as the statement was passed on
 	afterCommit     // it ends when the server's answer is there, which the client does not get
+	hold            // the statement reaches the server only after letGo
 )
 
 // intercept puts a proxy before a database.
@@ -43,7 +46,7 @@ func intercept(t testing.TB, database string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, backend: u.Host, conns: map[net.Conn]bool{}, cuts: map[string]int{}}
+	p := &proxy{t: t, backend: u.Host, conns: map[net.Conn]bool{}, cuts: map[string]int{}, held: make(chan struct{}, 16), letGo: make(chan struct{})}
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +201,10 @@ func (s *session) requests() {
 			}
 			s.proxy.mu.Unlock()
 			statement = ""
+		}
+		if what == hold {
+			s.held <- struct{}{}
+			<-s.letGo
 		}
 		if what == afterCommit {
 			s.mu.Lock()
