@@ -1,7 +1,6 @@
 package faulttest
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -174,7 +173,7 @@ func TestDatabaseAway(t *testing.T) {
 			if twice := at.total() - len(at.of); twice > 3*64 {
 				t.Errorf("%d events were sent twice", twice)
 			}
-			t.Log(fmt.Sprintf("%d requests during the outage, %d events twice", during, at.total()-len(at.of)))
+			t.Logf("%d requests during the outage, %d events twice", during, at.total()-len(at.of))
 		})
 	}
 }

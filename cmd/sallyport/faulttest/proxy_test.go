@@ -219,6 +219,7 @@ func (s *session) requests() {
 			out = out[:0]
 		}
 		switch what {
+		case pass, hold:
 		case beforeReply:
 			return
 		case afterCommit:

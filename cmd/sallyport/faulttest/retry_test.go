@@ -68,9 +68,9 @@ func TestFailuresAndTheirEnds(t *testing.T) {
 			}, object{"retry": object{"schedule": []string{"200ms", "600ms"}, "jitter": 0}})
 			n.publish(object{"id": "s", "type": "schedule"})
 			r.wait("it succeeded", func() bool { return len(r.arrivals) == 4 })
-			for i, least := range []time.Duration{200, 600, 600} { // the last step repeats
-				if got := gaps(r)[i]; got < least*time.Millisecond {
-					t.Errorf("attempt %d came %s after the one before, want %dms at least", i+2, got, least)
+			for i, least := range []time.Duration{200 * time.Millisecond, 600 * time.Millisecond, 600 * time.Millisecond} { // the last step repeats
+				if got := gaps(r)[i]; got < least {
+					t.Errorf("attempt %d came %s after the one before, want %s at least", i+2, got, least)
 				}
 			}
 			var numbers []float64
