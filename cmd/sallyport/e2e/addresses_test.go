@@ -59,7 +59,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nobody connected
+	defer l.Close() // nobody connected
 	return l.Addr().String()
 }
 

@@ -163,7 +163,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	if err := lock.Lock(); err != nil {
 		return "", err
 	}
-	defer lock.Close() //nolint:errcheck // closing frees it in any case
+	defer lock.Close() // closing frees it in any case
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -171,7 +171,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(temporary) //nolint:errcheck // gone by then if all went well
+	defer os.RemoveAll(temporary) // gone by then if all went well
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(temporary, name), content, 0o600); err != nil {
 			return "", err

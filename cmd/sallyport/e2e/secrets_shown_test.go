@@ -100,7 +100,7 @@ func rowsOf(t *testing.T, s *server) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close(t.Context()) //nolint:errcheck // nothing was written
+	defer db.Close(t.Context()) // nothing was written
 	rows, err := db.Query(t.Context(), "SELECT format('SELECT x::text FROM %I x', table_name) FROM information_schema.tables WHERE table_schema = 'public'")
 	if err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ func testAway(t *testing.T, s *server) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer admin.Close(context.Background()) //nolint:errcheck // the test is over
+		defer admin.Close(context.Background()) // the test is over
 		run := func(statement string, args ...any) {
 			if _, err := admin.Exec(t.Context(), statement, args...); err != nil {
 				t.Fatal(err)
@@ -154,7 +154,7 @@ func testAway(t *testing.T, s *server) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer db.Close() //nolint:errcheck // nothing was written
+		defer db.Close() // nothing was written
 		tx, err := db.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
