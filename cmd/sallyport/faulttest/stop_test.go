@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"sallyport/internal/testkit"
 )
 
 // A stop in good order, under load and with a receiver that hangs: the process is gone
@@ -59,4 +61,38 @@ func TestGracefulStopUnderLoad(t *testing.T) {
 		in.settled(db)
 		in.whole(db)
 	})
+}
+
+// A stop ends the process also while the database is away; what it could not store or
+// give back, the next process on its directory takes up.
+func TestStopDuringAnOutage(t *testing.T) {
+	database := testkit.EmptyPostgres(t)
+	p := intercept(t, database)
+	in := install(t, p.url, "SHUTDOWN_GRACE=2s", "NODE_DEAD_AFTER=1h")
+	n := in.node()
+	at := receive(t, func(*http.Request, int) answer { return answer{delay: 3 * time.Millisecond} })
+	n.webhook("all", at.url, nil)
+	url := n.url
+	l := (&load{t: t, urls: func(int) string { return url }}).publishers(4, 9)
+	l.reach(300)
+	p.refuse(true)
+	n.waitLog("publish.outcome_unknown", 1) // somebody's commit was under way
+	asked := time.Now()
+	n.stop()
+	took := time.Since(asked)
+	t.Logf("the stop took %s", took.Round(time.Millisecond))
+	if took > 20*time.Second {
+		t.Errorf("the stop took %s with a grace of 2 s", took)
+	}
+	l.stop()
+	p.refuse(false)
+	n.start()
+	l.delivered(at)
+	direct := &node{in: install(t, database), name: "beside"}
+	db := direct.db()
+	in.settled(db)
+	in.whole(db)
+	if left := in.one(db, "SELECT count(*) FROM nodes"); left != 1 {
+		t.Errorf("%d nodes are there, want the living one", left)
+	}
 }
