@@ -182,7 +182,11 @@ func (s *Store) unclaimBorn(tx *gorm.DB, claims int, where string, args ...any) 
 // and claimed ones.
 func (s *Store) Claims(ctx context.Context, node hook.NodeID, floor hook.ID) ([]hook.ID, error) {
 	var born, held []rowID
-	err := s.hotTx(ctx, func(tx *gorm.DB) error {
+	tx := s.hotTx
+	if s.engine == SQLite {
+		tx = s.read // the rows since the last audit are many: the only writer must not wait
+	}
+	err := tx(ctx, func(tx *gorm.DB) error {
 		if err := tx.Raw("SELECT id FROM deliveries WHERE id >= ? AND node = ? AND state = 0", rowID(floor), int64(node)).Scan(&born).Error; err != nil {
 			return err
 		}
