@@ -22,9 +22,8 @@ func testTrouble(t *testing.T, engine string, seen codesSeen) {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t, engine)
 			test(t, s)
-			if s.cmd != nil {
-				seen.add(s.validator.Codes())
-			}
+			seen.add(s.validator.Codes())
+			checkLog(t, s)
 		})
 	}
 }
