@@ -159,7 +159,9 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		worked <- nil
 	}
 	log.InfoContext(ctx, "stopping", "grace", cfg.ShutdownGrace.String())
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
+	end := time.Now().Add(cfg.ShutdownGrace) // one grace for callers and attempts alike
+	n.worker.EndBy(end)
+	grace, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
 	for _, s := range servers {
 		if serr := s.Shutdown(grace); serr != nil {

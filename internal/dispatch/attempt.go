@@ -48,7 +48,20 @@ func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish)
 	if t.State != hook.TargetActive {
 		return t, released(j)
 	}
+	if t.Limited && !d.surelyAlive(j.Node) {
+		return t, released(j)
+	}
 	return t, nil
+}
+
+// surelyAlive reports that this node has not been declared dead under that id, asking
+// the store if its last heartbeat is not quite fresh. A process that was stopped for a
+// while does not know it; for a limited target another node may be sending by now.
+func (d *Dispatcher) surelyAlive(node hook.NodeID) bool {
+	d.mu.Lock()
+	fresh := d.node == node && time.Since(d.beats.last) < 2*d.cfg.Heartbeat
+	d.mu.Unlock()
+	return fresh || d.beat(d.ctx) == node
 }
 
 // skipped ends a delivery whose target was deleted.

@@ -177,7 +177,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 			n = l.probe(now)
 		}
 		// A claim for a few of many slots is not worth its round trip yet.
-		if n <= 0 || (l.held > 0 && n < l.slots) {
+		if n <= 0 || (l.held > 0 && n < l.least(t)) {
 			continue
 		}
 		if time.Since(l.floorFull) > floorFor {

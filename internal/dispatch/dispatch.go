@@ -112,6 +112,7 @@ type Dispatcher struct {
 	sendingSlow int     // of them, to targets with recent timeouts
 	starved     []*lane // want to send but the node's slots are taken
 	stopping    bool
+	endBy       time.Time // of the grace; zero: Grace after the stop
 	beats       beats
 	registering chan struct{}
 	strangers   map[hook.ID]bool // claims seen by the last audit that we do not know
@@ -171,7 +172,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.attempts.Wait()
 		close(done)
 	}()
-	grace := time.NewTimer(d.cfg.Grace)
+	grace := time.NewTimer(d.graceLeft())
 	defer grace.Stop()
 	select {
 	case <-done:
@@ -187,6 +188,23 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return d.store.Deregister(leave, d.Node())
+}
+
+// EndBy sets when attempts under way are cut off at the latest, for a stop whose grace
+// began before Run's context ended.
+func (d *Dispatcher) EndBy(t time.Time) {
+	d.mu.Lock()
+	d.endBy = t
+	d.mu.Unlock()
+}
+
+func (d *Dispatcher) graceLeft() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.endBy.IsZero() {
+		return d.cfg.Grace
+	}
+	return max(0, time.Until(d.endBy))
 }
 
 // Node is the id to claim under, 0 if the node is not registered.

@@ -81,14 +81,32 @@ func (d *Dispatcher) laneOf(workspace, target hook.ID) *lane {
 // maxSlots is how far the target's slots may grow.
 func maxSlots(t *hook.Target) int {
 	if t.MaxInFlight > 0 {
-		return min(t.MaxInFlight, hook.DefaultInFlight)
+		return t.MaxInFlight
 	}
 	return hook.DefaultInFlight
 }
 
-// room is how many more deliveries the lane may hold.
+// room is how many more deliveries the lane may hold. What waits for its turn at a
+// limited target waits in the store, where it is seen to wait and can be skipped.
 func (l *lane) room(t *hook.Target) int {
-	return holdPerSlot*min(l.slots, maxSlots(t)) - l.held - l.asking
+	slots := min(l.slots, maxSlots(t))
+	if !t.Limited {
+		return holdPerSlot*slots - l.held - l.asking
+	}
+	if t.RateLimit != nil {
+		l.refill(t)
+		slots = min(slots, max(1, int(l.tokens)))
+	}
+	return slots - l.held - l.asking
+}
+
+// least is how many a claim must be able to take to be worth its round trip, while the
+// lane has something to do.
+func (l *lane) least(t *hook.Target) int {
+	if t.Limited {
+		return max(1, min(l.slots, maxSlots(t))/4)
+	}
+	return l.slots
 }
 
 // waiting reports that the store has deliveries of this target that are due: newer
@@ -288,20 +306,12 @@ func (l *lane) takeToken(t *hook.Target, d *Dispatcher) bool {
 	if t.RateLimit == nil {
 		return true
 	}
-	now := time.Now()
-	perSecond := float64(t.RateLimit.Requests) / t.RateLimit.Per.Seconds()
-	burst := float64(max(1, t.RateLimit.Requests))
-	if l.tokensAt.IsZero() {
-		l.tokens = 1 // a restart must not be a burst
-	} else {
-		l.tokens = min(burst, l.tokens+now.Sub(l.tokensAt).Seconds()*perSecond)
-	}
-	l.tokensAt = now
+	l.refill(t)
 	if l.tokens >= 1 {
 		l.tokens--
 		return true
 	}
-	wait := time.Duration((1 - l.tokens) / perSecond * float64(time.Second))
+	wait := time.Duration((1 - l.tokens) / perSecond(t.RateLimit) * float64(time.Second))
 	if l.timer == nil {
 		l.timer = time.AfterFunc(wait, func() {
 			d.mu.Lock()
@@ -312,6 +322,20 @@ func (l *lane) takeToken(t *hook.Target, d *Dispatcher) bool {
 		l.timer.Reset(wait)
 	}
 	return false
+}
+
+func perSecond(r *hook.RateLimit) float64 { return float64(r.Requests) / r.Per.Seconds() }
+
+// refill adds the tokens that time has brought, up to a period's worth.
+func (l *lane) refill(t *hook.Target) {
+	now := time.Now()
+	if l.tokensAt.IsZero() {
+		l.tokens = 1 // a restart must not be a burst
+	} else {
+		burst := float64(max(1, t.RateLimit.Requests))
+		l.tokens = min(burst, l.tokens+now.Sub(l.tokensAt).Seconds()*perSecond(t.RateLimit))
+	}
+	l.tokensAt = now
 }
 
 // giveToken returns a token that was not used.

@@ -121,7 +121,7 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 		event := events[r.EventKey]
 		out[i] = hook.DeliveryView{Delivery: r.Delivery, EventID: event.ID, EventType: event.Type, EntityID: event.EntityID}
 		target, known := targets[r.Target]
-		showTarget(&out[i], r, target, known)
+		showTarget(&out[i], r, target, known, s.ids.Now())
 		showAttempts(&out[i], attempts[r.ID])
 	}
 	return out, nil
@@ -153,7 +153,7 @@ func scanDelivery(rows *sql.Rows, r *deliveryRow) error {
 }
 
 // showTarget fills in the target and the state as it is shown.
-func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool) {
+func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool, now time.Time) {
 	v.TargetCode, v.TargetName, v.Claimed = t.Code, t.Name, r.heldBy != nil
 	if t.MaxAttempts > 0 {
 		// Numbers go on when an operator's retry starts a fresh budget.
@@ -169,8 +169,13 @@ func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool
 		v.Reason = heldFor[t.State()]
 	case v.State == hook.StatePending:
 		v.NextAttemptAt = r.due
-		if t.breakerOpen {
+		switch overdue := r.due != nil && !r.due.After(now); {
+		case t.breakerOpen:
 			v.Reason = hook.ReasonBreakerOpen
+		case overdue && t.RateLimit != nil:
+			v.Reason = hook.ReasonRateLimited
+		case overdue && t.MaxInFlight > 0:
+			v.Reason = hook.ReasonMaxInFlight
 		}
 	}
 }

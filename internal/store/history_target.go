@@ -51,7 +51,10 @@ func scanTarget(rows *sql.Rows, t *historyTarget) error {
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return fmt.Errorf("webhook %s: configuration: %w", t.ID, err)
 	}
-	t.EventTypes, t.MaxAttempts = c.EventTypes, c.MaxAttempts
+	t.EventTypes, t.MaxAttempts, t.MaxInFlight = c.EventTypes, c.MaxAttempts, c.MaxInFlight
+	if c.RateRequests > 0 {
+		t.RateLimit = &hook.RateLimit{Requests: c.RateRequests, Per: c.RatePer}
+	}
 	return nil
 }
 

@@ -46,6 +46,29 @@ var _ = suite("states", map[string]func(*world){
 			w.t.Errorf("%d requests came, want 3", n)
 		}
 	},
+	"what waits for its turn says so": func(w *world) {
+		r := w.receiver()
+		r.Respond(testkit.Answer{Hang: true})
+		w.webhook(r, doc{"code": "one", "maxInFlight": 1, "eventTypes": []string{"a.b"}})
+		first := w.deliveryOf(w.publish(doc{"type": "a.b"}))
+		r.WaitOpen(1)
+		second := w.deliveryOf(w.publish(doc{"type": "a.b"}))
+		w.await(first, "running")
+		w.viewer.get("/v1/deliveries/"+second).want(http.StatusOK).has("state", "pending", "stateReason", "max_in_flight")
+		r.Respond(testkit.Answer{Status: http.StatusOK})
+		r.Release()
+		w.await(second, "succeeded").has("stateReason", "")
+
+		r = w.receiver()
+		w.webhook(r, doc{"code": "slow", "eventTypes": []string{"c.d"}, "rateLimit": doc{"requests": 1, "per": "1h"}})
+		first = w.deliveryOf(w.publish(doc{"type": "c.d"}))
+		w.await(first, "succeeded")
+		// One more is in hand and waits for its token, those after it wait in the queue.
+		w.publish(doc{"type": "c.d"})
+		last := w.deliveryOf(w.publish(doc{"type": "c.d"}))
+		w.viewer.get("/v1/deliveries/"+last).want(http.StatusOK).has("state", "pending", "stateReason", "rate_limited")
+		w.operator.post("/v1/deliveries/"+last+"/skip", nil).want(http.StatusOK).has("state", "skipped", "stateReason", "by_operator")
+	},
 	"a disabled webhook gets nothing new": func(w *world) {
 		r := w.receiver()
 		w.webhook(r, doc{"code": "d"})
