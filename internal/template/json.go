@@ -1,0 +1,151 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+)
+
+// bigInt is a whole number of a JSON document beyond 64 bits: it counts as the float PHP would make of
+// it, and is printed with the digits it came with.
+type bigInt struct {
+	digits string
+	float  float64
+}
+
+// maxJSONDepth is PHP's own limit of json_decode.
+const maxJSONDepth = 512
+
+// DecodeJSON reads one JSON document into values a template may be given. The order of keys is kept, the
+// last of repeated keys wins, whole numbers stay whole.
+func DecodeJSON(data []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	v, err := decodeValue(d, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one JSON document")
+	}
+	return v, nil
+}
+
+func decodeValue(d *json.Decoder, depth int) (any, error) {
+	if depth > maxJSONDepth {
+		return nil, errors.New("JSON nested too deeply")
+	}
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		a := &Array{}
+		for d.More() {
+			k := intKey(a.next)
+			if t == '{' {
+				name, err := d.Token()
+				if err != nil {
+					return nil, err
+				}
+				k = textKey(name.(string))
+			}
+			v, err := decodeValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			a.put(k, v)
+		}
+		_, err := d.Token()
+		return a, err
+	case json.Number:
+		return number(string(t)), nil
+	default:
+		return t, nil
+	}
+}
+
+func number(s string) any {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && s != "-0" {
+		return n
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	if s != "-0" && !bytes.ContainsAny([]byte(s), ".eE") {
+		return bigInt{digits: s, float: f}
+	}
+	return f
+}
+
+// From turns a Go value into one a template may see: nil, booleans, whole and floating numbers, strings,
+// json.Number, json.RawMessage, *Array, and slices and maps of these (a Go map is ordered by its keys). Of
+// anything else it makes its text, so that no method or field of a Go value can be reached.
+func From(v any) any {
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string, *dateValue, bigInt:
+		return v
+	case *Array:
+		if v == nil {
+			return &Array{}
+		}
+		return v
+	case int:
+		return int64(v)
+	case int32:
+		return int64(v)
+	case float32:
+		return float64(v)
+	case json.Number:
+		return number(v.String())
+	case json.RawMessage:
+		if len(v) == 0 {
+			return nil
+		}
+		decoded, err := DecodeJSON(v)
+		if err != nil {
+			return string(v)
+		}
+		return decoded
+	case []byte:
+		return string(v)
+	case []any:
+		a := &Array{}
+		for _, e := range v {
+			a.push(From(e))
+		}
+		return a
+	case []string:
+		a := &Array{}
+		for _, e := range v {
+			a.push(e)
+		}
+		return a
+	case map[string]any:
+		a := &Array{}
+		for _, k := range sortedNames(v) {
+			a.put(textKey(k), From(v[k]))
+		}
+		return a
+	case map[string]string:
+		a := &Array{}
+		for _, k := range sortedNames(v) {
+			a.put(textKey(k), v[k])
+		}
+		return a
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for k := range m {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,195 @@
+package template
+
+import "strings"
+
+// parser follows Twig\Parser and Twig\ExpressionParser.
+type parser struct {
+	tokens []token
+	at     int
+	depth  int
+
+	macros    map[string]*macro
+	blocks    map[string]*block
+	modules   map[string]bool   // names imported for this template itself
+	imported  map[string]string // functions that are macros of this template
+	inBlock   int
+	loopSeen  bool
+	escape    []string // strategies of the autoescape tags around, "" for off
+	inMacro   bool
+	extending bool
+}
+
+func newParser(tokens []token) *parser {
+	return &parser{tokens: tokens, macros: map[string]*macro{}, blocks: map[string]*block{},
+		modules: map[string]bool{"_self": true}, imported: map[string]string{}}
+}
+
+func (p *parser) current() *token { return &p.tokens[p.at] }
+
+func (p *parser) look(n int) *token {
+	if p.at+n >= len(p.tokens) {
+		return &p.tokens[len(p.tokens)-1]
+	}
+	return &p.tokens[p.at+n]
+}
+
+func (p *parser) next() *token {
+	t := &p.tokens[p.at]
+	if p.at < len(p.tokens)-1 {
+		p.at++
+	} else if t.kind == tokEOF {
+		panic(syntaxError(t.pos, "Unexpected end of template"))
+	}
+	return t
+}
+
+func (t *token) is(kind tokenKind, text string) bool { return t.kind == kind && t.text == text }
+
+func (p *parser) punct(text string) bool { return p.current().is(tokPunctuation, text) }
+
+func (p *parser) accept(kind tokenKind, text string) bool {
+	if p.current().is(kind, text) {
+		p.next()
+		return true
+	}
+	return false
+}
+
+func (p *parser) expect(kind tokenKind, text, why string) *token {
+	t := p.current()
+	if t.kind != kind || text != "" && t.text != text {
+		if why != "" {
+			why += ". "
+		}
+		with := ""
+		if text != "" {
+			with = ` with value "` + text + `"`
+		}
+		panic(syntaxError(t.pos, `%sUnexpected %s (%q expected%s)`, why, t.spell(), kind.describe(), with))
+	}
+	if t.kind == tokEOF {
+		return t
+	}
+	return p.next()
+}
+
+func (t *token) spell() string {
+	s := `token "` + t.kind.describe() + `"`
+	if t.text != "" {
+		s += ` of value "` + t.text + `"`
+	}
+	return s
+}
+
+func (p *parser) unexpected(t *token) failure {
+	return syntaxError(t.pos, "Unexpected %s", t.spell())
+}
+
+// enter counts a level of nesting; its result undoes it.
+func (p *parser) enter() {
+	if p.depth++; p.depth > maxNesting*2 {
+		panic(failure{kind: Limit, message: "the template is nested too deeply", pos: p.current().pos})
+	}
+}
+
+func (p *parser) leave() { p.depth-- }
+
+// template parses all tokens.
+func (p *parser) template() []stmt {
+	body := p.body("", 0)
+	return body
+}
+
+// body parses statements until one of the tags in ends (separated by spaces) stands behind a "{%", which
+// it consumes, or to the end of the template if there are none. opened is where the enclosing tag began.
+func (p *parser) body(ends string, opened int) []stmt {
+	p.enter()
+	defer p.leave()
+	var list []stmt
+	for {
+		t := p.current()
+		switch t.kind {
+		case tokEOF:
+			if ends != "" {
+				panic(syntaxError(t.pos, "Unexpected end of template"))
+			}
+			return list
+		case tokText:
+			p.next()
+			list = append(list, textStmt{t.text})
+		case tokVarStart:
+			p.next()
+			e := p.expression(0)
+			p.expect(tokVarEnd, "", "")
+			list = append(list, p.print(e))
+		case tokBlockStart:
+			p.next()
+			name := p.current()
+			if name.kind != tokName {
+				panic(syntaxError(name.pos, "A block must start with a tag name"))
+			}
+			if ends != "" && contains(ends, name.text) {
+				return list
+			}
+			parse, ok := tags[name.text]
+			if !ok {
+				if ends != "" {
+					panic(syntaxError(name.pos, "Unexpected %q tag (expecting a closing tag: %s)", name.text,
+						strings.ReplaceAll(ends, " ", " or ")))
+				}
+				panic(syntaxError(name.pos, "Unknown %q tag", name.text))
+			}
+			p.next()
+			if s := parse(p, name.pos); s != nil {
+				list = append(list, s)
+			}
+		default:
+			panic(p.unexpected(t))
+		}
+	}
+}
+
+func contains(words, word string) bool {
+	for _, w := range strings.Split(words, " ") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// print writes an expression, escaped where an autoescape tag asks for it.
+func (p *parser) print(e expr) stmt {
+	if n := len(p.escape); n > 0 && p.escape[n-1] != "" && !isSafe(e, p.escape[n-1]) {
+		e = &callExpr{def: filters["escape"], args: []expr{e, constExpr{p.escape[n-1]}}}
+	}
+	return leafStmt{func(r *run) { r.write(r.str(e.eval(r))) }}
+}
+
+// isSafe is Twig's static analysis of what autoescape leaves alone.
+func isSafe(e expr, strategy string) bool {
+	switch e := e.(type) {
+	case constExpr, *macroExpr, *blockExpr, *foreignExpr:
+		return true
+	case *condExpr:
+		return isSafe(e.yes, strategy) && isSafe(e.no, strategy)
+	case *elvisExpr:
+		return isSafe(e.value, strategy) && isSafe(e.no, strategy)
+	case *callExpr:
+		switch e.def {
+		case filters["raw"]:
+			return true
+		case filters["escape"], filters["e"]:
+			if len(e.args) < 2 {
+				return strategy == "html"
+			}
+			c, ok := e.args[1].(constExpr)
+			return ok && c.value == strategy
+		case filters["nl2br"], filters["spaceless"]:
+			return strategy == "html"
+		}
+	}
+	return false
+}
+
+func (p *parser) endTag() { p.expect(tokBlockEnd, "", "") }

@@ -1,0 +1,584 @@
+package template
+
+import (
+	"strings"
+)
+
+type assoc int
+
+const (
+	left assoc = iota
+	right
+)
+
+type binaryOp struct {
+	precedence int
+	assoc      assoc
+	apply      func(r *run, a, b any) any // nil for those with a syntax of their own
+}
+
+// binaryOps is Twig 3's table of precedences.
+var binaryOps map[string]binaryOp
+
+func init() {
+	binaryOps = map[string]binaryOp{
+		"or": {10, left, nil}, "and": {15, left, nil},
+		"b-or": {16, left, opBitOr}, "b-xor": {17, left, opBitXor}, "b-and": {18, left, opBitAnd},
+		"==": {20, left, opEqual}, "!=": {20, left, opNotEqual}, "<=>": {20, left, opSpaceship},
+		"<": {20, left, opLess}, ">": {20, left, opGreater}, ">=": {20, left, opGreaterEqual}, "<=": {20, left, opLessEqual},
+		"not in": {20, left, opNotIn}, "in": {20, left, opIn}, "matches": {20, left, opMatches},
+		"starts with": {20, left, opStartsWith}, "ends with": {20, left, opEndsWith},
+		"has some": {20, left, opHasSome}, "has every": {20, left, opHasEvery},
+		"..": {25, left, opRange}, "+": {30, left, opAdd}, "-": {30, left, opSub},
+		"~": {40, left, nil}, "*": {60, left, opMul}, "/": {60, left, opDiv}, "//": {60, left, opFloorDiv}, "%": {60, left, opMod},
+		"is": {100, left, nil}, "is not": {100, left, nil},
+		"**": {200, right, opPow}, "??": {300, right, nil},
+	}
+}
+
+const (
+	precedenceNot  = 50
+	precedenceSign = 500
+)
+
+func (p *parser) expression(precedence int) expr { return p.expressionOrArrow(precedence, false) }
+
+func (p *parser) expressionOrArrow(precedence int, allowArrow bool) expr {
+	p.enter()
+	defer p.leave()
+	if allowArrow {
+		if e := p.arrow(); e != nil {
+			return e
+		}
+	}
+	e := p.operand()
+	for links := 0; ; links++ {
+		t := p.current()
+		if t.kind != tokOperator {
+			break
+		}
+		op, ok := binaryOps[t.text]
+		if !ok || op.precedence < precedence {
+			break
+		}
+		p.chain(links)
+		p.next()
+		switch t.text {
+		case "is":
+			e = p.test(e)
+			continue
+		case "is not":
+			e = &unaryExpr{op: opNot, operand: p.test(e), pos: t.pos}
+			continue
+		}
+		rightPrecedence := op.precedence
+		if op.assoc == left {
+			rightPrecedence++
+		}
+		e = p.binary(t, op, e, p.expressionOrArrow(rightPrecedence, true))
+	}
+	if precedence == 0 {
+		return p.conditional(e)
+	}
+	return e
+}
+
+// chain bounds what nests to the left without nesting in the source.
+func (p *parser) chain(links int) {
+	if links >= maxChain {
+		panic(failure{kind: Limit, message: "the expression is too long", pos: p.current().pos})
+	}
+}
+
+func (p *parser) binary(t *token, op binaryOp, a, b expr) expr {
+	switch t.text {
+	case "and", "or":
+		return &logicExpr{or: t.text == "or", left: a, right: b}
+	case "~":
+		if c, ok := a.(*concatExpr); ok {
+			c.parts = append(c.parts, b)
+			return c
+		}
+		return &concatExpr{parts: []expr{a, b}}
+	case "??":
+		mustBeSimple(a, t.pos)
+		return &coalesceExpr{a, b}
+	}
+	return &binaryExpr{op: op.apply, left: a, right: b, pos: t.pos}
+}
+
+// mustBeSimple refuses what Twig's defined test (and so ??) cannot look at.
+func mustBeSimple(e expr, pos int) {
+	switch e := e.(type) {
+	case *nameExpr, *attrExpr, constExpr, *arrayExpr, *macroExpr, *blockExpr:
+		return
+	case *callExpr:
+		if e.def == functions["constant"] {
+			return
+		}
+	}
+	panic(syntaxError(pos, `The "defined" test only works with simple variables`))
+}
+
+func (p *parser) conditional(e expr) expr {
+	for links := 0; p.accept(tokPunctuation, "?"); links++ {
+		p.chain(links)
+		if p.accept(tokPunctuation, ":") {
+			e = &elvisExpr{e, p.expression(0)}
+			continue
+		}
+		yes := p.expression(0)
+		var no expr = constExpr{""}
+		if p.accept(tokPunctuation, ":") {
+			no = p.expression(0)
+		}
+		e = &condExpr{e, yes, no}
+	}
+	return e
+}
+
+// arrow parses v => e and (k, v) => e, or nothing.
+func (p *parser) arrow() expr {
+	var params []Key
+	if p.look(1).kind == tokArrow {
+		params = append(params, textKey(p.expect(tokName, "", "").text))
+		p.expect(tokArrow, "", "")
+	} else {
+		if !p.punct("(") {
+			return nil
+		}
+		i := 1
+		for {
+			i++
+			if !p.look(i).is(tokPunctuation, ",") {
+				break
+			}
+			i++
+		}
+		if !p.look(i).is(tokPunctuation, ")") || p.look(i+1).kind != tokArrow {
+			return nil
+		}
+		p.next()
+		for {
+			params = append(params, textKey(p.expect(tokName, "", "").text))
+			if !p.accept(tokPunctuation, ",") {
+				break
+			}
+		}
+		p.expect(tokPunctuation, ")", "")
+		p.expect(tokArrow, "", "")
+	}
+	return &arrowExpr{params: params, body: p.expression(0)}
+}
+
+func (p *parser) operand() expr {
+	p.enter()
+	defer p.leave()
+	t := p.current()
+	if t.kind == tokOperator {
+		switch t.text {
+		case "not":
+			p.next()
+			return p.postfix(&unaryExpr{op: opNot, operand: p.expression(precedenceNot), pos: t.pos})
+		case "-":
+			p.next()
+			return p.postfix(negative(p.expression(precedenceSign), t.pos))
+		case "+":
+			p.next()
+			return p.postfix(&unaryExpr{op: opPlus, operand: p.expression(precedenceSign), pos: t.pos})
+		}
+	}
+	if p.accept(tokPunctuation, "(") {
+		e := p.expression(0)
+		p.expect(tokPunctuation, ")", "An opened parenthesis is not properly closed")
+		if c, ok := e.(*concatExpr); ok {
+			e = &concatExpr{parts: []expr{c}} // brackets end a chain of ~
+		}
+		return p.postfix(e)
+	}
+	return p.primary()
+}
+
+func negative(e expr, pos int) expr {
+	if c, ok := e.(constExpr); ok {
+		if n, ok := c.value.(int64); ok && n > 0 {
+			return constExpr{-n}
+		}
+	}
+	return &unaryExpr{op: opMinus, operand: e, pos: pos}
+}
+
+func (p *parser) primary() expr {
+	t := p.current()
+	var e expr
+	switch t.kind {
+	case tokName:
+		p.next()
+		switch t.text {
+		case "true", "TRUE":
+			e = constExpr{true}
+		case "false", "FALSE":
+			e = constExpr{false}
+		case "none", "NONE", "null", "NULL":
+			e = constExpr{nil}
+		default:
+			if p.punct("(") {
+				e = p.call(t)
+			} else {
+				e = p.name(t)
+			}
+		}
+	case tokNumber:
+		p.next()
+		e = constExpr{t.value}
+	case tokString, tokInterpolationStart:
+		e = p.stringExpr()
+	case tokOperator:
+		if nameLength(t.text) == len(t.text) {
+			p.next()
+			e = p.name(t)
+			break
+		}
+		if t.text == "-" || t.text == "+" {
+			p.next()
+			if t.text == "-" {
+				e = negative(p.primary(), t.pos)
+			} else {
+				e = &unaryExpr{op: opPlus, operand: p.primary(), pos: t.pos}
+			}
+			break
+		}
+		panic(p.unexpected(t))
+	default:
+		switch {
+		case t.is(tokPunctuation, "["):
+			e = p.list()
+		case t.is(tokPunctuation, "{"):
+			e = p.hash()
+		default:
+			panic(p.unexpected(t))
+		}
+	}
+	return p.postfix(e)
+}
+
+func (p *parser) name(t *token) expr {
+	if t.text == "loop" || t.text == "_context" {
+		p.loopSeen = true
+	}
+	return &nameExpr{key: textKey(t.text), pos: t.pos}
+}
+
+func (p *parser) stringExpr() expr {
+	var parts []expr
+	canBeString := true
+	for {
+		t := p.current()
+		if canBeString && t.kind == tokString {
+			p.next()
+			parts = append(parts, constExpr{t.text})
+			canBeString = false
+		} else if t.kind == tokInterpolationStart {
+			p.next()
+			parts = append(parts, p.expression(0))
+			p.expect(tokInterpolationEnd, "", "")
+			canBeString = true
+		} else {
+			break
+		}
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return &concatExpr{parts: []expr{&concatExpr{parts: parts}}}
+}
+
+func (p *parser) list() expr {
+	p.expect(tokPunctuation, "[", "")
+	a := &arrayExpr{}
+	for !p.punct("]") {
+		if len(a.items) > 0 {
+			p.expect(tokPunctuation, ",", "An array element must be followed by a comma")
+			if p.punct("]") {
+				break
+			}
+		}
+		a.items = append(a.items, arrayItem{value: p.expression(0)})
+	}
+	p.expect(tokPunctuation, "]", "An opened array is not properly closed")
+	return a
+}
+
+func (p *parser) hash() expr {
+	p.expect(tokPunctuation, "{", "")
+	a := &arrayExpr{}
+	for !p.punct("}") {
+		if len(a.items) > 0 {
+			p.expect(tokPunctuation, ",", "A hash value must be followed by a comma")
+			if p.punct("}") {
+				break
+			}
+		}
+		t := p.current()
+		var key expr
+		switch {
+		case t.kind == tokName:
+			p.next()
+			key = constExpr{t.text}
+			if p.punct(",") || p.punct("}") {
+				a.items = append(a.items, arrayItem{key, p.name(t)})
+				continue
+			}
+		case t.kind == tokString:
+			p.next()
+			key = constExpr{t.text}
+		case t.kind == tokNumber:
+			p.next()
+			key = constExpr{t.value}
+		case t.is(tokPunctuation, "("):
+			key = p.expression(0)
+		default:
+			panic(syntaxError(t.pos, "A hash key must be a quoted string, a number, a name, or an expression enclosed in "+
+				"parentheses (unexpected %s)", t.spell()))
+		}
+		p.expect(tokPunctuation, ":", "A hash key must be followed by a colon (:)")
+		a.items = append(a.items, arrayItem{key, p.expression(0)})
+	}
+	p.expect(tokPunctuation, "}", "An opened hash is not properly closed")
+	return a
+}
+
+func (p *parser) postfix(e expr) expr {
+	for links := 0; ; links++ {
+		t := p.current()
+		if t.kind != tokPunctuation || t.text != "." && t.text != "[" && t.text != "|" {
+			return e
+		}
+		p.chain(links)
+		p.next()
+		switch t.text {
+		case ".":
+			e = p.attribute(e, t.pos)
+		case "[":
+			e = p.subscript(e, t.pos)
+		case "|":
+			e = p.filter(e)
+		}
+	}
+}
+
+func (p *parser) attribute(object expr, pos int) expr {
+	t := p.current()
+	isName := t.kind == tokName || t.kind == tokOperator && nameLength(t.text) == len(t.text)
+	if !isName && t.kind != tokNumber {
+		panic(syntaxError(t.pos, "Expected name or number, got value %q of type %s", t.text, t.kind.describe()))
+	}
+	p.next()
+	var key any = t.text
+	if t.kind == tokNumber {
+		key = t.value
+	}
+	e := &attrExpr{object: object, key: constExpr{key}, pos: pos}
+	if p.punct("(") {
+		args := p.arguments(true, false)
+		if module, ok := object.(*nameExpr); ok && p.modules[module.key.text] {
+			return &macroExpr{name: t.text, args: args.positional, named: args.byName(), pos: pos}
+		}
+		if len(args.named) > 0 {
+			panic(syntaxError(pos, "Arguments of a method have no names"))
+		}
+		e.method, e.args = true, args.positional
+	} else if module, ok := object.(*nameExpr); ok && p.modules[module.key.text] {
+		return &macroExpr{name: t.text, pos: pos}
+	}
+	return e
+}
+
+func (p *parser) subscript(object expr, pos int) expr {
+	var key expr = constExpr{int64(0)}
+	slice := p.punct(":")
+	if !slice {
+		key = p.expression(0)
+	}
+	if p.accept(tokPunctuation, ":") {
+		slice = true
+	}
+	if !slice {
+		p.expect(tokPunctuation, "]", "")
+		return &attrExpr{object: object, key: key, subscript: true, pos: pos}
+	}
+	var length expr = constExpr{nil}
+	if !p.punct("]") {
+		length = p.expression(0)
+	}
+	p.expect(tokPunctuation, "]", "")
+	return &callExpr{def: filters["slice"], args: []expr{object, key, length}, pos: pos}
+}
+
+func (p *parser) filter(subject expr) expr {
+	t := p.expect(tokName, "", "")
+	var args arguments
+	if p.punct("(") {
+		args = p.arguments(true, true)
+	}
+	def, ok := filters[t.text]
+	if !ok {
+		panic(syntaxError(t.pos, "Unknown %q filter%s", t.text, didYouMean(t.text, filters)))
+	}
+	return &callExpr{def: def, args: bind(def, "filter", subject, args, t.pos), pos: t.pos}
+}
+
+func (p *parser) test(subject expr) expr {
+	t := p.expect(tokName, "", "")
+	name := t.text
+	def, ok := tests[name]
+	if !ok && p.current().kind == tokName {
+		name += " " + p.current().text
+		if def, ok = tests[name]; ok {
+			p.next()
+		}
+	}
+	if !ok {
+		panic(syntaxError(t.pos, "Unknown %q test", t.text))
+	}
+	var args arguments
+	if p.punct("(") {
+		args = p.arguments(true, false)
+	} else if def.required() > 1 {
+		args.positional = []expr{p.primary()}
+	}
+	if name == "defined" {
+		mustBeSimple(subject, t.pos)
+		return &definedExpr{subject}
+	}
+	return &callExpr{def: def, args: bind(def, "test", subject, args, t.pos), pos: t.pos}
+}
+
+func (p *parser) call(t *token) expr {
+	switch t.text {
+	case "parent":
+		p.arguments(false, false)
+		if p.inBlock == 0 {
+			panic(syntaxError(t.pos, `Calling "parent" outside a block is forbidden`))
+		}
+		if p.extending {
+			return &foreignExpr{name: constExpr{"parent"}, pos: t.pos}
+		}
+		panic(syntaxError(t.pos, `Calling "parent" on a template that does not extend nor "use" another template is forbidden`))
+	case "block":
+		args := p.arguments(false, false).positional
+		if len(args) == 0 {
+			panic(syntaxError(t.pos, `The "block" function takes one argument (the block name)`))
+		}
+		e := &blockExpr{name: args[0], pos: t.pos}
+		if len(args) > 1 {
+			e.others = args[1]
+		}
+		return e
+	case "attribute":
+		args := p.arguments(false, false).positional
+		if len(args) < 2 {
+			panic(syntaxError(t.pos, `The "attribute" function takes at least two arguments (the variable and the attributes)`))
+		}
+		e := &attrExpr{object: args[0], key: args[1], pos: t.pos}
+		if len(args) > 2 {
+			list, ok := args[2].(*arrayExpr)
+			if !ok {
+				panic(syntaxError(t.pos, `The arguments of "attribute" must be an array`))
+			}
+			for _, item := range list.items {
+				e.args = append(e.args, item.value)
+			}
+		}
+		return e
+	case "include", "source", "template_from_string":
+		args := p.arguments(true, false)
+		e := &foreignExpr{pos: t.pos}
+		if len(args.positional) > 0 {
+			e.name = args.positional[0]
+		}
+		if named, ok := args.byName()["template"]; ok && e.name == nil {
+			e.name = named
+		}
+		if c, ok := args.byName()["ignore_missing"].(constExpr); ok && c.value == true {
+			e.ignoreMissing = true
+		}
+		return e
+	}
+	if name, ok := p.imported[t.text]; ok {
+		args := p.arguments(true, false)
+		return &macroExpr{name: name, args: args.positional, named: args.byName(), pos: t.pos}
+	}
+	args := p.arguments(true, false)
+	def, ok := functions[t.text]
+	if !ok {
+		panic(syntaxError(t.pos, "Unknown %q function%s", t.text, didYouMean(t.text, functions)))
+	}
+	return &callExpr{def: def, args: bind(def, "function", nil, args, t.pos), pos: t.pos}
+}
+
+type arguments struct {
+	positional []expr
+	named      []namedArgument
+}
+
+type namedArgument struct {
+	name  string
+	value expr
+	pos   int
+}
+
+func (a arguments) byName() map[string]expr {
+	if len(a.named) == 0 {
+		return nil
+	}
+	m := make(map[string]expr, len(a.named))
+	for _, n := range a.named {
+		m[n.name] = n.value
+	}
+	return m
+}
+
+func (p *parser) arguments(named, allowArrow bool) arguments {
+	var a arguments
+	p.expect(tokPunctuation, "(", "A list of arguments must begin with an opening parenthesis")
+	for first := true; !p.punct(")"); first = false {
+		if !first {
+			p.expect(tokPunctuation, ",", "Arguments must be separated by a comma")
+			if p.punct(")") {
+				break
+			}
+		}
+		pos := p.current().pos
+		value := p.expressionOrArrow(0, allowArrow)
+		if named && p.current().is(tokOperator, "=") {
+			p.next()
+			name, ok := value.(*nameExpr)
+			if !ok {
+				panic(syntaxError(pos, "A parameter name must be a string"))
+			}
+			a.named = append(a.named, namedArgument{name.key.text, p.expressionOrArrow(0, allowArrow), pos})
+			continue
+		}
+		if len(a.named) > 0 {
+			panic(syntaxError(pos, "Positional arguments cannot be used after named arguments"))
+		}
+		a.positional = append(a.positional, value)
+	}
+	p.expect(tokPunctuation, ")", "A list of arguments must be closed by a parenthesis")
+	return a
+}
+
+// didYouMean names the registered word nearest to a misspelt one.
+func didYouMean[V any](name string, known map[string]V) string {
+	best := ""
+	for k := range known {
+		if (strings.Contains(name, k) || strings.Contains(k, name)) && (best == "" || len(k) < len(best) || len(k) == len(best) && k < best) {
+			best = k
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return `. Did you mean "` + best + `"?`
+}
