@@ -261,7 +261,7 @@ func (r *run) batch(a args) any {
 	if !ok {
 		fail(`The "batch" filter expects an array or "Traversable", got %q`, typeName(a[0]))
 	}
-	size := int(math.Ceil(min(maxRange, toFloat(a[1]))))
+	size := int(math.Ceil(max(0, min(maxRange+2, toFloat(a[1])))))
 	if size < 1 {
 		fail("array_chunk(): Argument #2 ($length) must be greater than 0")
 	}
@@ -281,7 +281,7 @@ func (r *run) batch(a args) any {
 		}
 	}
 	if fill := a.at(2, nil); fill != nil && last != nil {
-		r.chargeElements(size - last.Len())
+		r.chargeElements(max(0, size-last.Len()))
 		for last.Len() < size {
 			last.push(fill)
 		}

@@ -250,7 +250,13 @@ func toInt(v any) int64 {
 	case int64:
 		return v
 	case string:
-		n, _, _ := numeric(v)
+		n, _, length := numeric(v)
+		if f, ok := n.(float64); ok && !strings.ContainsAny(v[:length], ".eE") {
+			if f < 0 { // digits beyond 64 bits stop at the end
+				return math.MinInt64
+			}
+			return math.MaxInt64
+		}
 		return toInt(n)
 	}
 	return floatToInt(toFloat(v))
@@ -407,7 +413,7 @@ func compareStrings(a, b string) int {
 			if y, whole, _ := numeric(b); whole {
 				_, xInt := x.(int64)
 				_, yInt := y.(int64)
-				if !xInt && !yInt && asFloat(x) == asFloat(y) && math.Abs(asFloat(x)) >= 9.2e18 && !strings.ContainsAny(a+b, ".eE") {
+				if !(xInt && yInt) && asFloat(x) == asFloat(y) && math.Abs(asFloat(x)) >= 9.2e18 && !strings.ContainsAny(a+b, ".eE") {
 					return strings.Compare(a, b)
 				}
 				return compareNumbers(x, y)

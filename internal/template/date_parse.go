@@ -94,6 +94,9 @@ func longestRule(s string) (*dateRule, []string) {
 	for i := range dateRules {
 		rule := &dateRules[i]
 		if m := rule.pattern.FindStringSubmatch(s); m != nil && len(m[0]) > 0 && (best == nil || len(m[0]) > len(groups[0])) {
+			if zone := m[len(m)-1]; len(m) > 2 && zone != "" && strings.IndexByte("+-", zone[0]) >= 0 && amountAhead.MatchString(s[len(m[0]):]) {
+				continue // 10:20:30 +2 days
+			}
 			best, groups = rule, m
 		}
 	}

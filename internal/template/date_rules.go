@@ -29,6 +29,7 @@ var fragments = strings.NewReplacer(
 	"<monthtext>", `(?:(?i:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|I{1,3}|I?V|VI{1,3}|I?X|XI{1,2})`,
 	"<dayname>", `(?i:sundays?|mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sun|mon|tue|wed|thu|fri|sat)`,
 	"<unit>", `(?i:ms|µs|(?:msec|millisecond|microsecond|usec|sec|second|min|minute|hour|day|fortnight|forthnight|month|year)s?|weeks?|weekdays?|sundays?|mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sun|mon|tue|wed|thu|fri|sat)`,
+	"<ordinalunit>", `(?i:ms|µs|(?:msec|millisecond|microsecond|usec|sec|second|min|minute|hour|day|fortnight|forthnight|month|year)s?|weeks|weekdays?|sundays?|mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sun|mon|tue|wed|thu|fri|sat)`,
 	"<number>", `(?i:first|second|third|fourth|fifth|sixth|seventh|eighth?|ninth|tenth|eleventh|twelfth)`,
 	"<which>", `(?i:next|last|previous|this)`,
 	"<space>", `[ \t]+`, "<space?>", `[ \t]*`,
@@ -194,7 +195,12 @@ func (p *parsedDate) dateAndTime(y, m, d, h, i, s, us int) error {
 	return p.setDate(y, m, d)
 }
 
-var relativeIn = regexp.MustCompile(fragments.Replace(`([+-]*[ \t]*[0-9]{1,13})<space?>(<unit>)`))
+// amountAhead is what follows when a "+2" is no zone but the amount of a unit.
+var amountAhead = func() *regexp.Regexp {
+	re := regexp.MustCompile(fragments.Replace(`^[0-9]*<space?><unit>`))
+	re.Longest()
+	return re
+}()
 
 // dateRules in timelib's order, which decides between matches of one length.
 var dateRules []dateRule
@@ -403,13 +409,6 @@ func combinedRules() []dateRule {
 
 func relativeRules() []dateRule {
 	return []dateRule{
-		dateRuleOf(`[+-]*[ \t]*[0-9]{1,13}<space?><unit>(?:[ \t]*[+-]*[ \t]*[0-9]{1,13}<space?><unit>)*<space?>(?i:ago)\b`, func(p *parsedDate, m []string) error {
-			for _, part := range relativeIn.FindAllStringSubmatch(m[0], -1) {
-				p.addRelative(signed(part[1]), part[2], 1, true)
-			}
-			p.ago()
-			return nil
-		}),
 		dateRuleOf(`(?i:ago)\b`, func(p *parsedDate, _ []string) error { p.ago(); return nil }),
 		dateRuleOf(`(<dayname>|(?i:weekdays?))`, func(p *parsedDate, m []string) error {
 			p.haveWeekly = true
@@ -433,7 +432,7 @@ func relativeRules() []dateRule {
 			}
 			return nil
 		}),
-		dateRuleOf(`(<number>|<which>)<space>(<unit>)`, func(p *parsedDate, m []string) error {
+		dateRuleOf(`(<number>|<which>)<space>(<ordinalunit>)`, func(p *parsedDate, m []string) error {
 			amount, behavior := relativeWord(m[1])
 			p.addRelative(amount, m[2], behavior, false)
 			return nil
@@ -453,9 +452,9 @@ func relativeRules() []dateRule {
 	}
 }
 
-// ago turns all that is relative around.
+// ago turns what is relative around, but for fractions of seconds, as PHP does.
 func (p *parsedDate) ago() {
-	for _, f := range []*int{&p.ry, &p.rm, &p.rd, &p.rh, &p.ri, &p.rs, &p.rus, &p.weekday} {
+	for _, f := range []*int{&p.ry, &p.rm, &p.rd, &p.rh, &p.ri, &p.rs, &p.weekday} {
 		*f = -*f
 	}
 	if p.weekday == 0 && p.haveWeekly {

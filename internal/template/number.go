@@ -254,7 +254,7 @@ func formatDirective(f float64, verb byte, precision int) string {
 	}
 	switch verb {
 	case 'f', 'F':
-		return strconv.FormatFloat(phpRound(f, precision), 'f', precision, 64)
+		return strconv.FormatFloat(f, 'f', precision, 64)
 	case 'e', 'E':
 		s := strconv.FormatFloat(f, verb, precision, 64)
 		at := strings.IndexByte(s, verb)

@@ -102,8 +102,8 @@ func opFloorDiv(r *run, a, b any) any {
 }
 
 func opMod(_ *run, a, b any) any {
-	x, y := operands("%", a, b)
-	i, j := toInt(x), toInt(y)
+	operands("%", a, b)
+	i, j := toInt(a), toInt(b)
 	switch j {
 	case 0:
 		fail("Modulo by zero")

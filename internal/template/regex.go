@@ -15,6 +15,11 @@ const regexTime = 20 * time.Millisecond
 // maxRegexes bounds the cache of compiled patterns; when it is full it starts anew.
 const maxRegexes = 256
 
+// maxPattern bounds one pattern, in bytes.
+const maxPattern = 4096
+
+func init() { regexp2.SetTimeoutCheckPeriod(regexTime / 2) }
+
 var regexes struct {
 	sync.Mutex
 	m map[string]*pattern
@@ -64,6 +69,9 @@ func latin1(s string) string {
 }
 
 func compilePattern(source string) (*pattern, string) {
+	if len(source) > maxPattern {
+		return nil, "it is too long"
+	}
 	regexes.Lock()
 	defer regexes.Unlock()
 	if p, ok := regexes.m[source]; ok {
