@@ -30,6 +30,9 @@ type Store interface {
 // depend on it.
 const Poll = 500 * time.Millisecond
 
+// loadTimeout bounds one reading of a workspace.
+const loadTimeout = 15 * time.Second
+
 // maxCodes bounds how many names of workspaces are remembered; callers choose how to spell
 // them.
 const maxCodes = 10_000
@@ -224,7 +227,10 @@ func (c *Catalog) load(ctx context.Context, workspace hook.ID) (*hook.View, erro
 		}
 	}
 
-	snapshot, err := c.store.LoadSnapshot(ctx, workspace)
+	// Others share this reading: it must not end with whoever began it.
+	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+	defer cancel()
+	snapshot, err := c.store.LoadSnapshot(reading, workspace)
 	var old *hook.View
 	changed := false
 	if err == nil {
@@ -235,7 +241,9 @@ func (c *Catalog) load(ctx context.Context, workspace hook.ID) (*hook.View, erro
 	c.mu.Lock()
 	if err == nil {
 		old = c.views[workspace]
-		if changed = old == nil || old.Version < l.view.Version; changed {
+		// Any other version, also an older one: a failover may have turned time back. Loads
+		// of a workspace come one after the other, so this one is the latest.
+		if changed = old == nil || old.Version != l.view.Version; changed {
 			c.views[workspace] = l.view
 			c.forgetKeys(workspace)
 		} else {

@@ -99,11 +99,11 @@ func decide(j *hook.Job, a *hook.Attempt, t *hook.Target, chance float64) *hook.
 	switch {
 	case a.Outcome == hook.OutcomeSucceeded:
 		f.State = hook.StateSucceeded
+	case j.Delivery.Test && a.Outcome != hook.OutcomeSucceeded:
+		f.State, f.Reason = hook.StateFailed, hook.ReasonAttemptsExhausted
 	case a.Outcome == hook.OutcomeAborted:
 		// Cut off by our own stop: nobody's failure, and no attempt spent.
 		f.State, f.Attempts, f.Trigger = hook.StatePending, j.Delivery.Attempts, j.Trigger
-	case j.Delivery.Test:
-		f.State, f.Reason = hook.StateFailed, hook.ReasonAttemptsExhausted
 	case a.Response != nil && a.Response.Status == 410:
 		f.State, f.Reason = hook.StateFailed, hook.ReasonGone
 	case a.Permanent:

@@ -87,8 +87,9 @@ func (d *Dispatcher) scan(ctx context.Context) error {
 		}
 		for _, t := range page {
 			after = t.Target
-			if _, err := d.catalog.View(ctx, t.Workspace); err != nil && hook.KindOf(err) != hook.KindNotFound {
-				return err
+			// One workspace that cannot be read must not stop the others.
+			if _, err := d.catalog.View(ctx, t.Workspace); err != nil && hook.KindOf(err) != hook.KindNotFound && ctx.Err() == nil {
+				d.log.WarnContext(ctx, "claim.scan", "workspace_id", t.Workspace, "error", err)
 			}
 		}
 		d.mu.Lock()
@@ -106,15 +107,12 @@ func (d *Dispatcher) scan(ctx context.Context) error {
 // once; short: a lane got less than it asked for.
 func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 	node, wants, homeless, newcomers := d.wants(start)
-	d.recall(ctx, newcomers)
+	again := d.recall(ctx, newcomers) || len(homeless) > 0
 	for _, l := range homeless {
 		d.takeHome(ctx, node, l)
 	}
-	if len(homeless)+len(newcomers) > 0 {
-		return true, false
-	}
-	if len(wants) == 0 || node == 0 {
-		return false, false
+	if len(wants) == 0 {
+		return again, false
 	}
 	jobs, err := d.store.Claim(ctx, node, wants)
 	if err != nil {
@@ -133,14 +131,15 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 		pause(ctx, scanSoon)
 		return false, true
 	}
-	return d.claimed(node, wants, jobs)
+	more, short = d.claimed(node, wants, jobs)
+	return more || again, short
 }
 
 // wants lists what lanes could take, beginning with another lane each time.
 func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant, homeless, newcomers []*lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping {
+	if d.stopping || d.node == 0 {
 		return d.node, nil, nil, nil
 	}
 	now := d.ids.Now()
@@ -152,6 +151,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 	}
 	sortLanes(able)
 	budget := min(maxClaims, d.cfg.MaxSlots*holdPerSlot-len(d.held))
+	bytes := d.cfg.HandOver - d.bytes
 	for i := range able {
 		if len(wants) == maxLanes || budget <= 0 {
 			break
@@ -172,7 +172,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 			}
 			continue
 		}
-		n := min(l.room(t), budget)
+		n := min(l.room(t), budget, max(int(bytes/l.size()), 1-l.held))
 		if !l.closed() {
 			n = l.probe(now)
 		}
@@ -190,6 +190,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 		l.asking, l.due = n, time.Time{}
 		wants = append(wants, hook.LaneWant{Target: l.target, N: n, Floor: l.floor})
 		budget -= n
+		bytes -= int64(n) * l.size()
 	}
 	*start += len(wants)
 	return d.node, wants, homeless, newcomers

@@ -110,7 +110,8 @@ type Dispatcher struct {
 	bytes       int64
 	sending     int
 	sendingSlow int     // of them, to targets with recent timeouts
-	starved     []*lane // want to send but the node's slots are taken
+	starved     []*lane // want to send but the node's slots are taken; next first
+	starvedSlow []*lane // likewise, those with recent timeouts
 	stopping    bool
 	endBy       time.Time // of the grace; zero: Grace after the stop
 	beats       beats

@@ -87,7 +87,11 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 			h.FailingSince = &now
 		}
 		d.trip(l, now)
-		suspend = h.ConsecutiveFailures >= 10 && now.Sub(*h.FailingSince) >= d.cfg.SuspendAfter
+		since := *h.FailingSince
+		if t.Webhook != nil && t.Webhook.StateSince.After(since) {
+			since = t.Webhook.StateSince // somebody resumed it: it has its time again
+		}
+		suspend = h.ConsecutiveFailures >= 10 && now.Sub(since) >= d.cfg.SuspendAfter
 	}
 	d.mu.Unlock()
 	if recovered {
@@ -164,18 +168,22 @@ func (d *Dispatcher) flushHealth(ctx context.Context) {
 }
 
 // recall reads what the store remembers of targets that are new to this node, so that
-// a restart does not forget an open breaker.
-func (d *Dispatcher) recall(ctx context.Context, lanes []*lane) {
+// a restart does not forget an open breaker. It reports whether there were any and
+// they are known now.
+func (d *Dispatcher) recall(ctx context.Context, lanes []*lane) bool {
 	if len(lanes) == 0 {
-		return
+		return false
 	}
 	ids := make([]hook.ID, len(lanes))
 	for i, l := range lanes {
 		ids[i] = l.target
 	}
 	rows, err := d.store.LoadHealth(ctx, ids)
-	if err != nil && ctx.Err() == nil {
-		d.log.WarnContext(ctx, "health.load", "error", err)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.log.WarnContext(ctx, "health.load", "error", err)
+		}
+		return false
 	}
 	known := make(map[hook.ID]hook.Health, len(rows))
 	for _, h := range rows {
@@ -196,6 +204,7 @@ func (d *Dispatcher) recall(ctx context.Context, lanes []*lane) {
 			l.health.Breaker.State = breakerOpen
 		}
 	}
+	return true
 }
 
 // laneIdle is how long a lane without work is remembered.
@@ -207,13 +216,15 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 	d.mu.Lock()
 	node := d.node
 	for id, l := range d.lanes {
-		if l.held > 0 || l.dirty || !l.due.IsZero() || time.Since(l.usedAt) < laneIdle {
+		if !l.idle() {
 			continue
 		}
-		if l.home.node == node && node != 0 {
-			homes = append(homes, id)
+		if l.home.node != node || node == 0 {
+			delete(d.lanes, id)
+			continue
 		}
-		delete(d.lanes, id)
+		homes = append(homes, id)
+		l.home = home{checked: time.Now()} // not taken again before it is left
 	}
 	d.mu.Unlock()
 	for _, id := range homes {
@@ -221,4 +232,9 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 			d.log.WarnContext(ctx, "home.leave", "target_id", id, "error", err)
 		}
 	}
+}
+
+// idle reports that the lane can be forgotten.
+func (l *lane) idle() bool {
+	return l.held == 0 && l.asking == 0 && !l.dirty && !l.starved && l.due.IsZero() && time.Since(l.usedAt) >= laneIdle
 }

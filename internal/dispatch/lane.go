@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"time"
 
 	"sallyport/internal/hook"
@@ -21,8 +22,9 @@ type lane struct {
 	sending int
 	storing int         // sent, their outcome not stored yet
 	held    int         // all in our hands: reserved, queued, sending, storing
+	mean    int64       // bytes of its deliveries lately; 0: none seen
 	queue   []*hook.Job // to be sent, oldest first
-	starved bool        // in the dispatcher's list
+	starved bool        // in one of the dispatcher's lists
 
 	due       time.Time // when the earliest that waits in the store is due; zero: none known
 	asking    int       // how many it has asked for and not got yet
@@ -91,7 +93,11 @@ func maxSlots(t *hook.Target) int {
 func (l *lane) room(t *hook.Target) int {
 	slots := min(l.slots, maxSlots(t))
 	if !t.Limited {
-		return holdPerSlot*slots - l.held - l.asking
+		per := holdPerSlot
+		if l.slow() { // what hangs there must not use up what all may hold
+			per = 2
+		}
+		return per*slots - l.held - l.asking
 	}
 	if t.RateLimit != nil {
 		l.refill(t)
@@ -142,6 +148,22 @@ func (d *Dispatcher) hold(l *lane, id hook.ID, bytes int) {
 	d.held[id] = holding{l, d.held[id].times + 1}
 	l.held++
 	d.bytes += int64(bytes)
+	if l.mean == 0 {
+		l.mean = int64(bytes)
+	}
+	l.mean += (int64(bytes) - l.mean) / 8
+}
+
+// unseen is what a delivery of a lane counts for before one was seen: as large as an
+// event is allowed to be by default.
+const unseen = 1 << 20
+
+// size is what one more delivery of the lane will take in memory, about.
+func (l *lane) size() int64 {
+	if l.mean == 0 {
+		return unseen
+	}
+	return l.mean
 }
 
 // drop forgets a delivery that is no longer in our hands.
@@ -203,7 +225,10 @@ func (d *Dispatcher) Waiting(t *hook.Target) {
 }
 
 // pump starts attempts while the lane and the node have slots.
-func (d *Dispatcher) pump(l *lane) {
+func (d *Dispatcher) pump(l *lane) { d.pumpUpTo(l, math.MaxInt) }
+
+// pumpUpTo starts so many attempts at most; a lane that could go on gets in line.
+func (d *Dispatcher) pumpUpTo(l *lane, most int) {
 	for len(l.queue) > 0 && !d.stopping {
 		t := d.target(l.workspace, l.target)
 		if t != nil && t.State == hook.TargetActive {
@@ -211,14 +236,12 @@ func (d *Dispatcher) pump(l *lane) {
 			if l.sending >= slots || l.sending+l.storing >= storePerSlot*slots || !l.takeToken(t, d) {
 				return
 			}
-			if !d.freeSlot(l) {
+			if most == 0 || !d.freeSlot(l.slow()) {
 				l.giveToken(t)
-				if !l.starved {
-					l.starved = true
-					d.starved = append(d.starved, l)
-				}
+				d.starve(l)
 				return
 			}
+			most--
 		}
 		j := l.queue[0]
 		l.queue[0] = nil
@@ -238,10 +261,36 @@ func (d *Dispatcher) pump(l *lane) {
 
 func (l *lane) slow() bool { return time.Now().Before(l.slowUntil) }
 
-// freeSlot reports whether the node has a slot for the lane; targets with recent
-// timeouts share half of them.
-func (d *Dispatcher) freeSlot(l *lane) bool {
-	return d.sending < d.cfg.MaxSlots && (!l.slow() || d.sendingSlow < d.cfg.MaxSlots/2)
+// freeSlot reports whether the node has a slot; targets with recent timeouts share half
+// of them.
+func (d *Dispatcher) freeSlot(slow bool) bool {
+	return d.sending < d.cfg.MaxSlots && (!slow || d.sendingSlow < d.cfg.MaxSlots/2)
+}
+
+// starve puts a lane in line for the next slots of the node.
+func (d *Dispatcher) starve(l *lane) {
+	if l.starved {
+		return
+	}
+	l.starved = true
+	if l.slow() {
+		d.starvedSlow = append(d.starvedSlow, l)
+	} else {
+		d.starved = append(d.starved, l)
+	}
+}
+
+// feed serves lanes in line, one slot each in turn.
+func (d *Dispatcher) feed(line *[]*lane, slow bool) {
+	for n := len(*line); n > 0 && d.freeSlot(slow); n-- {
+		l := (*line)[0]
+		*line = (*line)[1:]
+		l.starved = false
+		d.pumpUpTo(l, 1)
+	}
+	if len(*line) == 0 {
+		*line = nil
+	}
 }
 
 // sent gives the slot back after an exchange and learns from it.
@@ -257,13 +306,15 @@ func (d *Dispatcher) sent(l *lane, t *hook.Target, a *hook.Attempt, slow bool) {
 	if a != nil && t != nil {
 		l.learn(t, a)
 	}
-	d.pump(l)
-	starved := d.starved
-	d.starved = nil
-	for _, s := range starved {
-		s.starved = false
-		d.pump(s)
+	if len(d.starved)+len(d.starvedSlow) == 0 {
+		d.pump(l)
+		return
 	}
+	if len(l.queue) > 0 { // behind those that wait already
+		d.starve(l)
+	}
+	d.feed(&d.starved, false)
+	d.feed(&d.starvedSlow, true)
 }
 
 // learn grows and shrinks the lane's slots.
@@ -353,8 +404,9 @@ func (d *Dispatcher) TargetsChanged(workspace hook.ID) {
 		if l.workspace != workspace {
 			continue
 		}
-		if t := d.target(workspace, l.target); t == nil || t.State != hook.TargetActive {
-			d.giveBack(l)
+		t := d.target(workspace, l.target)
+		if t == nil || t.State != hook.TargetActive || (t.Limited && l.home.node != d.node) {
+			d.giveBack(l) // at its home, if it has become limited
 		} else {
 			d.pump(l)
 		}

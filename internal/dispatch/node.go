@@ -29,8 +29,19 @@ func (b *beats) unbroken(now time.Time, d time.Duration) bool {
 	return !b.since.IsZero() && now.Sub(b.since) >= d
 }
 
-// register gets the node an id. What was held under an older one has been rescued by
-// others: it is dropped here, and attempts under way will find that out.
+// forsake drops what was held under an id that is no more: others have rescued it.
+// Attempts under way will find that out.
+func (d *Dispatcher) forsake() {
+	d.node = 0
+	for _, l := range d.lanes {
+		for _, j := range l.queue {
+			d.drop(j.Delivery.ID, jobBytes(j.Event))
+		}
+		l.queue, l.home = nil, home{}
+	}
+}
+
+// register gets the node an id.
 func (d *Dispatcher) register(ctx context.Context) error {
 	floor := d.ids.New()
 	node, now, err := d.store.Register(ctx, d.cfg.Instance, d.cfg.Name, floor)
@@ -44,12 +55,6 @@ func (d *Dispatcher) register(ctx context.Context) error {
 	d.beats = beats{}
 	d.beats.ok(time.Now(), d.beatGap())
 	d.strangers, d.audited = nil, floor
-	for _, l := range d.lanes {
-		for _, j := range l.queue {
-			d.drop(j.Delivery.ID, jobBytes(j.Event))
-		}
-		l.queue, l.home = nil, home{}
-	}
 	d.log.InfoContext(ctx, "node.registered", "node_id", int64(node))
 	return nil
 }
@@ -73,7 +78,7 @@ func (d *Dispatcher) Fenced(ctx context.Context, node hook.NodeID) error {
 	}
 	done := make(chan struct{})
 	d.registering = done
-	d.node = 0
+	d.forsake()
 	d.mu.Unlock()
 	defer func() {
 		d.mu.Lock()
@@ -140,10 +145,10 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 		}
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter)
+	limited, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter)
 	defer cancel()
 	sent := time.Now()
-	alive, now, err := d.store.Beat(ctx, node, floor)
+	alive, now, err := d.store.Beat(limited, node, floor)
 	d.mu.Lock()
 	if err != nil {
 		d.beats.broken()

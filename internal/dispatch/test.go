@@ -15,7 +15,7 @@ func (d *Dispatcher) Test(ctx context.Context, t *hook.Target, e hook.NewEvent, 
 	if node == 0 {
 		return hook.Attempt{}, &hook.Error{Kind: hook.KindUnavailable, Detail: "this node is joining", RetryAfter: time.Second}
 	}
-	key, id := d.ids.New(), d.ids.New()
+	key := d.ids.New()
 	ev := &hook.Event{
 		Key: key, Workspace: t.Workspace, ID: key.String(), Type: e.Type, EntityID: e.EntityID, Entity: e.Entity, EntityURL: e.EntityURL,
 		Timestamp: d.ids.Now().UTC().Truncate(time.Millisecond), Source: source, Matched: 1,
@@ -28,7 +28,8 @@ func (d *Dispatcher) Test(ctx context.Context, t *hook.Target, e hook.NewEvent, 
 	d.attempts.Add(1)
 	defer d.attempts.Done()
 	l := d.laneOf(t.Workspace, t.ID)
-	d.hold(l, id, jobBytes(ev)) // so that the audit does not take it for a stranger's
+	id := d.ids.New() // under the lock: the audit must not move past it before it is held
+	d.hold(l, id, jobBytes(ev))
 	d.mu.Unlock()
 
 	planned := &hook.PlannedEvent{Event: *ev, Deliveries: []hook.PlannedDelivery{

@@ -31,7 +31,8 @@ g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.a
 	RETURNING d.id),` + finishAttempts
 
 	finishGeneral = finishHead + `
-h AS (DELETE FROM due USING u WHERE u.claimed AND due.delivery_id = u.id AND due.held_by = $1 RETURNING due.delivery_id),
+h AS (DELETE FROM due USING u, deliveries d WHERE u.claimed AND due.delivery_id = u.id AND due.held_by = $1
+	AND d.id = u.id AND d.attempts = u.before RETURNING due.delivery_id),
 g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.after, node = NULL, finished_at = u.finished_at
 	FROM u WHERE d.id = u.id AND CASE WHEN u.claimed THEN d.id IN (SELECT delivery_id FROM h)
 		ELSE d.state = 0 AND d.node = $1 AND d.attempts = u.before END

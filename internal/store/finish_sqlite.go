@@ -48,7 +48,8 @@ func (t *sqliteTx) finishOne(node hook.NodeID, f *hook.Finish, now int64) (bool,
 	var n int64
 	var err error
 	if f.Job.Claimed {
-		n, err = t.exec("DELETE FROM due WHERE delivery_id = ? AND held_by = ?", d.ID[:], int64(node))
+		n, err = t.exec(`DELETE FROM due WHERE delivery_id = ? AND held_by = ?
+			AND (SELECT attempts FROM deliveries WHERE id = due.delivery_id) = ?`, d.ID[:], int64(node), int64(d.Attempts))
 		if err == nil && n == 1 {
 			_, err = t.exec("UPDATE deliveries SET state = ?, reason = ?, attempts = ?, node = NULL, finished_at = ? WHERE id = ?",
 				int64(stateCodes.of(f.State)), int64(reasonCodes.of(f.Reason)), int64(f.Attempts), finished, d.ID[:])

@@ -79,6 +79,7 @@ func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (ne
 // if there is more.
 func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (next hook.ID, more bool, err error) {
 	s := p.s
+	remembered := hook.FirstID(s.ids.Now().Add(-s.idWindow))
 	var removed int64
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		next, more, removed = cursor, false, 0
@@ -103,7 +104,8 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 		var keys []hook.ID
 		var ids []string
 		for _, e := range rows {
-			if !e.free {
+			// What remembers a client's id stays as long as the id must not be used again.
+			if !e.free || (e.id.Valid && compareIDs(e.key, remembered) >= 0) {
 				continue
 			}
 			keys = append(keys, e.key)

@@ -35,11 +35,14 @@ const (
 
 // Config says where the data lives.
 type Config struct {
-	DatabaseURL string       // postgres://...; "" is SQLite in DataDir
-	DataDir     string       // of sallyport.db; made when missing, readable by its owner only
-	MaxConns    int          // of the API's Postgres pool; 0: 10
-	IDs         *hook.IDs    // nil: a generator of its own
-	Logger      *slog.Logger // nil: slog.Default()
+	DatabaseURL string        // postgres://...; "" is SQLite in DataDir
+	DataDir     string        // of sallyport.db; made when missing, readable by its owner only
+	MaxConns    int           // of the API's Postgres pool; 0: 10
+	IDWindow    time.Duration // how long a client's event id is remembered at least
+	IDs         *hook.IDs     // nil: a generator of its own
+	Logger      *slog.Logger  // nil: slog.Default()
+	// Holds evaluates a webhook's filter, to tell why there is no delivery; nil leaves filters out of account.
+	Holds func(filter string, e *hook.Event) (bool, error)
 }
 
 // Store is an open database. Methods may be called at once by many goroutines.
@@ -48,6 +51,7 @@ type Store struct {
 	ids    *hook.IDs
 	log    *slog.Logger
 	sealer atomic.Pointer[sealerBox]
+	holds  func(filter string, e *hook.Event) (bool, error)
 
 	w *gorm.DB // writes; on SQLite one connection
 	r *gorm.DB // reads; on Postgres the same pool
@@ -60,6 +64,8 @@ type Store struct {
 	hotGorm *gorm.DB      // over hot
 
 	oids atomic.Pointer[pipelineOIDs]
+
+	idWindow time.Duration
 
 	stmts   sqliteStmts // of sqlw
 	walPath string      // of SQLite's write-ahead log
@@ -85,7 +91,7 @@ const apiStatementTimeout = "30s"
 
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{ids: c.IDs, log: c.Logger}
+	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, idWindow: c.IDWindow}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}
