@@ -76,6 +76,8 @@ var access = map[string]grant{
 	"RetryDelivery":          operators,
 	"SkipDelivery":           operators,
 
+	"RenderTemplate": operators,
+
 	"GetMetrics": overseers,
 }
 

@@ -370,6 +370,10 @@ func (w *world) Test(_ context.Context, _ hook.Principal, id hook.ID, eventType 
 	return &w.attempt, w.ask(asked{method: "Test", ref: id.String(), doc: eventType})
 }
 
+func (w *world) Render(_ context.Context, template string, values []byte, now time.Time, zone string) (string, error) {
+	return "rendered", w.ask(asked{method: "Render", ref: zone, doc: template + " " + string(values) + " " + now.UTC().Format(time.RFC3339)})
+}
+
 func (w *world) Begin(_ context.Context, s hook.IdempotencyScope, fingerprint [32]byte) (*hook.Answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -422,7 +426,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := api.New(o, api.Services{Gate: w, Manager: w, Publisher: w, History: w, Operator: w, Tester: w, Idempotency: w})
+	s, err := api.New(o, api.Services{Gate: w, Manager: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w})
 	if err != nil {
 		t.Fatal(err)
 	}

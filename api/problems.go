@@ -61,6 +61,9 @@ var problems = []Problem{
 	{Code: hook.KindInvalid, Status: 422, Title: "The request is not valid", Advice: "`errors` has every fault with its place and a code of its own."},
 	{Code: hook.KindSchemaMismatch, Status: 422, Title: "The entity breaks its event type's schema", Advice: "`errors` says where."},
 	{Code: hook.KindIdempotencyReused, Status: 422, Title: "The Idempotency-Key was used for another request", Advice: "Use a new key for a new request."},
+	{Code: hook.KindTemplateSyntax, Status: 422, Title: "The template cannot be read", Advice: "`line` and `column` say where; the language is Twig."},
+	{Code: hook.KindTemplateRuntime, Status: 422, Title: "The template cannot be evaluated", Advice: "`line` and `column` say where it stopped with these values."},
+	{Code: hook.KindTemplateLimit, Status: 422, Title: "The template takes too much", Advice: "The detail says of what: source, output, time, steps or memory."},
 	{Code: hook.KindRateLimited, Status: 429, Title: "Too many requests", Advice: "Wait as long as `Retry-After` says.", RetryAfter: time.Second},
 	{Code: hook.KindInternal, Status: 500, Title: "Something went wrong here", Advice: "The server's log has more under the `requestId`."},
 	{Code: hook.KindUnavailable, Status: 503, Title: "Not available now", Advice: "Nothing was stored; repeat later.", RetryAfter: 2 * time.Second},
@@ -81,6 +84,7 @@ var faultCodes = []struct{ Code, Meaning string }{
 	{"empty_secret", "A secret is null or empty; leave it out to keep it, remove it with its own call."},
 	{"empty_event_types", "`eventTypes` is null or empty; leave it out or send [\"*\"] for all."},
 	{"unknown_event_type", "The workspace is strict, and its catalogue has no such event type."},
+	{"template_syntax", "The expression cannot be read; the detail says where."},
 	{"reserved_header", "The header is set by the profile or by HTTP itself."},
 	{"invalid_url", "Not an absolute URL, or one with user and password."},
 	{"url_not_allowed", "The egress guard forbids the address."},
@@ -114,6 +118,8 @@ type problemJSON struct {
 	Code      hook.Kind   `json:"code"`
 	Detail    string      `json:"detail,omitempty"`
 	Field     string      `json:"field,omitempty"`
+	Line      int         `json:"line,omitempty"`
+	Column    int         `json:"column,omitempty"`
 	RequestID string      `json:"requestId"`
 	Errors    []faultJSON `json:"errors,omitempty"`
 	UsedBy    []string    `json:"usedBy,omitempty"`
@@ -140,6 +146,7 @@ func (s *Server) problem(err error, requestID string) (problemJSON, time.Duratio
 	if p.Code == hook.KindInternal {
 		return j, 0
 	}
+	j.Line, j.Column = e.Line, e.Column
 	j.Detail, j.Field, j.UsedBy, j.Owner = e.Detail, e.Field, e.UsedBy, e.Owner
 	for _, f := range e.Faults {
 		j.Errors = append(j.Errors, faultJSON{Pointer: pointer(f.Field), Field: f.Field, Code: f.Code, Detail: f.Detail})

@@ -66,6 +66,7 @@ func everyOperation(s *site) []struct{ op, role, method, path, body string } {
 		{"SkipDelivery", "operator", "POST", "/v1/deliveries/" + d + "/skip", ""},
 		{"GetAttemptRequestBody", "viewer", "GET", "/v1/deliveries/" + d + "/attempts/1/request/body", ""},
 		{"GetAttemptResponseBody", "viewer", "GET", "/v1/deliveries/" + d + "/attempts/1/response/body", ""},
+		{"RenderTemplate", "operator", "POST", "/v1/templates/render", `{"template":"{{ b }}","context":{"b":1.50,"a":2},"now":"2026-11-21T20:56:59Z","timezone":"Europe/Berlin"}`},
 		{"GetRoot", "", "GET", "/", ""},
 		{"GetHealth", "", "GET", "/healthz", ""},
 		{"GetReadiness", "", "GET", "/readyz", ""},
@@ -152,7 +153,7 @@ func TestRolesAsTheTableSays(t *testing.T) {
 		"ListWebhooks": "AOV", "CreateWebhook": "A", "GetWebhook": "AOV", "PutWebhook": "A", "PatchWebhook": "A", "DeleteWebhook": "A",
 		"RotateWebhookSecret": "A", "DeleteWebhookSecret": "A", "PauseWebhook": "AO", "ResumeWebhook": "AO", "TestWebhook": "AO",
 		"GetWebhookHealth": "AOV", "ListWebhookDeliveries": "AOV", "ListDeliveries": "AOV", "GetDelivery": "AOV", "RetryDelivery": "AO", "SkipDelivery": "AO",
-		"GetAttemptRequestBody": "AOV", "GetAttemptResponseBody": "AOV",
+		"GetAttemptRequestBody": "AOV", "GetAttemptResponseBody": "AOV", "RenderTemplate": "AO",
 	}
 	for _, c := range everyOperation(s) {
 		if !strings.HasPrefix(c.path, "/v1") {
@@ -232,6 +233,11 @@ var refusals = []struct {
 	{why: "a field of a test that is none", role: "operator", method: "POST", path: "/v1/webhooks/erp-orders/test", body: `{"eventType":"order paid"}`, status: 422, code: "validation_failed", field: "eventType"},
 	{why: "faults of a configuration", role: "admin", method: "POST", path: "/v1/webhooks", body: goodWebhook, fail: "CreateWebhook", err: hook.Invalid([]hook.Fault{{Field: "retry.schedule[2]", Code: "invalid_duration", Detail: "x"}}), status: 422, code: "validation_failed", field: "retry.schedule[2]"},
 	{why: "an entity that breaks its schema", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindSchemaMismatch, "x"), status: 422, code: "schema_mismatch"},
+	{why: "a template that cannot be read", role: "operator", method: "POST", path: "/v1/templates/render", body: `{"template":"{{"}`, fail: "Render", err: &hook.Error{Kind: hook.KindTemplateSyntax, Field: "template", Line: 1, Column: 3}, status: 422, code: "template_syntax", field: "template"},
+	{why: "a template that fails", role: "operator", method: "POST", path: "/v1/templates/render", body: `{"template":"{{ 1/0 }}"}`, fail: "Render", err: hook.Errorf(hook.KindTemplateRuntime, "x"), status: 422, code: "template_runtime"},
+	{why: "a template that takes too long", role: "operator", method: "POST", path: "/v1/templates/render", body: `{"template":"x"}`, fail: "Render", err: hook.Errorf(hook.KindTemplateLimit, "x"), status: 422, code: "template_limit"},
+	{why: "no template", role: "operator", method: "POST", path: "/v1/templates/render", body: `{"context":{}}`, status: 422, code: "validation_failed", field: "template"},
+	{why: "a context that is none", role: "operator", method: "POST", path: "/v1/templates/render", body: `{"template":"x","context":[1]}`, status: 422, code: "validation_failed", field: "context"},
 	{why: "too fast", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindRateLimited, "x"), status: 429, code: "rate_limited"},
 	{why: "no database", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindUnavailable, "x"), status: 503, code: "unavailable"},
 	{why: "a full queue", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindQueueFull, "x"), status: 503, code: "queue_full"},
@@ -580,5 +586,23 @@ func TestBasePathOfAProxy(t *testing.T) {
 	a = s.do(t, "admin", "GET", "/v1/info", "")
 	if !strings.Contains(a.body, `"baseUrl":"https://example.com/hooks/w/acme"`) {
 		t.Error(a.body)
+	}
+}
+
+// What a template sees must come as it was sent: the order of keys and the digits count.
+func TestTemplatesGetTheirContextAsItCame(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.do(t, "operator", "POST", "/v1/templates/render", `{"template":"t","context":{"b":1.50,"a":{"z":1,"y":2}},"now":"2026-11-21T21:56:59+01:00","timezone":"Asia/Tokyo"}`)
+	if got := s.last(t, "Render"); got.ref != "Asia/Tokyo" || got.doc != `t {"b":1.50,"a":{"z":1,"y":2}} 2026-11-21T20:56:59Z` {
+		t.Errorf("rendered %q in %q", got.doc, got.ref)
+	}
+	s.do(t, "operator", "POST", "/v1/templates/render", `{"template":"t"}`)
+	if got := s.last(t, "Render"); got.ref != "UTC" || !strings.HasPrefix(got.doc, "t  20") {
+		t.Errorf("rendered %q in %q without more", got.doc, got.ref)
+	}
+	s.fail["Render"] = &hook.Error{Kind: hook.KindTemplateSyntax, Line: 2, Column: 7}
+	if a := s.do(t, "operator", "POST", "/v1/templates/render", `{"template":"t"}`); !strings.Contains(a.body, `"line":2,"column":7`) {
+		t.Errorf("the place is missing: %s", a.body)
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"sallyport/internal/hook"
 )
@@ -103,6 +104,14 @@ type Tester interface {
 	Test(ctx context.Context, p hook.Principal, webhook hook.ID, eventType string, request hook.ID) (*hook.Attempt, error)
 }
 
+// Templates evaluates templates.
+type Templates interface {
+	// Render evaluates a template with the keys of values, a JSON object or nothing, in
+	// their order. zone is an IANA name. Errors: KindTemplateSyntax, KindTemplateRuntime,
+	// KindTemplateLimit, KindInvalid.
+	Render(ctx context.Context, template string, values []byte, now time.Time, zone string) (string, error)
+}
+
 // Idempotency remembers the answers of creating calls for 24 hours, encrypted.
 type Idempotency interface {
 	// Begin claims the scope for a request with this fingerprint. It returns the first
@@ -124,5 +133,6 @@ type Services struct {
 	History     History
 	Operator    Operator
 	Tester      Tester
+	Templates   Templates
 	Idempotency Idempotency
 }

@@ -22,7 +22,7 @@ func webhookJSON(w hook.WebhookView, p hook.Principal) gen.Webhook {
 	out := gen.Webhook{
 		Id: w.ID, Number: w.Number, Code: w.Code, Name: w.Name, Description: w.Description,
 		Url: shownURL, UrlSecret: w.URLSecret, Method: gen.Method(w.Method), ContentType: w.ContentType, Profile: gen.Profile(w.Profile),
-		Signature: signatureJSON(w.Signature), EventTypes: w.EventTypes, Filter: nullable.NewNullNullable[string](),
+		Signature: signatureJSON(w.Signature), EventTypes: w.EventTypes, Filter: orNull(w.Filter),
 		IncludeEntity: w.IncludeEntity, Enabled: w.Enabled, Paused: w.Paused,
 		Secrets: make([]gen.Secret, 0, len(w.Secrets)), BasicAuth: nullable.NewNullNullable[gen.BasicAuth](), Headers: make([]gen.Header, 0, len(w.Headers)),
 		MaxAttempts: w.MaxAttempts, Retry: retryJSON(w.Retry), Timeout: hook.FormatDuration(w.Timeout), SuccessCodes: w.SuccessCodes,

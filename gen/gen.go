@@ -1537,7 +1537,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1886,6 +1886,11 @@ type Problem struct {
 	// Examples: validation_failed
 	Code string `json:"code"`
 
+	// Column And the character in that line, from 1.
+	//
+	// Examples: 8
+	Column *int `json:"column,omitempty"`
+
 	// Detail What it was this time, for people.
 	//
 	// Examples: 2 fields are wrong
@@ -1898,6 +1903,11 @@ type Problem struct {
 	//
 	// Examples: retry.schedule[2]
 	Field *string `json:"field,omitempty"`
+
+	// Line With `template_syntax`, `template_runtime` and `template_limit`: the line in the template, from 1.
+	//
+	// Examples: 1
+	Line *int `json:"line,omitempty"`
 
 	// Owner With `code_taken` and `name_taken`: the id of who has it.
 	//
@@ -2308,6 +2318,35 @@ type Target struct {
 	Name string `json:"name"`
 }
 
+// TemplateInput A template and what it sees.
+type TemplateInput struct {
+	// Context The variables; the order of keys counts.
+	//
+	// Examples: {"order":{"id":7}}
+	Context *map[string]interface{} `json:"context,omitempty"`
+
+	// Now The clock it sees; the present unless given.
+	Now *Time `json:"now,omitempty"`
+
+	// Template Twig, at most 64 KiB.
+	//
+	// Examples: {{ ('your-string-here' ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Template string `json:"template"`
+
+	// Timezone The zone dates are shown in, by its IANA name.
+	//
+	// Examples: Europe/Berlin
+	Timezone *string `json:"timezone,omitempty"`
+}
+
+// TemplateOutput What the template made.
+type TemplateOutput struct {
+	// Output The text, not escaped.
+	//
+	// Examples: 42258c7070df515e22fb9912cfae6a80
+	Output string `json:"output"`
+}
+
 // TestInput What to send; everything may be left out.
 type TestInput struct {
 	// EventType Segments separated by dots, case-sensitive.
@@ -2384,9 +2423,9 @@ type Webhook struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -2548,9 +2587,9 @@ type WebhookInput struct {
 	// Examples: ["order.*"]
 	EventTypes *EventTypes `json:"eventTypes,omitempty"`
 
-	// Filter A condition on the event. Not built yet: only null is accepted.
+	// Filter A condition on the event: a Twig expression without braces over `event` (`id`, `type`, `entityId`, `entity`, `entityUrl`, `timestamp`). Where it is false there is no delivery; where it cannot be evaluated the delivery is `skipped`, reason `condition_error`. Null is none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter,omitempty"`
 
 	// GenerateSecret Make a secret if there is none, and show it in the answer.
@@ -2757,9 +2796,9 @@ type WebhookWithSecret struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -3097,6 +3136,9 @@ type OtherProblem = Problem
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
 
+// TemplateProblem What went wrong (RFC 9457).
+type TemplateProblem = Problem
+
 // TooLarge What went wrong (RFC 9457).
 type TooLarge = Problem
 
@@ -3415,6 +3457,12 @@ type GetInfoParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// RenderTemplateParams defines parameters for RenderTemplate.
+type RenderTemplateParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many rows a page has at most.
@@ -3691,6 +3739,9 @@ type PatchEventTypeApplicationMergePatchPlusJSONRequestBody = MergePatch
 // PutEventTypeJSONRequestBody defines body for PutEventType for application/json ContentType.
 type PutEventTypeJSONRequestBody = EventTypeInput
 
+// RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
+type RenderTemplateJSONRequestBody = TemplateInput
+
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
 
@@ -3798,6 +3849,9 @@ type ServerInterface interface {
 	// GetInfo Who am I, and what is this?
 	// (GET /v1/info)
 	GetInfo(ctx echo.Context, params GetInfoParams) error
+	// RenderTemplate Try a template
+	// (POST /v1/templates/render)
+	RenderTemplate(ctx echo.Context, params RenderTemplateParams) error
 	// ListWebhooks List webhooks
 	// (GET /v1/webhooks)
 	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
@@ -5094,6 +5148,35 @@ func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
 	return err
 }
 
+// RenderTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) RenderTemplate(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenderTemplateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RenderTemplate(ctx, params)
+	return err
+}
+
 // ListWebhooks converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
 	var err error
@@ -6095,6 +6178,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/webhooks/:webhook/test", wrapper.TestWebhook, options.OperationMiddlewares["TestWebhook"]...)
 	router.GET(options.BaseURL+"/v1/webhooks/:webhook/health", wrapper.GetWebhookHealth, options.OperationMiddlewares["GetWebhookHealth"]...)
 	router.GET(options.BaseURL+"/v1/webhooks/:webhook/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["ListWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/templates/render", wrapper.RenderTemplate, options.OperationMiddlewares["RenderTemplate"]...)
 	router.GET(options.BaseURL+"/v1/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["ListDeliveries"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery", wrapper.GetDelivery, options.OperationMiddlewares["GetDelivery"]...)
 	router.POST(options.BaseURL+"/v1/deliveries/:delivery/retry", wrapper.RetryDelivery, options.OperationMiddlewares["RetryDelivery"]...)
@@ -6441,6 +6525,15 @@ type RawBodyApplicationoctetStreamResponse struct {
 
 	Headers       RawBodyResponseHeaders
 	ContentLength int64
+}
+
+type TemplateProblemResponseHeaders struct {
+	XRequestId *string
+}
+type TemplateProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TemplateProblemResponseHeaders
 }
 
 type TooLargeResponseHeaders struct {
@@ -9885,6 +9978,139 @@ func (response GetInfodefaultApplicationProblemPlusJSONResponse) VisitGetInfoRes
 	return err
 }
 
+type RenderTemplateRequestObject struct {
+	Params RenderTemplateParams
+	Body   *RenderTemplateJSONRequestBody
+}
+
+type RenderTemplateResponseObject interface {
+	VisitRenderTemplateResponse(w http.ResponseWriter) error
+}
+
+type RenderTemplate200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type RenderTemplate200JSONResponse struct {
+	Body    TemplateOutput
+	Headers RenderTemplate200ResponseHeaders
+}
+
+func (response RenderTemplate200JSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderTemplate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RenderTemplate400ApplicationProblemPlusJSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RenderTemplate401ApplicationProblemPlusJSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RenderTemplate403ApplicationProblemPlusJSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderTemplate422ApplicationProblemPlusJSONResponse struct {
+	TemplateProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RenderTemplate422ApplicationProblemPlusJSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response RenderTemplatedefaultApplicationProblemPlusJSONResponse) VisitRenderTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhooksRequestObject struct {
 	Params ListWebhooksParams
 }
@@ -13001,6 +13227,9 @@ type StrictServerInterface interface {
 	// GetInfo Who am I, and what is this?
 	// (GET /v1/info)
 	GetInfo(ctx context.Context, request GetInfoRequestObject) (GetInfoResponseObject, error)
+	// RenderTemplate Try a template
+	// (POST /v1/templates/render)
+	RenderTemplate(ctx context.Context, request RenderTemplateRequestObject) (RenderTemplateResponseObject, error)
 	// ListWebhooks List webhooks
 	// (GET /v1/webhooks)
 	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
@@ -13851,6 +14080,54 @@ func (sh *strictHandler) GetInfo(ctx echo.Context, params GetInfoParams) error {
 		return err
 	} else if validResponse, ok := response.(GetInfoResponseObject); ok {
 		return validResponse.VisitGetInfoResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RenderTemplate operation middleware
+func (sh *strictHandler) RenderTemplate(ctx echo.Context, params RenderTemplateParams) error {
+	var request RenderTemplateRequestObject
+
+	request.Params = params
+
+	var body RenderTemplateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RenderTemplate(ctx.Request().Context(), request.(RenderTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenderTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RenderTemplateResponseObject); ok {
+		return validResponse.VisitRenderTemplateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -128,15 +128,17 @@ func (n *node) open(ctx context.Context) error {
 		n.disk.look(n.cfg.DataDir, n.cfg.MinFreeDisk) // before the first publish
 	}
 	limits.Backlog = n.queue.waiting
+	limits.Conditions = conditions{}
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
-	n.manage = manage.New(n.store, egress{guard}, pipeline{n})
+	n.manage = manage.New(n.store, egress{guard}, conditions{}, pipeline{n})
 	n.metrics.WatchQueue(n.store.QueueStats)
 	return nil
 }
 
 func openStore(ctx context.Context, cfg config.Config, ids *hook.IDs, log *slog.Logger) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
-		DatabaseURL: string(cfg.DatabaseURL), DataDir: cfg.DataDir, MaxConns: cfg.DBMaxConns, IDs: ids, Logger: log,
+		DatabaseURL: string(cfg.DatabaseURL), DataDir: cfg.DataDir, MaxConns: cfg.DBMaxConns, IDs: ids, Logger: log, IDWindow: cfg.EventIDWindow,
+		Holds: conditions{}.holds,
 	})
 }
 

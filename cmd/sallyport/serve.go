@@ -192,7 +192,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Log: n.log,
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
-		Tester: tester{n}, Idempotency: n.store.Idempotency(),
+		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
 	})
 }
 

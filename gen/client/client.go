@@ -1536,7 +1536,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1885,6 +1885,11 @@ type Problem struct {
 	// Examples: validation_failed
 	Code string `json:"code"`
 
+	// Column And the character in that line, from 1.
+	//
+	// Examples: 8
+	Column *int `json:"column,omitempty"`
+
 	// Detail What it was this time, for people.
 	//
 	// Examples: 2 fields are wrong
@@ -1897,6 +1902,11 @@ type Problem struct {
 	//
 	// Examples: retry.schedule[2]
 	Field *string `json:"field,omitempty"`
+
+	// Line With `template_syntax`, `template_runtime` and `template_limit`: the line in the template, from 1.
+	//
+	// Examples: 1
+	Line *int `json:"line,omitempty"`
 
 	// Owner With `code_taken` and `name_taken`: the id of who has it.
 	//
@@ -2307,6 +2317,35 @@ type Target struct {
 	Name string `json:"name"`
 }
 
+// TemplateInput A template and what it sees.
+type TemplateInput struct {
+	// Context The variables; the order of keys counts.
+	//
+	// Examples: {"order":{"id":7}}
+	Context *map[string]interface{} `json:"context,omitempty"`
+
+	// Now The clock it sees; the present unless given.
+	Now *Time `json:"now,omitempty"`
+
+	// Template Twig, at most 64 KiB.
+	//
+	// Examples: {{ ('your-string-here' ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Template string `json:"template"`
+
+	// Timezone The zone dates are shown in, by its IANA name.
+	//
+	// Examples: Europe/Berlin
+	Timezone *string `json:"timezone,omitempty"`
+}
+
+// TemplateOutput What the template made.
+type TemplateOutput struct {
+	// Output The text, not escaped.
+	//
+	// Examples: 42258c7070df515e22fb9912cfae6a80
+	Output string `json:"output"`
+}
+
 // TestInput What to send; everything may be left out.
 type TestInput struct {
 	// EventType Segments separated by dots, case-sensitive.
@@ -2383,9 +2422,9 @@ type Webhook struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -2547,9 +2586,9 @@ type WebhookInput struct {
 	// Examples: ["order.*"]
 	EventTypes *EventTypes `json:"eventTypes,omitempty"`
 
-	// Filter A condition on the event. Not built yet: only null is accepted.
+	// Filter A condition on the event: a Twig expression without braces over `event` (`id`, `type`, `entityId`, `entity`, `entityUrl`, `timestamp`). Where it is false there is no delivery; where it cannot be evaluated the delivery is `skipped`, reason `condition_error`. Null is none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter,omitempty"`
 
 	// GenerateSecret Make a secret if there is none, and show it in the answer.
@@ -2756,9 +2795,9 @@ type WebhookWithSecret struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -3096,6 +3135,9 @@ type OtherProblem = Problem
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
 
+// TemplateProblem What went wrong (RFC 9457).
+type TemplateProblem = Problem
+
 // TooLarge What went wrong (RFC 9457).
 type TooLarge = Problem
 
@@ -3432,6 +3474,12 @@ type GetInfoParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// RenderTemplateParams defines parameters for RenderTemplate.
+type RenderTemplateParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many rows a page has at most.
@@ -3713,6 +3761,9 @@ type PublishEventJSONRequestBody = EventInput
 
 // PublishEventsJSONRequestBody defines body for PublishEvents for application/json ContentType.
 type PublishEventsJSONRequestBody = EventBatch
+
+// RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
+type RenderTemplateJSONRequestBody = TemplateInput
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
@@ -4123,6 +4174,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
 	GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenderTemplateWithBody Try a template
+	//
+	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+	// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+	RenderTemplateWithBody(ctx context.Context, params *RenderTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenderTemplate Try a template
+	//
+	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+	// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+	RenderTemplate(ctx context.Context, params *RenderTemplateParams, body RenderTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhooks List webhooks
 	//
@@ -5029,6 +5100,46 @@ func (c *Client) ListEventMatches(ctx context.Context, event ThisEvent, params *
 // Corresponds with GET /v1/info (the `GetInfo` operationId).
 func (c *Client) GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetInfoRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenderTemplateWithBody Try a template
+//
+// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+func (c *Client) RenderTemplateWithBody(ctx context.Context, params *RenderTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenderTemplateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenderTemplate Try a template
+//
+// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+func (c *Client) RenderTemplate(ctx context.Context, params *RenderTemplateParams, body RenderTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenderTemplateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7650,6 +7761,61 @@ func NewGetInfoRequest(server string, params *GetInfoParams) (*http.Request, err
 	return req, nil
 }
 
+// NewRenderTemplateRequest calls the generic RenderTemplate builder with application/json body
+func NewRenderTemplateRequest(server string, params *RenderTemplateParams, body RenderTemplateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRenderTemplateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRenderTemplateRequestWithBody constructs an http.Request for the RenderTemplate method, with any body, and a specified content type
+func NewRenderTemplateRequestWithBody(server string, params *RenderTemplateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/render")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
 func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
 	var err error
@@ -9561,6 +9727,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
 	GetInfoWithResponse(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*GetInfoResponse, error)
+
+	// RenderTemplateWithBodyWithResponse Try a template
+	//
+	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+	// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+	RenderTemplateWithBodyWithResponse(ctx context.Context, params *RenderTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RenderTemplateResponse, error)
+
+	// RenderTemplateWithResponse Try a template
+	//
+	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+	// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+	RenderTemplateWithResponse(ctx context.Context, params *RenderTemplateParams, body RenderTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*RenderTemplateResponse, error)
 
 	// ListWebhooksWithResponse List webhooks
 	//
@@ -13116,6 +13302,125 @@ func (r GetInfoResponse) ContentType() string {
 	return ""
 }
 
+// RenderTemplateResponse200Headers the declared response headers of an HTTP 200 response for RenderTemplate
+type RenderTemplateResponse200Headers struct {
+	XRequestId *string
+}
+
+// RenderTemplateResponse400Headers the declared response headers of an HTTP 400 response for RenderTemplate
+type RenderTemplateResponse400Headers struct {
+	XRequestId *string
+}
+
+// RenderTemplateResponse401Headers the declared response headers of an HTTP 401 response for RenderTemplate
+type RenderTemplateResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// RenderTemplateResponse403Headers the declared response headers of an HTTP 403 response for RenderTemplate
+type RenderTemplateResponse403Headers struct {
+	XRequestId *string
+}
+
+// RenderTemplateResponse422Headers the declared response headers of an HTTP 422 response for RenderTemplate
+type RenderTemplateResponse422Headers struct {
+	XRequestId *string
+}
+
+// RenderTemplateResponseDefaultHeaders the declared response headers of an HTTP default response for RenderTemplate
+type RenderTemplateResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type RenderTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateOutput
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *TemplateProblem
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RenderTemplateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RenderTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RenderTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RenderTemplateResponse403Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *RenderTemplateResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *RenderTemplateResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RenderTemplateResponse) GetJSON200() *TemplateOutput {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RenderTemplateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RenderTemplateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RenderTemplateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RenderTemplateResponse) GetApplicationproblemJSON422() *TemplateProblem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RenderTemplateResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RenderTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RenderTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RenderTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RenderTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListWebhooksResponse200Headers the declared response headers of an HTTP 200 response for ListWebhooks
 type ListWebhooksResponse200Headers struct {
 	XRequestId *string
@@ -16224,6 +16529,38 @@ func (c *ClientWithResponses) GetInfoWithResponse(ctx context.Context, params *G
 		return nil, err
 	}
 	return ParseGetInfoResponse(rsp)
+}
+
+// RenderTemplateWithBodyWithResponse Try a template
+//
+// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+func (c *ClientWithResponses) RenderTemplateWithBodyWithResponse(ctx context.Context, params *RenderTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RenderTemplateResponse, error) {
+	rsp, err := c.RenderTemplateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenderTemplateResponse(rsp)
+}
+
+// RenderTemplateWithResponse Try a template
+//
+// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
+// can be found out before it is sent. Nothing is stored. At most 64 KiB of source, 256 KiB of output and 100 ms.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/render (the `RenderTemplate` operationId).
+func (c *ClientWithResponses) RenderTemplateWithResponse(ctx context.Context, params *RenderTemplateParams, body RenderTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*RenderTemplateResponse, error) {
+	rsp, err := c.RenderTemplate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenderTemplateResponse(rsp)
 }
 
 // ListWebhooksWithResponse List webhooks
@@ -20573,6 +20910,137 @@ func ParseGetInfoResponse(rsp *http.Response) (*GetInfoResponse, error) {
 		response.Headers403 = &headers
 	case true:
 		var headers GetInfoResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRenderTemplateResponse parses an HTTP response from a RenderTemplateWithResponse call
+func ParseRenderTemplateResponse(rsp *http.Response) (*RenderTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RenderTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateOutput
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest TemplateProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RenderTemplateResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RenderTemplateResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RenderTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RenderTemplateResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 422:
+		var headers RenderTemplateResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers RenderTemplateResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

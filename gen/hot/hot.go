@@ -1388,7 +1388,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1737,6 +1737,11 @@ type Problem struct {
 	// Examples: validation_failed
 	Code string `json:"code"`
 
+	// Column And the character in that line, from 1.
+	//
+	// Examples: 8
+	Column *int `json:"column,omitempty"`
+
 	// Detail What it was this time, for people.
 	//
 	// Examples: 2 fields are wrong
@@ -1749,6 +1754,11 @@ type Problem struct {
 	//
 	// Examples: retry.schedule[2]
 	Field *string `json:"field,omitempty"`
+
+	// Line With `template_syntax`, `template_runtime` and `template_limit`: the line in the template, from 1.
+	//
+	// Examples: 1
+	Line *int `json:"line,omitempty"`
 
 	// Owner With `code_taken` and `name_taken`: the id of who has it.
 	//
@@ -2159,6 +2169,35 @@ type Target struct {
 	Name string `json:"name"`
 }
 
+// TemplateInput A template and what it sees.
+type TemplateInput struct {
+	// Context The variables; the order of keys counts.
+	//
+	// Examples: {"order":{"id":7}}
+	Context *map[string]interface{} `json:"context,omitempty"`
+
+	// Now The clock it sees; the present unless given.
+	Now *Time `json:"now,omitempty"`
+
+	// Template Twig, at most 64 KiB.
+	//
+	// Examples: {{ ('your-string-here' ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Template string `json:"template"`
+
+	// Timezone The zone dates are shown in, by its IANA name.
+	//
+	// Examples: Europe/Berlin
+	Timezone *string `json:"timezone,omitempty"`
+}
+
+// TemplateOutput What the template made.
+type TemplateOutput struct {
+	// Output The text, not escaped.
+	//
+	// Examples: 42258c7070df515e22fb9912cfae6a80
+	Output string `json:"output"`
+}
+
 // TestInput What to send; everything may be left out.
 type TestInput struct {
 	// EventType Segments separated by dots, case-sensitive.
@@ -2235,9 +2274,9 @@ type Webhook struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -2399,9 +2438,9 @@ type WebhookInput struct {
 	// Examples: ["order.*"]
 	EventTypes *EventTypes `json:"eventTypes,omitempty"`
 
-	// Filter A condition on the event. Not built yet: only null is accepted.
+	// Filter A condition on the event: a Twig expression without braces over `event` (`id`, `type`, `entityId`, `entity`, `entityUrl`, `timestamp`). Where it is false there is no delivery; where it cannot be evaluated the delivery is `skipped`, reason `condition_error`. Null is none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter,omitempty"`
 
 	// GenerateSecret Make a secret if there is none, and show it in the answer.
@@ -2608,9 +2647,9 @@ type WebhookWithSecret struct {
 	// Examples: ["order.*"]
 	EventTypes EventTypes `json:"eventTypes"`
 
-	// Filter A condition on the event.
+	// Filter A condition on the event, null for none.
 	//
-	// Examples: null
+	// Examples: event.entity.total > 100
 	Filter nullable.Nullable[string] `json:"filter"`
 
 	// Headers Headers of your own.
@@ -2947,6 +2986,9 @@ type OtherProblem = Problem
 
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
+
+// TemplateProblem What went wrong (RFC 9457).
+type TemplateProblem = Problem
 
 // TooLarge What went wrong (RFC 9457).
 type TooLarge = Problem

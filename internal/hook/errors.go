@@ -44,6 +44,9 @@ const (
 	KindStorageFull       Kind = "storage_full"
 	KindIdempotencyReused Kind = "idempotency_key_reused"
 	KindIdempotencyBusy   Kind = "idempotency_in_progress"
+	KindTemplateSyntax    Kind = "template_syntax"
+	KindTemplateRuntime   Kind = "template_runtime"
+	KindTemplateLimit     Kind = "template_limit"
 )
 
 // Fault is one thing wrong with an input. Field is written as callers think of it,
@@ -63,6 +66,8 @@ type Error struct {
 	Faults     []Fault       // all faults of an input at once
 	RetryAfter time.Duration // for kinds that pass by themselves, else 0
 	UsedBy     []string      // KindInUse: who holds it
+	Line       int           // of a template, from 1; 0 if there is none to name
+	Column     int           // in characters, from 1
 	Owner      string        // KindNameTaken, KindCodeTaken: id of the holder
 	Err        error         // cause, for the log only
 }

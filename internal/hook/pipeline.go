@@ -23,6 +23,8 @@ type PlannedDelivery struct {
 	Born       bool
 	Trigger    Trigger
 	Test       bool
+	// Skipped is why the delivery is over before it began; ReasonNone if it is to be sent.
+	Skipped Reason
 }
 
 // PlannedEvent is an event about to be stored, with the deliveries it matched.

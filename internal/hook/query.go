@@ -63,7 +63,7 @@ type MatchView struct {
 	Name      string
 	Delivery  *DeliveryView
 	Matched   bool
-	Reason    string // disabled, suspended, event_type, created_later
+	Reason    string // disabled, suspended, event_type, filter, created_later
 	Detail    string
 	Evaluated string // recorded, now
 }

@@ -15,7 +15,8 @@ type Target struct {
 	Retry       Retry
 	MaxInFlight int // 0: no limit but the lane's
 	RateLimit   *RateLimit
-	Limited     bool // one node sends for the whole installation
+	Limited     bool   // one node sends for the whole installation
+	Filter      string // condition on the event; "": none
 	Version     int64
 	Webhook     *Webhook // when Kind is TargetWebhook
 }
@@ -25,7 +26,7 @@ func TargetOf(w *Webhook) *Target {
 	return &Target{
 		Kind: TargetWebhook, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: w.State(),
 		MaxAttempts: w.MaxAttempts, Retry: w.Retry, MaxInFlight: w.MaxInFlight, RateLimit: w.RateLimit,
-		Limited: w.Limited(), Version: w.Version, Webhook: w,
+		Limited: w.Limited(), Filter: w.Filter, Version: w.Version, Webhook: w,
 	}
 }
 

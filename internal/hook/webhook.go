@@ -17,6 +17,7 @@ type WebhookSpec struct {
 	Profile       string           // name in the profile table; "default"
 	Signature     *CustomSignature // nil: the profile's
 	EventTypes    []string
+	Filter        string // condition on the event, see Conditions of publish; "" is none
 	IncludeEntity bool
 	Enabled       bool
 	BasicAuth     *BasicAuth

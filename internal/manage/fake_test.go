@@ -33,7 +33,7 @@ func setup(t *testing.T) *world {
 		versions: map[hook.ID]int{},
 	}
 	pipe := &fakePipeline{held: map[hook.ID]int{}}
-	w := &world{Service: manage.New(s, fakeEgress{}, pipe), store: s, pipe: pipe}
+	w := &world{Service: manage.New(s, fakeEgress{}, fakeConditions{}, pipe), store: s, pipe: pipe}
 	var err error
 	if w.ws, err = s.EnsureDefaultWorkspace(t.Context()); err != nil {
 		t.Fatal(err)
@@ -128,6 +128,16 @@ func wantKind(t *testing.T, err error, kind hook.Kind) *hook.Error {
 	var e *hook.Error
 	errors.As(err, &e)
 	return e
+}
+
+// fakeConditions takes every expression but those with braces.
+type fakeConditions struct{}
+
+func (fakeConditions) Check(expression string) error {
+	if strings.Contains(expression, "{{") {
+		return errors.New("no braces")
+	}
+	return nil
 }
 
 type fakeEgress struct{}

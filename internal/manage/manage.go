@@ -54,6 +54,13 @@ type Egress interface {
 	RefusesHost(host string) error
 }
 
+// Conditions knows the language of filters.
+type Conditions interface {
+	// Check says what is wrong with an expression before anything is evaluated, nil if
+	// nothing is.
+	Check(expression string) error
+}
+
 // Pipeline is what has to be asked, or told, about deliveries.
 type Pipeline interface {
 	// Held counts the deliveries that wait for the target.
@@ -68,12 +75,13 @@ type Pipeline interface {
 
 // Service creates and changes configuration. Use New.
 type Service struct {
-	store    Store
-	egress   Egress
-	pipeline Pipeline
+	store      Store
+	egress     Egress
+	conditions Conditions
+	pipeline   Pipeline
 }
 
 // New joins the parts.
-func New(s Store, e Egress, q Pipeline) *Service {
-	return &Service{store: s, egress: e, pipeline: q}
+func New(s Store, e Egress, c Conditions, q Pipeline) *Service {
+	return &Service{store: s, egress: e, conditions: c, pipeline: q}
 }

@@ -15,6 +15,9 @@ func webhookDocument(w *hook.Webhook) map[string]any {
 		"enabled": w.Enabled, "maxAttempts": w.MaxAttempts, "retry": retryDocument(w.Retry),
 		"timeout": hook.FormatDuration(w.Timeout), "successCodes": w.SuccessCodes, "ordering": w.Ordering, "metadata": w.Metadata,
 	}
+	if w.Filter != "" {
+		doc["filter"] = w.Filter
+	}
 	if g := w.Signature; g != nil {
 		doc["signature"] = map[string]any{"algorithm": g.Algorithm, "header": g.Header, "encoding": g.Encoding, "prefix": g.Prefix, "content": g.Content}
 	}
@@ -61,6 +64,7 @@ func webhookChanges(a, b *hook.Webhook) []string {
 		same("profile", a.Profile == b.Profile),
 		same("signature", samePtr(a.Signature, b.Signature)),
 		same("eventTypes", slices.Equal(a.EventTypes, b.EventTypes)),
+		same("filter", a.Filter == b.Filter),
 		same("includeEntity", a.IncludeEntity == b.IncludeEntity),
 		same("enabled", a.Enabled == b.Enabled),
 		same("secret", sameSecrets(a.Secrets, b.Secrets)),

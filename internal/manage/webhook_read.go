@@ -35,6 +35,7 @@ const (
 	maxUsername     = 200
 	maxPassword     = 500
 	maxContent      = 1000
+	maxFilter       = 64 << 10
 )
 
 var (
@@ -111,7 +112,7 @@ func (r *webhookReader) configuration() {
 	w.Enabled = r.flag("enabled", true)
 	w.Metadata = r.metadata()
 	if r.has("filter") && !r.isNull("filter") {
-		r.fault("filter", "invalid_format", "conditions are not built yet; only null is accepted")
+		w.Filter = r.filter()
 	}
 	if g := r.objectOrNull("signature"); g != nil {
 		w.Signature = &hook.CustomSignature{
@@ -127,6 +128,18 @@ func (r *webhookReader) configuration() {
 		g.need("algorithm", "header")
 		g.done()
 	}
+}
+
+// filter reads a condition, which must be one that can be evaluated.
+func (r *webhookReader) filter() string {
+	text := r.text("filter", "", 1, maxFilter)
+	if text == "" {
+		return ""
+	}
+	if err := r.s.conditions.Check(text); err != nil {
+		r.fault("filter", "template_syntax", "%v", err)
+	}
+	return text
 }
 
 // need notes required fields that are absent.

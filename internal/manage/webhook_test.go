@@ -56,14 +56,14 @@ func TestWebhookFaultsAreToldAllAtOnce(t *testing.T) {
 		"basicAuth":{"username":"a:b"}, "headers":[{"name":"X-Api-Key"},{"name":"Content-Length","value":"1"},{"name":"X-A","value":"1"},{"name":"x-a","value":"2"},7],
 		"maxAttempts":51, "retry":{"schedule":["5s","1m","5 min"],"linear":{"interval":"1s"},"jitter":2}, "timeout":"61s",
 		"successCodes":["2xx","3xx"], "maxInFlight":0, "rateLimit":{"per":"1s"}, "ordering":"strict", "metadata":{"a:b":"c","n":1},
-		"filter":"x", "signature":{"algorithm":"md5"}, "timeOut":"5s", "enabled":"yes"}`))
+		"filter":"{{ x }}", "signature":{"algorithm":"md5"}, "timeOut":"5s", "enabled":"yes"}`))
 	wantFaults(t, err,
 		"code invalid_format", "name required", "url invalid_url", "method invalid_format", "contentType invalid_format",
 		"eventTypes empty_event_types", "secret empty_secret", "basicAuth.username invalid_format", "basicAuth.password required",
 		"headers[0].value required", "headers[1].name reserved_header", "headers[3].name invalid_format", "headers[4] invalid_format",
 		"maxAttempts out_of_range", "retry invalid_format", "retry.schedule[2] invalid_duration", "retry.jitter out_of_range", "timeout out_of_range",
 		"successCodes[1] invalid_format", "maxInFlight out_of_range", "rateLimit.requests required", "ordering invalid_format",
-		"metadata.a:b invalid_format", "metadata.n invalid_format", "filter invalid_format",
+		"metadata.a:b invalid_format", "metadata.n invalid_format", "filter template_syntax",
 		"signature.algorithm invalid_format", "signature.header required", "timeOut unknown_field", "enabled invalid_format")
 	var e *hook.Error
 	if e = wantKind(t, err, hook.KindInvalid); e.Field != e.Faults[0].Field || !strings.Contains(e.Detail, "fields are wrong") {

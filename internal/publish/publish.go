@@ -76,6 +76,8 @@ type Config struct {
 	Room func() error
 	// Backlog is how many deliveries of a workspace wait, nil: not known.
 	Backlog func(workspace hook.ID) int
+	// Conditions evaluates the filters of targets. Nil lets none of them pass.
+	Conditions Conditions
 }
 
 // DefaultConfig is what pipeline measurements suggest: batches of 4 MB keep one
@@ -158,6 +160,8 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 			r.receipts[i] = hook.Receipt{ID: it.event.ID, Type: it.event.Type, Problem: err}
 			continue
 		}
+		p.judgeEarly(view, it)
+		it.version = view.Version
 		it.size = len(it.event.Entity) + len(it.event.EntityURL) + 512
 		if it.event.ID != "" {
 			it.hash = contentHash(it)

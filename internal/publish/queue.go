@@ -25,6 +25,9 @@ type item struct {
 	stamped bool // the time is ours
 	hash    [32]byte
 	size    int
+	version int64              // of the configuration that it and its key were checked against
+	key     hook.ID            // given before planning, for filters to see; else NoID
+	verdict map[string]verdict // of filters, by expression
 }
 
 // answer settles an item. The writer calls it once per item.
@@ -117,6 +120,9 @@ func (q *queue) take(maxEvents, maxBytes int) []*item {
 			}
 			batch, size = append(batch, it), size+it.size
 			n++
+		}
+		if full && n == 0 { // its turn comes first next time, or it might never fit
+			break
 		}
 		l.items = l.items[n:]
 		q.turn = q.turn[1:]

@@ -126,32 +126,44 @@ func (p *Publisher) plan(ctx context.Context, batch []*item) ([]*plan, map[hook.
 			views[r.workspace] = v
 			versions[r.workspace] = v.Version
 		}
+		if it.version != v.Version { // changed since it was checked
+			if err := p.recheck(ctx, it, make(map[hook.ID]error)); err != nil {
+				bad = append(bad, badItem{it, err})
+				continue
+			}
+		}
 		if r.origin.Principal.Platform {
 			versions[hook.NoID] = p.catalog.InstallVersion()
 		}
 		pl := &store[i].plan
 		pl.item, pl.planned = it, &store[i].PlannedEvent
-		pl.targets = v.Match(it.event.Type)
 		pl.bytes = it.size
 		if t := v.Types[it.event.Type]; t != nil {
 			pl.typeID = t.ID
 		}
 		e := &pl.planned.Event
 		*e = hook.Event{
-			Key: p.ids.New(), Workspace: r.workspace, ID: it.event.ID, Type: it.event.Type,
+			Key: p.keyOf(it), Workspace: r.workspace, ID: it.event.ID, Type: it.event.Type,
 			EntityID: it.event.EntityID, Entity: it.event.Entity, EntityURL: it.event.EntityURL, Timestamp: it.event.Timestamp,
-			Source: r.origin.Source, Hops: r.origin.Hops, Matched: len(pl.targets),
+			Source: r.origin.Source, Hops: r.origin.Hops,
 		}
 		if pl.planned.ClientID = e.ID != ""; pl.planned.ClientID {
 			pl.planned.Hash = it.hash
 		} else {
 			e.ID = e.Key.String()
 		}
+		var failed []bool
+		pl.targets, failed = p.passing(v.Match(e.Type), it, e)
+		e.Matched = len(pl.targets)
 		if len(pl.targets) > 0 {
 			pl.planned.Deliveries = make([]hook.PlannedDelivery, len(pl.targets))
 			for j, t := range pl.targets {
 				d := &pl.planned.Deliveries[j]
 				d.TargetKind, d.Target, d.Trigger = t.Kind, t.ID, hook.TriggerFirst
+				if failed != nil && failed[j] {
+					d.ID, d.Skipped = p.ids.New(), hook.ReasonConditionError
+					continue
+				}
 				if d.ID, d.Born = p.dispatch.Reserve(t, pl.bytes); !d.Born {
 					d.ID = p.ids.New()
 				}
@@ -220,26 +232,9 @@ func (p *Publisher) refresh(ctx context.Context, plans []*plan, stale []hook.ID)
 	var again []*item
 	for _, pl := range plans {
 		it := pl.item
-		who := it.request.origin.Principal
 		err := failed[it.request.workspace]
-		if err == nil && who.Key != hook.NoID {
-			known, seen := valid[who.Key]
-			if !seen {
-				ok, verr := p.catalog.Valid(ctx, who)
-				if known = verr; verr == nil && !ok {
-					known = hook.Errorf(hook.KindUnauthorized, "this API key is not valid any more")
-				}
-				valid[who.Key] = known
-			}
-			err = known
-		}
 		if err == nil {
-			// A type may have been given a schema, or the workspace made strict.
-			if v, verr := p.catalog.View(ctx, it.request.workspace); verr != nil {
-				err = verr
-			} else {
-				err = p.check(ctx, &v, it)
-			}
+			err = p.recheck(ctx, it, valid)
 		}
 		if err != nil {
 			it.fail(err)
@@ -248,6 +243,33 @@ func (p *Publisher) refresh(ctx context.Context, plans []*plan, stale []hook.ID)
 		again = append(again, it)
 	}
 	return again
+}
+
+// recheck holds an item against the configuration of now: its key may have been revoked,
+// its type given a schema, the workspace made strict. valid remembers verdicts on keys.
+func (p *Publisher) recheck(ctx context.Context, it *item, valid map[hook.ID]error) error {
+	if who := it.request.origin.Principal; who.Key != hook.NoID {
+		verdict, seen := valid[who.Key]
+		if !seen {
+			ok, err := p.catalog.Valid(ctx, who)
+			if verdict = err; err == nil && !ok {
+				verdict = hook.Errorf(hook.KindUnauthorized, "this API key is not valid any more")
+			}
+			valid[who.Key] = verdict
+		}
+		if verdict != nil {
+			return verdict
+		}
+	}
+	v, err := p.catalog.View(ctx, it.request.workspace)
+	if err != nil {
+		return err
+	}
+	if err := p.check(ctx, &v, it); err != nil {
+		return err
+	}
+	it.version = v.Version
+	return nil
 }
 
 // settle hands over and answers a stored batch, and returns items to try again: ids
@@ -276,6 +298,7 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan,
 		for j := range pl.planned.Deliveries {
 			d := &pl.planned.Deliveries[j]
 			switch {
+			case d.Skipped != hook.ReasonNone: // over before it began
 			case !d.Born:
 				p.dispatch.Waiting(pl.targets[j])
 			case res.Mine != nil && !res.Mine[d.ID]:

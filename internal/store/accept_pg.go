@@ -33,9 +33,10 @@ ev AS (
 		source_kind, source_id, request_id, hops, matched)
 	SELECT e.* FROM unnest($4::pipeline_event[]) e WHERE EXISTS (SELECT 1 FROM go) {{event}} {{again}}),
 dl AS (
-	INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node)
-	SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.test, CASE WHEN d.state = 0 THEN $1 END
-	FROM unnest($5::pipeline_delivery[]) d WHERE EXISTS (SELECT 1 FROM go) {{delivery}} {{again}}
+	INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node, reason, finished_at)
+	SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.test, CASE WHEN d.state = 0 THEN $1 END,
+		CASE WHEN d.state = 4 THEN 8 ELSE 0 END, CASE WHEN d.state = 4 THEN (extract(epoch FROM now()) * 1000000)::bigint END
+	FROM unnest($5::pipeline_delivery[]) d WHERE EXISTS (SELECT 1 FROM go) {{delivery}} {{again}} -- 4 is skipped, and born so only for 8, condition_error
 	RETURNING id, workspace_id, target_id, state),
 du AS (
 	INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind)
@@ -227,7 +228,10 @@ func addDelivery(r *pgRows, e *hook.PlannedEvent, d *hook.PlannedDelivery) {
 }
 
 func bornState(d *hook.PlannedDelivery) hook.State {
-	if d.Born {
+	switch {
+	case d.Skipped != hook.ReasonNone:
+		return hook.StateSkipped
+	case d.Born:
 		return hook.StateRunning
 	}
 	return hook.StatePending

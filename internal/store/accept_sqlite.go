@@ -12,6 +12,7 @@ const (
 	insertEvents = `INSERT INTO events (workspace_id, key, id, type, entity_id, entity_id_number, entity, entity_url, occurred_at,
 		source_kind, source_id, request_id, hops, matched) VALUES `
 	insertDeliveries = `INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node) VALUES `
+	insertSkipped    = `INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, reason, finished_at) VALUES `
 	insertDue        = `INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind) VALUES `
 )
 
@@ -64,7 +65,7 @@ func (t *sqliteTx) storedBefore(b *hook.AcceptBatch) (bool, error) {
 }
 
 func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptResult) error {
-	var events, deliveries, due []any
+	var events, deliveries, skipped, due []any
 	now := micros(s.ids.Now())
 	for i, e := range b.Events {
 		ev := &e.Event
@@ -100,6 +101,11 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 			idOrNil(ev.Source.RequestID), ev.Hops, ev.Matched)
 		for j := range e.Deliveries {
 			d := &e.Deliveries[j]
+			if d.Skipped != hook.ReasonNone {
+				skipped = append(skipped, d.ID[:], ev.Workspace[:], ev.Key[:], int64(targetKindCodes.of(d.TargetKind)), d.Target[:],
+					int64(stateCodes.of(hook.StateSkipped)), flag(d.Test), int64(reasonCodes.of(d.Skipped)), now)
+				continue
+			}
 			var node any
 			if d.Born {
 				node = int64(b.Node)
@@ -116,6 +122,9 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 		return err
 	}
 	if err := tx.insertRows(insertDeliveries, 8, deliveries); err != nil {
+		return err
+	}
+	if err := tx.insertRows(insertSkipped, 9, skipped); err != nil {
 		return err
 	}
 	if err := tx.insertRows(insertDue, 5, due); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/hook"
 	"sallyport/internal/store"
 	"sallyport/internal/store/storetest"
 	"sallyport/internal/testkit"
@@ -43,6 +44,12 @@ func openPostgres(t *testing.T) *store.Store {
 // open opens and prepares a store that is closed with the test.
 func open(t *testing.T, c store.Config) *store.Store {
 	t.Helper()
+	c.Holds = func(filter string, e *hook.Event) (bool, error) { // yes, no, or what cannot be evaluated
+		if filter == "error" || e.Type == "" {
+			return false, errors.New("it cannot be evaluated")
+		}
+		return filter == "yes", nil
+	}
 	s, err := store.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type webhookConfig struct {
 	Profile       string           `json:"profile"`
 	Signature     *signatureConfig `json:"signature,omitempty"`
 	EventTypes    []string         `json:"eventTypes"`
+	Filter        string           `json:"filter,omitempty"`
 	IncludeEntity bool             `json:"includeEntity"`
 	Username      *string          `json:"username,omitempty"` // of basicAuth
 	Headers       []headerConfig   `json:"headers,omitempty"`
@@ -82,7 +83,7 @@ type retryConfig struct {
 func webhookRowOf(w *hook.Webhook) (*webhookRow, []secretValue, error) {
 	c := webhookConfig{
 		Description: w.Description, URL: w.URL, URLSecret: w.URLSecret, Method: w.Method, ContentType: w.ContentType,
-		Profile: w.Profile, EventTypes: w.EventTypes, IncludeEntity: w.IncludeEntity, MaxAttempts: w.MaxAttempts,
+		Profile: w.Profile, EventTypes: w.EventTypes, Filter: w.Filter, IncludeEntity: w.IncludeEntity, MaxAttempts: w.MaxAttempts,
 		Timeout: w.Timeout, SuccessCodes: w.SuccessCodes, MaxInFlight: w.MaxInFlight, Ordering: w.Ordering,
 		Retry: retryConfig{Schedule: w.Retry.Schedule, Jitter: w.Retry.Jitter},
 	}
@@ -142,7 +143,7 @@ func (r *webhookRow) noun(secrets []secretRow, open func(*secretRow) (string, er
 		ID: hook.ID(r.ID), Workspace: hook.ID(r.WorkspaceID), Number: r.Number,
 		WebhookSpec: hook.WebhookSpec{
 			Code: r.Code, Name: r.Name, Description: c.Description, URL: c.URL, URLSecret: c.URLSecret, Method: c.Method,
-			ContentType: c.ContentType, Profile: c.Profile, EventTypes: c.EventTypes, IncludeEntity: c.IncludeEntity,
+			ContentType: c.ContentType, Profile: c.Profile, EventTypes: c.EventTypes, Filter: c.Filter, IncludeEntity: c.IncludeEntity,
 			Enabled: r.Enabled, MaxAttempts: c.MaxAttempts, Retry: hook.Retry{Schedule: c.Retry.Schedule, Jitter: c.Retry.Jitter},
 			Timeout: c.Timeout, SuccessCodes: c.SuccessCodes, MaxInFlight: c.MaxInFlight, Ordering: c.Ordering, Metadata: m,
 		},

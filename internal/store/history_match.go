@@ -16,6 +16,7 @@ const (
 	missDisabled     = "disabled"
 	missSuspended    = "suspended"
 	missEventType    = "event_type"
+	missFilter       = "filter"
 	missCreatedLater = "created_later"
 )
 
@@ -58,7 +59,7 @@ func (s *Store) Matches(ctx context.Context, workspace hook.ID, event string) ([
 			} else if t.DeletedAt != nil {
 				continue
 			} else {
-				m.Reason, m.Detail = missReason(t, &e)
+				m.Reason, m.Detail = s.missReason(t, &e)
 			}
 			out = append(out, m)
 		}
@@ -87,7 +88,7 @@ func deliveryFor(views []hook.DeliveryView, target hook.ID) *hook.DeliveryView {
 // mended. The reason is "" if today's configuration would have made one: the detail
 // then says that the webhook was another one when the event came, or that the delivery
 // is older than what is kept.
-func missReason(w *hook.Webhook, e *hook.Event) (reason, detail string) {
+func (s *Store) missReason(w *hook.Webhook, e *hook.Event) (reason, detail string) {
 	accepted := e.AcceptedAt()
 	matches := slices.ContainsFunc(w.EventTypes, func(pattern string) bool {
 		return hook.MatchType(pattern, e.Type, hook.IsOperational(e.Type))
@@ -98,6 +99,8 @@ func missReason(w *hook.Webhook, e *hook.Event) (reason, detail string) {
 		return missCreatedLater, "created " + w.CreatedAt.Format(time.RFC3339) + ", after the event was accepted"
 	case !matches:
 		return missEventType, fmt.Sprintf("%s is not among %q", e.Type, w.EventTypes)
+	case s.refuses(w, e):
+		return missFilter, w.Filter + " was false"
 	case state == hook.TargetDisabled:
 		return missDisabled, "disabled since " + since
 	case state == hook.TargetSuspended:
@@ -106,4 +109,14 @@ func missReason(w *hook.Webhook, e *hook.Event) (reason, detail string) {
 		return "", "its state changed at " + since + ", after the event was accepted; it would receive such an event now"
 	}
 	return "", "it would receive such an event now; it did not when the event was accepted, or the delivery is no longer kept"
+}
+
+// refuses reports that the webhook's filter says no to the event. One that cannot be
+// evaluated does not: it makes a delivery, a skipped one.
+func (s *Store) refuses(w *hook.Webhook, e *hook.Event) bool {
+	if w.Filter == "" || s.holds == nil {
+		return false
+	}
+	holds, err := s.holds(w.Filter, e)
+	return err == nil && !holds
 }

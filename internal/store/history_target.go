@@ -51,7 +51,7 @@ func scanTarget(rows *sql.Rows, t *historyTarget) error {
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return fmt.Errorf("webhook %s: configuration: %w", t.ID, err)
 	}
-	t.EventTypes, t.MaxAttempts, t.MaxInFlight = c.EventTypes, c.MaxAttempts, c.MaxInFlight
+	t.EventTypes, t.Filter, t.MaxAttempts, t.MaxInFlight = c.EventTypes, c.Filter, c.MaxAttempts, c.MaxInFlight
 	if c.RateRequests > 0 {
 		t.RateLimit = &hook.RateLimit{Requests: c.RateRequests, Per: c.RatePer}
 	}

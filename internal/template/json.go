@@ -70,6 +70,9 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	}
 }
 
+// Number is a number of a JSON document as templates see it: whole if it is written so.
+func Number(literal string) any { return number(literal) }
+
 func number(s string) any {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && s != "-0" {
 		return n

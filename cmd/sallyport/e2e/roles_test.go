@@ -22,7 +22,7 @@ var may = map[string]string{
 	"CreateWebhook": "AX", "PutWebhook": "AX", "PatchWebhook": "AX", "DeleteWebhook": "AX", "RotateWebhookSecret": "AX", "DeleteWebhookSecret": "AX",
 	"PauseWebhook": "AOX", "ResumeWebhook": "AOX", "TestWebhook": "AOX",
 	"ListDeliveries": "AOVXx", "GetDelivery": "AOVXx", "GetAttemptRequestBody": "AOVXx", "GetAttemptResponseBody": "AOVXx",
-	"RetryDelivery": "AOX", "SkipDelivery": "AOX",
+	"RetryDelivery": "AOX", "SkipDelivery": "AOX", "RenderTemplate": "AOX",
 }
 
 var _ = suite("roles", map[string]func(*world){

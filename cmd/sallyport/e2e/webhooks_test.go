@@ -131,7 +131,7 @@ var _ = suite("webhooks", map[string]func(*world){
 			"no password":          {doc{"basicAuth": doc{"username": "a"}}, "/basicAuth/password", "required"},
 			"colon in user":        {doc{"basicAuth": doc{"username": "a:b", "password": w.planted.given("refused-" + random(12))}}, "/basicAuth/username", "invalid_format"},
 			"success of redirects": {doc{"successCodes": []string{"3xx"}}, "/successCodes/0", "invalid_format"},
-			"filter":               {doc{"filter": "event.entity.total > 100"}, "/filter", "invalid_format"},
+			"filter":               {doc{"filter": "event.entity.total >"}, "/filter", "template_syntax"},
 			"ordering":             {doc{"ordering": "entity"}, "/ordering", "invalid_format"},
 			"maxInFlight":          {doc{"maxInFlight": 0}, "/maxInFlight", "out_of_range"},
 			"signature":            {doc{"signature": doc{"algorithm": "md5", "header": "X-S"}}, "/signature/algorithm", "invalid_format"},

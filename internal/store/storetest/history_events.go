@@ -143,6 +143,10 @@ func matches(t *testing.T, w *World) {
 	w.delivery(w.now, key, got, rowSucceeded, set("test", true))
 	old := w.delivery(at, key, was, rowSucceeded)
 	test := w.delivery(at, key, tested, rowSucceeded, set("test", true))
+	filtered := func(filter string) func(map[string]any) {
+		return set("config", `{"eventTypes":["order.*"],"maxAttempts":3,"filter":"`+filter+`"}`)
+	}
+	refused, passed, broken := w.webhook("disabled", filtered("no")), w.webhook("disabled", filtered("yes")), w.webhook("disabled", filtered("error"))
 	views, err := w.Matches(t.Context(), w.ws, "ord-7")
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +155,8 @@ func matches(t *testing.T, w *World) {
 		webhook, delivery hook.ID
 		reason            string
 	}{{got, second, ""}, {noType, hook.NoID, "event_type"}, {off, hook.NoID, "disabled"}, {gone, hook.NoID, "suspended"},
-		{later, hook.NoID, "created_later"}, {since, hook.NoID, ""}, {was, old, ""}, {tested, test, ""}}
+		{later, hook.NoID, "created_later"}, {since, hook.NoID, ""}, {was, old, ""}, {tested, test, ""},
+		{refused, hook.NoID, "filter"}, {passed, hook.NoID, "disabled"}, {broken, hook.NoID, "disabled"}}
 	if len(views) != len(want) {
 		t.Fatalf("%d matches, want %d: %+v", len(views), len(want), views)
 	}
@@ -167,6 +172,9 @@ func matches(t *testing.T, w *World) {
 		if !v.Matched && v.Detail == "" {
 			t.Errorf("match %d says nothing in words", i)
 		}
+	}
+	if v := views[8]; v.Detail != "no was false" {
+		t.Errorf("the filter says %q", v.Detail)
 	}
 	if v := views[0].Delivery; v.State != hook.StateFailed || v.Reason != hook.ReasonAttemptsExhausted || v.EventID != "ord-7" {
 		t.Errorf("delivery of the first match = %+v", v)

@@ -14,21 +14,22 @@ import (
 // Pipeline runs the suite of the pipeline's statements.
 func Pipeline(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, *pipelineWorld){
-		"a stored batch comes back by claim, byte for byte": storedBytes,
-		"a stale batch stores nothing":                      staleBatch,
-		"a node declared dead stores and claims nothing":    fencedNode,
-		"a repeated event id is reported, not stored":       repeatedID,
-		"a rerun stores only what is missing":               rerun,
-		"an ordinary success is two writes":                 ordinaryFinish,
-		"a retry waits and is claimed when due":             retryWaits,
-		"a failure lies in the dead letter":                 deadLetter,
-		"a late attempt is recorded as superseded":          superseded,
-		"a finish may run twice":                            finishTwice,
-		"what a dead node held waits again":                 rescued,
-		"what a node does not know is released":             released,
-		"claims keep to their limits and lanes":             claimLimits,
-		"the due page lists each target once":               duePage,
-		"a limited target has one home":                     homes,
+		"a stored batch comes back by claim, byte for byte":     storedBytes,
+		"what was skipped at birth is stored and never claimed": bornSkipped,
+		"a stale batch stores nothing":                          staleBatch,
+		"a node declared dead stores and claims nothing":        fencedNode,
+		"a repeated event id is reported, not stored":           repeatedID,
+		"a rerun stores only what is missing":                   rerun,
+		"an ordinary success is two writes":                     ordinaryFinish,
+		"a retry waits and is claimed when due":                 retryWaits,
+		"a failure lies in the dead letter":                     deadLetter,
+		"a late attempt is recorded as superseded":              superseded,
+		"a finish may run twice":                                finishTwice,
+		"what a dead node held waits again":                     rescued,
+		"what a node does not know is released":                 released,
+		"claims keep to their limits and lanes":                 claimLimits,
+		"the due page lists each target once":                   duePage,
+		"a limited target has one home":                         homes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -516,5 +517,35 @@ func homes(t *testing.T, w *pipelineWorld) {
 	}
 	if home, err := w.TakeHome(w.ctx, other, target); err != nil || home != other {
 		t.Errorf("home = %d, %v; want %d", home, err, other)
+	}
+}
+
+// A delivery whose filter could not be evaluated is over before it began, beside others of
+// its event that are not; a rerun changes nothing.
+func bornSkipped(t *testing.T, w *pipelineWorld) {
+	skip, wait, born := w.ids.New(), w.ids.New(), w.ids.New()
+	e := w.event(false, skip, wait, born)
+	e.Deliveries[0].Skipped = hook.ReasonConditionError
+	e.Deliveries[2].Born = true
+	w.accept(t, e)
+	again := w.batch(e)
+	again.Rerun = true
+	if res, err := w.Accept(w.ctx, again); err != nil || !res.Mine[e.Deliveries[2].ID] || res.Mine[e.Deliveries[0].ID] {
+		t.Fatalf("rerun: %+v, %v", res, err)
+	}
+	d, attempts, err := w.Delivery(w.ctx, w.ws, e.Deliveries[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.State != hook.StateSkipped || d.Reason != hook.ReasonConditionError || len(attempts) != 0 || time.Since(d.FinishedAt).Abs() > time.Minute {
+		t.Errorf("skipped delivery = %+v with %d attempts", d, len(attempts))
+	}
+	for i, want := range []hook.State{hook.StateSkipped, hook.StatePending, hook.StateRunning} {
+		if d, _, err := w.Delivery(w.ctx, w.ws, e.Deliveries[i].ID); err != nil || d.State != want && (d.State != hook.StateHeld || want != hook.StatePending) {
+			t.Errorf("delivery %d is %s, %v; want %s", i, d.State, err, want)
+		}
+	}
+	if jobs := w.claim(t, w.node, 10, skip, wait, born); len(jobs) != 1 || jobs[0].Delivery.Target != wait {
+		t.Errorf("claimed %d", len(jobs))
 	}
 }
