@@ -100,7 +100,8 @@ type Dispatcher struct {
 	finish *finisher
 
 	attempts sync.WaitGroup
-	ctx      context.Context // of attempts
+	start    func(l *lane, j *hook.Job, slow bool) // an attempt
+	ctx      context.Context                       // of attempts
 	cut      context.CancelCauseFunc
 
 	mu          sync.Mutex
@@ -128,6 +129,9 @@ func New(cfg Config, s Store, c Catalog, snd Sender, o Owner, m Metrics, ids *ho
 	}
 	d.ctx, d.cut = context.WithCancelCause(context.Background())
 	d.finish = newFinisher(d)
+	d.start = func(l *lane, j *hook.Job, slow bool) {
+		d.attempts.Go(func() { d.attempt(l, j, slow) })
+	}
 	return d
 }
 

@@ -252,7 +252,7 @@ func (d *Dispatcher) pumpUpTo(l *lane, most int) {
 		if slow {
 			d.sendingSlow++
 		}
-		d.attempts.Go(func() { d.attempt(l, j, slow) })
+		d.start(l, j, slow)
 	}
 	if len(l.queue) == 0 {
 		l.queue = nil
