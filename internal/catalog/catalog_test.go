@@ -168,6 +168,26 @@ func TestSyncFollowsTheStore(t *testing.T) {
 
 // Callers share a load, but not one that began before they asked: it may have missed the
 // change that they know of.
+// A failover to a standby that lagged may take the last change of the configuration back.
+func TestAnOlderVersionIsFollowed(t *testing.T) {
+	t.Parallel()
+	ws := hook.NewIDs().New()
+	s := &shelf{versions: map[hook.ID]int64{ws: 8}}
+	c := New(s, slog.New(slog.DiscardHandler))
+	if v, err := c.View(t.Context(), ws); err != nil || v.Version != 8 {
+		t.Fatalf("view = %+v, %v", v, err)
+	}
+	s.mu.Lock()
+	s.versions[ws] = 7
+	s.mu.Unlock()
+	if err := c.Refresh(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	if v := c.Cached(ws); v.Version != 7 {
+		t.Errorf("version %d is kept, the store has 7: every accept would be stale", v.Version)
+	}
+}
+
 func TestLoadsAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/store"
@@ -50,6 +51,7 @@ func open(t *testing.T, c store.Config) *store.Store {
 		}
 		return filter == "yes", nil
 	}
+	c.IDWindow = 7 * 24 * time.Hour
 	s, err := store.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

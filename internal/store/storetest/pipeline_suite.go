@@ -25,6 +25,7 @@ func Pipeline(t *testing.T, open Opener) {
 		"a failure lies in the dead letter":                     deadLetter,
 		"a late attempt is recorded as superseded":              superseded,
 		"a finish may run twice":                                finishTwice,
+		"a finish run late leaves a later claim alone":          finishLate,
 		"what a dead node held waits again":                     rescued,
 		"what a node does not know is released":                 released,
 		"claims keep to their limits and lanes":                 claimLimits,
@@ -391,6 +392,24 @@ func finishTwice(t *testing.T, w *pipelineWorld) {
 		if _, attempts := w.delivery(t, j.Delivery.ID); len(attempts) != 1 {
 			t.Errorf("%s: %d attempts", state, len(attempts))
 		}
+	}
+}
+
+func finishLate(t *testing.T, w *pipelineWorld) {
+	target := w.ids.New()
+	w.accept(t, w.event(false, target))
+	first := w.claim(t, w.node, 1, target)[0]
+	retry := &hook.Finish{Job: first, Attempt: w.attempt(first, hook.OutcomeFailed), State: hook.StatePending, Attempts: 1, Trigger: hook.TriggerRetry}
+	w.finish(t, w.node, retry)
+	second := w.claim(t, w.node, 1, target)[0] // by the same node, before it learns of the commit
+	if held := w.finish(t, w.node, retry); !held[0] {
+		t.Error("the first finish did not know that it had been stored")
+	}
+	if held := w.finish(t, w.node, succeeded(second, w.attempt(second, hook.OutcomeSucceeded))); !held[0] {
+		t.Error("the later claim was taken away")
+	}
+	if d, attempts := w.delivery(t, first.Delivery.ID); d.State != hook.StateSucceeded || d.Attempts != 2 || len(attempts) != 2 {
+		t.Errorf("delivery is %s after %d attempts, %d recorded", d.State, d.Attempts, len(attempts))
 	}
 }
 
