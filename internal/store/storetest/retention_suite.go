@@ -55,10 +55,19 @@ func retention(t *testing.T, w *World) {
 	brief := w.webhook("deleted")
 	w.delivery(w.now.Add(-8*day), w.event(w.now.Add(-8*day), "e"), brief, rowSucceeded)
 	shortStays := w.delivery(w.now.Add(-6*day), w.event(w.now.Add(-6*day), "f"), brief, rowSucceeded)
+	// One whose retention is shorter than a client's id is remembered: what has one stays.
+	short, hours := w.ws, w.workspace("hours", time.Hour)
+	w.ws = hours
+	w.event(w.now.Add(-2*time.Hour), "remembered")
+	w.event(w.now.Add(-2*time.Hour), "")
+	w.ws = short
 
 	got := w.purge()
-	if got.Deliveries != 4 || got.Attempts != 6 || got.Events != 3+2+1 {
-		t.Errorf("purged %+v; want 4 deliveries, 6 attempts, 6 events", got)
+	if got.Deliveries != 4 || got.Attempts != 6 || got.Events != 3+2+1+1 {
+		t.Errorf("purged %+v; want 4 deliveries, 6 attempts, 7 events", got)
+	}
+	if _, err := w.Event(ctx, hours, "remembered"); err != nil {
+		t.Errorf("an id that must not be used again is forgotten: %v", err)
 	}
 	equalIDs(t, "left in the short workspace", w.deliveriesLeft(brief), []hook.ID{shortStays})
 	w.ws = main
