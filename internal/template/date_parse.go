@@ -206,7 +206,13 @@ func (p *parsedDate) apply(base *dateValue, z zone, constructing bool) *dateValu
 		f.specialEarly()
 		f.relative()
 		f.specialLate()
-		unix = z.instant(wallSeconds(f.y, f.m, f.d, f.h, f.i, f.s))
+		wall := wallSeconds(f.y, f.m, f.d, f.h, f.i, f.s)
+		unix = z.instant(wall)
+		if !constructing { // of an hour that comes twice, the one it is in
+			if t := wall - int64(z.offsetAt(base.unix)); z.offsetAt(t) == z.offsetAt(base.unix) {
+				unix = t
+			}
+		}
 	}
 	unix += int64(f.rh)*3600 + int64(f.ri)*60 + int64(f.rs)
 	us := f.us + f.rus

@@ -85,12 +85,17 @@ func findZone(s string) (zone, bool) {
 	if !ok {
 		return zone{}, false
 	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return zone{}, false
+	z := zone{kind: zoneID, name: name}
+	if cached, ok := loadedZones.Load(name); ok {
+		z = cached.(zone)
+	} else {
+		var err error
+		if z.loc, err = time.LoadLocation(name); err != nil {
+			return zone{}, false
+		}
+		loadedZones.Store(name, z)
 	}
-	z := zone{kind: zoneID, name: name, loc: loc}
-	loadedZones.Store(name, z)
+	z.name = s // as it was written, which format letter e shows
 	return z, true
 }
 
@@ -104,11 +109,7 @@ func offsetText(offset int, colon string) string {
 	if offset < 0 {
 		sign, offset = '-', -offset
 	}
-	s := fmt.Sprintf("%c%02d%s%02d", sign, offset/3600, colon, offset/60%60)
-	if sec := offset % 60; sec != 0 {
-		s += fmt.Sprintf("%s%02d", colon, sec)
-	}
-	return s
+	return fmt.Sprintf("%c%02d%s%02d", sign, offset/3600, colon, offset/60%60)
 }
 
 // parseOffset reads +2, +02, +0230, +02:30, +023015 and +02:30:15, with GMT before it or not.

@@ -138,7 +138,7 @@ func escapeCSS(c rune) string { return fmt.Sprintf(`\%X `, c) }
 
 func escapeAttr(c rune) string {
 	switch {
-	case c <= 0x1f && c != '\t' && c != '\n' && c != '\r', c >= 0x7f && c <= 0x9f:
+	case c <= 0x1f && c != '\t' && c != '\n' && c != '\r', c == 0x7f:
 		return "&#xFFFD;"
 	case c == '"':
 		return "&quot;"
@@ -149,7 +149,7 @@ func escapeAttr(c rune) string {
 	case c == '>':
 		return "&gt;"
 	}
-	if c > 0xff {
+	if c >= utf8.RuneSelf {
 		return fmt.Sprintf("&#x%04X;", c)
 	}
 	return fmt.Sprintf("&#x%02X;", c)

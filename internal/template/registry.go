@@ -69,10 +69,28 @@ var plainFunctions = map[string]*builtin{
 	}),
 	"random": define("values? max?", func(r *run, a args) any { return r.random(a) }),
 	"constant": define("constant object?", func(r *run, a args) any {
-		fail("Undefined constant %q", r.str(a[0]))
-		return nil
+		name := r.str(a[0])
+		value, ok := constants[name]
+		if !ok {
+			fail("Undefined constant %q", name)
+		}
+		return value
 	}),
 	"uuid": define("", func(*run, args) any { return newUUID() }),
+}
+
+// constants are those of PHP's that go with filters; no others can be read.
+var constants = map[string]any{
+	"JSON_HEX_TAG": int64(jsonHexTag), "JSON_HEX_AMP": int64(jsonHexAmp), "JSON_HEX_APOS": int64(jsonHexApos), "JSON_HEX_QUOT": int64(jsonHexQuot),
+	"JSON_FORCE_OBJECT": int64(jsonForceObject), "JSON_NUMERIC_CHECK": int64(jsonNumericCheck), "JSON_UNESCAPED_SLASHES": int64(jsonUnescapedSlash),
+	"JSON_PRETTY_PRINT": int64(jsonPretty), "JSON_UNESCAPED_UNICODE": int64(jsonUnescapedText), "JSON_PARTIAL_OUTPUT_ON_ERROR": int64(jsonPartialOutput),
+	"JSON_PRESERVE_ZERO_FRACTION": int64(jsonZeroFraction), "JSON_UNESCAPED_LINE_TERMINATORS": int64(jsonUnescapedBreaks),
+	"JSON_INVALID_UTF8_IGNORE": int64(jsonInvalidIgnore), "JSON_INVALID_UTF8_SUBSTITUTE": int64(jsonInvalidReplace),
+	"DATE_ATOM": `Y-m-d\TH:i:sP`, "DATE_RFC3339": `Y-m-d\TH:i:sP`, "DATE_W3C": `Y-m-d\TH:i:sP`, "DATE_ISO8601": `Y-m-d\TH:i:sO`,
+	"DATE_RFC3339_EXTENDED": `Y-m-d\TH:i:s.vP`, "DATE_RFC822": "D, d M y H:i:s O", "DATE_RFC850": "l, d-M-y H:i:s T", "DATE_COOKIE": "l, d-M-Y H:i:s T",
+	"DATE_RFC1036": "D, d M y H:i:s O", "DATE_RFC1123": "D, d M Y H:i:s O", "DATE_RFC2822": "D, d M Y H:i:s O", "DATE_RSS": "D, d M Y H:i:s O",
+	"DATE_RFC7231": `D, d M Y H:i:s \G\M\T`, "PHP_EOL": "\n", "PHP_INT_MAX": int64(math.MaxInt64), "PHP_INT_MIN": int64(math.MinInt64),
+	"PHP_INT_SIZE": int64(8), "PHP_FLOAT_EPSILON": math.Nextafter(1, 2) - 1, "M_PI": math.Pi, "M_E": math.E,
 }
 
 // extreme is PHP's max and min.
@@ -109,7 +127,13 @@ var plainTests = map[string]*builtin{
 	}),
 	"same as":      define("value other", func(r *run, a args) any { return r.identical(a[0], a[1]) }),
 	"divisible by": define("value num", func(r *run, a args) any { return opMod(r, a[0], a[1]) == int64(0) }),
-	"constant":     define("value constant object?", func(r *run, a args) any { fail("Undefined constant %q", r.str(a[1])); return nil }),
+	"constant": define("value constant object?", func(r *run, a args) any {
+		value, ok := constants[r.str(a[1])]
+		if !ok {
+			fail("Undefined constant %q", r.str(a[1]))
+		}
+		return r.identical(a[0], value)
+	}),
 }
 
 // isEmpty is Twig's test, and what default looks at.
