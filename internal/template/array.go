@@ -148,28 +148,6 @@ func (a *Array) put(k Key, v any) {
 	}
 }
 
-// remove deletes a key; the order of the others stays.
-func (a *Array) remove(k Key) {
-	i := a.find(k)
-	if i < 0 {
-		return
-	}
-	if a.keys == nil {
-		a.keys = make([]Key, len(a.vals))
-		for j := range a.keys {
-			a.keys[j] = intKey(int64(j))
-		}
-	}
-	a.keys = append(a.keys[:i:i], a.keys[i+1:]...)
-	a.vals = append(a.vals[:i:i], a.vals[i+1:]...)
-	if a.index != nil {
-		a.index = make(map[Key]int, len(a.keys))
-		for j := range a.keys {
-			a.index[a.keys[j]] = j
-		}
-	}
-}
-
 func (a *Array) clone() *Array {
 	if a == nil {
 		return &Array{}

@@ -93,7 +93,7 @@ var arrayFilters = map[string]*builtin{
 		return out
 	}),
 	"map": define("array arrow", func(r *run, a args) any {
-		list := r.list("map", a[0])
+		list, _ := a[0].(*Array) // of what is none PHP only warns
 		r.chargeElements(list.Len())
 		out := &Array{}
 		for i := range list.Len() {

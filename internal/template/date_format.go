@@ -124,7 +124,7 @@ func (d *dateValue) appendLetter(b []byte, t time.Time, c byte) []byte {
 
 // appendLetters is for the formats that are made of others; their T stands for itself.
 func (d *dateValue) appendLetters(b []byte, t time.Time, letters string) []byte {
-	for i := 0; i < len(letters); i++ {
+	for i := range len(letters) {
 		if letters[i] == 'T' {
 			b = append(b, 'T')
 			continue

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 )
 
@@ -49,11 +50,11 @@ var encodingFilters = map[string]*builtin{
 	}),
 	"convert_encoding": define("string to from", func(r *run, a args) any {
 		s := r.made(r.str(a[0]))
-		text, err := charset(r, r.str(a[2])).NewDecoder().String(s)
+		text, err := charset(r.str(a[2])).NewDecoder().String(s)
 		if err != nil {
 			return false
 		}
-		out, err := encoding.ReplaceUnsupported(charset(r, r.str(a[1])).NewEncoder()).String(text)
+		out, err := encoding.ReplaceUnsupported(charset(r.str(a[1])).NewEncoder()).String(text)
 		if err != nil {
 			return false
 		}
@@ -61,7 +62,11 @@ var encodingFilters = map[string]*builtin{
 	}),
 }
 
-func charset(r *run, name string) encoding.Encoding {
+func charset(name string) encoding.Encoding {
+	switch strings.ToUpper(name) {
+	case "ISO-8859-1", "LATIN1": // of the web it is Windows-1252
+		return charmap.ISO8859_1
+	}
 	e, err := htmlindex.Get(name)
 	if err != nil {
 		fail("convert_encoding: unknown encoding %q", name)
@@ -83,7 +88,7 @@ var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"
 
 func rawURLEncode(s string) string {
 	var b strings.Builder
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c) || strings.IndexByte("-_.~", c) >= 0 {
 			b.WriteByte(c)
@@ -164,7 +169,7 @@ func (r *run) query(b *strings.Builder, list *Array, prefix string) {
 			name = prefix + "%5B" + name + "%5D"
 		}
 		r.charge(len(name) + 1)
-		value := ""
+		var value string
 		switch v := list.vals[i].(type) {
 		case nil:
 			continue
@@ -172,8 +177,7 @@ func (r *run) query(b *strings.Builder, list *Array, prefix string) {
 			r.query(b, v, name)
 			continue
 		case bool:
-			value = "0"
-			if v {
+			if value = "0"; v {
 				value = "1"
 			}
 		default:
@@ -237,9 +241,7 @@ func (e *jsonEncoder) value(v any, depth int) {
 			return
 		}
 		s := formatFloat(v, 17, "e")
-		if v == 0 && s == "-0" {
-			s = "-0.0"
-		} else if e.has(jsonZeroFraction) && !strings.ContainsAny(s, ".e") {
+		if e.has(jsonZeroFraction) && !strings.ContainsAny(s, ".e") {
 			s += ".0"
 		}
 		e.b.WriteString(s)

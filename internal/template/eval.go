@@ -216,6 +216,11 @@ func isDefined(r *run, e expr) bool {
 	case *blockExpr:
 		_, ok := r.program.blocks[r.str(e.name.eval(r))]
 		return ok
+	case *callExpr:
+		if e.def == functions["constant"] && len(e.args) > 0 && e.args[0] != nil {
+			_, ok := constants[r.str(e.args[0].eval(r))]
+			return ok
+		}
 	}
 	return true
 }

@@ -33,13 +33,13 @@ var hashFilters = map[string]*builtin{
 	}),
 	"hash_hmac": define("value algo key", func(r *run, a args) any {
 		name := strings.ToLower(r.str(a[1]))
-		make, ok := hashes[name]
+		newHash, ok := hashes[name]
 		if !ok || !keyed(name) {
 			fail("hash_hmac(): Argument #1 ($algo) must be a valid cryptographic hashing algorithm")
 		}
 		s := r.str(a[0])
 		r.step(len(s) / 64)
-		m := hmac.New(make, []byte(r.str(a[2])))
+		m := hmac.New(newHash, []byte(r.str(a[2])))
 		m.Write([]byte(s))
 		return hex.EncodeToString(m.Sum(nil))
 	}),
@@ -101,11 +101,11 @@ func (r *run) digest(algorithm, s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return hex.EncodeToString(sum[:])
 	}
-	make, ok := hashes[strings.ToLower(algorithm)]
+	newHash, ok := hashes[strings.ToLower(algorithm)]
 	if !ok {
 		fail("hash(): Argument #1 ($algo) must be a valid hashing algorithm")
 	}
-	h := make()
+	h := newHash()
 	h.Write([]byte(s))
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -145,7 +145,7 @@ func (h *bzipCRC) BlockSize() int      { return 1 }
 // base64Decode is PHP's, which skips what is not of the alphabet.
 func base64Decode(s string) string {
 	clean := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c) || c == '+' || c == '/' {
 			clean = append(clean, c)

@@ -264,10 +264,10 @@ func (r *run) numbers(low, high, step any) any {
 	if ok1 && ok2 && s != "" && t != "" {
 		x, whole1, _ := numeric(s)
 		y, whole2, _ := numeric(t)
-		if !whole1 && !whole2 || !(whole1 && whole2) {
+		if !whole1 && !whole2 {
 			return r.letters(s[0], t[0], by)
 		}
-		low, high = x, y
+		low, high = x, y // the number that the other begins with, 0 for none
 	}
 	from, to := toPlain(low), toPlain(high)
 	i, int1 := from.(int64)
@@ -290,7 +290,7 @@ func (r *run) numbers(low, high, step any) any {
 		}
 		r.chargeElements(int(count))
 		a := &Array{vals: make([]any, 0, count)}
-		for k := int64(0); k < int64(count); k++ {
+		for k := range int64(count) {
 			if i > j {
 				a.push(i - k*n)
 			} else {

@@ -15,7 +15,6 @@ type parser struct {
 	inBlock   int
 	loopSeen  bool
 	escape    []string // strategies of the autoescape tags around, "" for off
-	inMacro   bool
 	extending bool
 }
 
@@ -96,13 +95,13 @@ func (p *parser) leave() { p.depth-- }
 
 // template parses all tokens.
 func (p *parser) template() []stmt {
-	body := p.body("", 0)
+	body := p.body("")
 	return body
 }
 
 // body parses statements until one of the tags in ends (separated by spaces) stands behind a "{%", which
-// it consumes, or to the end of the template if there are none. opened is where the enclosing tag began.
-func (p *parser) body(ends string, opened int) []stmt {
+// it consumes, or to the end of the template if there are none.
+func (p *parser) body(ends string) []stmt {
 	p.enter()
 	defer p.leave()
 	var list []stmt

@@ -80,7 +80,7 @@ func (p *parser) call(t *token) expr {
 			}
 		}
 		return e
-	case "include", "source", "template_from_string":
+	case "include", "source":
 		args := p.arguments(true, false)
 		e := &foreignExpr{pos: t.pos}
 		if len(args.positional) > 0 {
@@ -89,7 +89,11 @@ func (p *parser) call(t *token) expr {
 		if named, ok := args.byName()["template"]; ok && e.name == nil {
 			e.name = named
 		}
-		if c, ok := args.byName()["ignore_missing"].(constExpr); ok && c.value == true {
+		ignore := args.byName()["ignore_missing"]
+		if at := map[string]int{"include": 3, "source": 1}[t.text]; len(args.positional) > at {
+			ignore = args.positional[at]
+		}
+		if c, ok := ignore.(constExpr); ok && c.value == true {
 			e.ignoreMissing = true
 		}
 		return e

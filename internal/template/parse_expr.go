@@ -1,7 +1,5 @@
 package template
 
-import ()
-
 type assoc int
 
 const (

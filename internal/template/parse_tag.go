@@ -22,7 +22,7 @@ func (p *parser) ifTag(pos int) stmt {
 	p.endTag()
 	ends := "elseif else endif"
 	for {
-		body := p.body(ends, pos)
+		body := p.body(ends)
 		if test != nil {
 			s.branches = append(s.branches, ifBranch{test, body})
 		} else {
@@ -75,13 +75,13 @@ func (p *parser) forTag(pos int) stmt {
 	p.endTag()
 	outer := p.loopSeen
 	p.loopSeen = false
-	s.body = p.body("else endfor", pos)
+	s.body = p.body("else endfor")
 	s.withLoop = p.loopSeen
 	p.loopSeen = p.loopSeen || outer
 	if p.next().text == "else" {
 		p.endTag()
 		s.hasElse = true
-		s.other = p.body("endfor", pos)
+		s.other = p.body("endfor")
 		p.next()
 	}
 	p.endTag()
@@ -117,7 +117,7 @@ func (p *parser) setTag(pos int) stmt {
 		panic(syntaxError(pos, "When using set with a block, you cannot have a multi-target"))
 	}
 	p.endTag()
-	body := p.body("endset", pos)
+	body := p.body("endset")
 	p.next()
 	p.endTag()
 	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) { r.set(names[0], r.captured()) }}
@@ -148,7 +148,7 @@ func (p *parser) withTag(pos int) stmt {
 		only = p.accept(tokName, "only")
 	}
 	p.endTag()
-	body := p.body("endwith", pos)
+	body := p.body("endwith")
 	p.next()
 	p.endTag()
 	return &wrapStmt{
@@ -193,7 +193,7 @@ func (p *parser) applyTag(pos int) stmt {
 		}
 	}
 	p.endTag()
-	body := p.body("endapply", pos)
+	body := p.body("endapply")
 	p.next()
 	p.endTag()
 	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) {
@@ -219,7 +219,7 @@ func (p *parser) blockTag(pos int) stmt {
 	if p.current().kind == tokBlockEnd {
 		p.endTag()
 		p.inBlock++
-		b.body = p.body("endblock", pos)
+		b.body = p.body("endblock")
 		p.inBlock--
 		p.next()
 		if t := p.current(); t.kind == tokName {
@@ -262,7 +262,7 @@ func (p *parser) macroTag(pos int) stmt {
 	p.macros[name] = m
 	inBlock := p.inBlock
 	p.inBlock = 0
-	m.body = p.body("endmacro", pos)
+	m.body = p.body("endmacro")
 	p.inBlock = inBlock
 	p.next()
 	if t := p.current(); t.kind == tokName {
@@ -360,7 +360,7 @@ func (p *parser) embedTag(pos int) stmt {
 	ignore := p.includeArguments()
 	blocks := p.blocks
 	p.blocks = map[string]*block{}
-	p.body("endembed", pos)
+	p.body("endembed")
 	p.blocks = blocks
 	p.next()
 	p.endTag()
@@ -411,7 +411,7 @@ func (p *parser) autoescapeTag(pos int) stmt {
 	}
 	p.endTag()
 	p.escape = append(p.escape, strategy)
-	body := p.body("endautoescape", pos)
+	body := p.body("endautoescape")
 	p.escape = p.escape[:len(p.escape)-1]
 	p.next()
 	p.endTag()

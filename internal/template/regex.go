@@ -62,7 +62,7 @@ func latin1(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		b.WriteRune(rune(s[i]))
 	}
 	return b.String()
@@ -82,7 +82,7 @@ func compilePattern(source string) (*pattern, string) {
 		return nil, problem
 	}
 	p := &pattern{bytes: true}
-	options := regexp2.RegexOptions(regexp2.None)
+	options := regexp2.None
 	dollarEnd := false
 	for _, m := range modifiers {
 		switch m {
@@ -167,6 +167,10 @@ func fromPCRE(s string, dollarEnd bool) string {
 		c := s[i]
 		rest := s[i:]
 		switch {
+		case strings.HasPrefix(rest, `\Q`):
+			quoted, _, _ := strings.Cut(rest[2:], `\E`)
+			b.WriteString(regexp2.Escape(quoted))
+			i += min(len(rest), len(quoted)+4) - 1
 		case c == '\\' && i+1 < len(s):
 			i++
 			b.WriteString(escapeOf(s[i], class))

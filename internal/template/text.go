@@ -75,7 +75,7 @@ func (r *run) made(s string) string {
 }
 
 func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
 		}
@@ -246,9 +246,10 @@ func stripTags(s, allowed string) string {
 				depth--
 			}
 		}
-		if end < len(s) {
-			end++
+		if end >= len(s) {
+			break // a tag without an end takes the rest along
 		}
+		end++
 		tag := s[i:end]
 		if allowed != "" && strings.Contains(allowed, tagName(tag)) {
 			b.WriteString(tag)
