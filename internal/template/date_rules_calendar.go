@@ -78,7 +78,7 @@ func calendarRules() []dateRule {
 			return p.setDate(unset, monthOf(m[2]), nr(m[1]))
 		}),
 		dateRuleOf(`(<year4>)(<monthlz>)(<daylz>)`, ymd),
-		dateRuleOf(`(<year4>)\.?(<dayofyear>)`, func(p *parsedDate, m []string) error {
+		dateRuleOf(`(<year4>)[.-]?(<dayofyear>)`, func(p *parsedDate, m []string) error {
 			return p.setDate(nr(m[1]), 1, nr(m[2]))
 		}),
 		dateRuleOf(`(<year4>)-?W(<weekofyear>)-?([0-7])`, func(p *parsedDate, m []string) error {

@@ -12,6 +12,8 @@
 // ends with an [Error] of [Limit]. A compiled [Template] may be rendered by any number of goroutines.
 //
 // The reference is Twig 3.5.1 on PHP 8.2 with autoescape and strict_variables off; testdata holds its
-// answers. One thing differs on purpose: an integer of a JSON document that does not fit 64 bits keeps
-// its digits when it is printed or encoded (PHP turns it into a float), so that identifiers survive.
+// answers, and what PHP makes of dates. On purpose it differs in two things: an integer of a JSON document
+// that does not fit 64 bits keeps its digits when it is printed or encoded (PHP turns it into a float), so
+// that identifiers survive; and relative hours, minutes and seconds are time that passes, also when clocks
+// change (versions of PHP differ there). Of regular expressions recursion and the modifier U are missing.
 package template
