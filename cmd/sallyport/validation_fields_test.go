@@ -71,6 +71,7 @@ func fields(s *openapi3.Schema) (out []field) {
 		member := func(name string, m *openapi3.Schema) {
 			visit(field{join(f.name, name), m, func(v any) any {
 				o, _ := smallest(s).(map[string]any)
+				o = maps.Clone(o) // it may be an example of the contract, which all tests share
 				if o == nil {
 					o = map[string]any{}
 				}
