@@ -20,7 +20,7 @@ func (s *Store) Finish(ctx context.Context, node hook.NodeID, batch []*hook.Fini
 	return held, translate(err)
 }
 
-// Ordinary is a delivery handed over at birth whose one attempt succeeded: nothing but
+// ordinary is a delivery handed over at birth whose one attempt succeeded: nothing but
 // its row and its attempt is written.
 func ordinary(f *hook.Finish) bool {
 	return !f.Job.Claimed && f.Attempt != nil && f.State == hook.StateSucceeded
