@@ -66,7 +66,7 @@ var problems = []Problem{
 	{Code: hook.KindTemplateLimit, Status: 422, Title: "The template takes too much", Advice: "The detail says of what: source, output, time, steps or memory."},
 	{Code: hook.KindRateLimited, Status: 429, Title: "Too many requests", Advice: "Wait as long as `Retry-After` says.", RetryAfter: time.Second},
 	{Code: hook.KindInternal, Status: 500, Title: "Something went wrong here", Advice: "The server's log has more under the `requestId`."},
-	{Code: hook.KindUnavailable, Status: 503, Title: "Not available now", Advice: "Nothing was stored; repeat later.", RetryAfter: 2 * time.Second},
+	{Code: hook.KindUnavailable, Status: 503, Title: "Not available now", Advice: "Repeat later; an event with the same id, since it may have been stored after all.", RetryAfter: 2 * time.Second},
 	{Code: hook.KindQueueFull, Status: 503, Title: "Too many deliveries wait", Advice: "The workspace's limit of pending deliveries is reached; repeat later.", RetryAfter: 10 * time.Second},
 	{Code: hook.KindShuttingDown, Status: 503, Title: "This node is stopping", Advice: "Repeat: another node, or this one after its restart, answers.", RetryAfter: 2 * time.Second},
 	{Code: hook.KindStorageFull, Status: 503, Title: "The disk is nearly full", Advice: "Nothing was stored; the operator must make room.", RetryAfter: time.Minute},
