@@ -288,7 +288,7 @@ func checkMedia(r *http.Request, among []string) error {
 
 func checkEncoding(r *http.Request) error {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return hook.Errorf(kindUnsupportedEncoding, "the content encoding %q is not supported; send the body as it is", e)
+		return hook.Errorf(hook.KindUnsupportedCoding, "the content encoding %q is not supported; send the body as it is", e)
 	}
 	return nil
 }

@@ -16,12 +16,6 @@ import (
 	"sallyport/internal/hook"
 )
 
-// Kinds that only the edge knows.
-const (
-	kindMethodNotAllowed    hook.Kind = "method_not_allowed"
-	kindUnsupportedEncoding hook.Kind = "unsupported_encoding"
-)
-
 // Problem is what a kind of error is called over HTTP. The tables on /docs/problems
 // and in the README are made from it.
 type Problem struct {
@@ -45,7 +39,7 @@ var problems = []Problem{
 	{Code: hook.KindForbidden, Status: 403, Title: "The API key may not do this", Advice: "The detail says which role may."},
 	{Code: hook.KindWorkspaceDenied, Status: 403, Title: "The API key belongs to another workspace", Advice: "Leave `Sallyport-Workspace` out, or use a key of that workspace."},
 	{Code: hook.KindNotFound, Status: 404, Title: "There is no such thing", Advice: "Ids and codes are looked up in the key's workspace only."},
-	{Code: kindMethodNotAllowed, Status: 405, Title: "The method does not work here", Advice: "`Allow` lists those that do."},
+	{Code: hook.KindMethodNotAllowed, Status: 405, Title: "The method does not work here", Advice: "`Allow` lists those that do."},
 	{Code: hook.KindCodeTaken, Status: 409, Title: "The code is taken", Advice: "`owner` is the id of who has it; codes are unique without regard to case."},
 	{Code: hook.KindNameTaken, Status: 409, Title: "The name is taken", Advice: "`owner` is the id of who has it."},
 	{Code: hook.KindEventIDReused, Status: 409, Title: "The event id was used for other content", Advice: "An id stands for one event for seven days; give the new event an id of its own."},
@@ -57,7 +51,7 @@ var problems = []Problem{
 	{Code: hook.KindTooLarge, Status: 413, Title: "The body is too large", Advice: "The detail says how large it may be."},
 	{Code: hook.KindTooManyItems, Status: 413, Title: "Too many items", Advice: "Send several batches."},
 	{Code: hook.KindUnsupportedMedia, Status: 415, Title: "The content type is not supported", Advice: "Send `Content-Type: application/json`; `curl -d` does not, `curl --json` does."},
-	{Code: kindUnsupportedEncoding, Status: 415, Title: "The content encoding is not supported", Advice: "Send the body as it is, without `Content-Encoding`."},
+	{Code: hook.KindUnsupportedCoding, Status: 415, Title: "The content encoding is not supported", Advice: "Send the body as it is, without `Content-Encoding`."},
 	{Code: hook.KindInvalid, Status: 422, Title: "The request is not valid", Advice: "`errors` has every fault with its place and a code of its own."},
 	{Code: hook.KindSchemaMismatch, Status: 422, Title: "The entity breaks its event type's schema", Advice: "`errors` says where."},
 	{Code: hook.KindIdempotencyReused, Status: 422, Title: "The Idempotency-Key was used for another request", Advice: "Use a new key for a new request."},
@@ -230,7 +224,7 @@ func (s *Server) kindly(err error, c echo.Context) error {
 		case http.StatusNotFound:
 			return hook.Errorf(hook.KindNotFound, "there is nothing at %s; /docs lists what there is", c.Request().URL.Path)
 		case http.StatusMethodNotAllowed:
-			return hook.Errorf(kindMethodNotAllowed, "%s does not work at %s; Allow lists what does", c.Request().Method, c.Request().URL.Path)
+			return hook.Errorf(hook.KindMethodNotAllowed, "%s does not work at %s; Allow lists what does", c.Request().Method, c.Request().URL.Path)
 		case http.StatusBadRequest:
 			return &hook.Error{Kind: hook.KindInvalidParameter, Detail: "a parameter is not valid", Err: err}
 		}

@@ -9,6 +9,8 @@ type TargetKind string
 const (
 	TargetWebhook TargetKind = "webhook"
 	TargetAction  TargetKind = "action"
+	// TargetIncoming is a door itself: its post-processors run as a delivery.
+	TargetIncoming TargetKind = "incomingWebhook"
 )
 
 // State of a delivery.
@@ -49,6 +51,7 @@ const (
 	ReasonWebhookDeleted    Reason = "webhook_deleted"
 	ReasonConditionFalse    Reason = "condition_false"
 	ReasonConditionError    Reason = "condition_error"
+	ReasonActionDeleted     Reason = "action_deleted"
 )
 
 // Delivery is one event for one target. Its id's time is when it was created.
@@ -65,6 +68,7 @@ type Delivery struct {
 	Test       bool
 	ReplayID   ID
 	RequestID  ID        // inbound request that led to it
+	Step       int       // of an action set or of post-processors: how many members have run
 	FinishedAt time.Time // zero: not finished
 }
 
@@ -175,12 +179,29 @@ type Attempt struct {
 	Request       *SentRequest      // nil when none could be made
 	Response      *ReceivedResponse // nil when none came
 	Timings       Timings
-	Reused        bool // connection
+	Reused        bool       // connection
+	Action        *RanAction // nil for webhooks
 
 	// RetryAfter is the wait the receiver asked for, already bounded; not stored.
 	RetryAfter time.Duration
 	// Permanent marks a failure that no retry can mend; not stored.
 	Permanent bool
+	// Skip ends the delivery as skipped instead, with no attempt; not stored.
+	Skip Reason
+	// More says that a further member of a set is to run after this one; not stored.
+	More bool
+	// Effects happen in the transaction that records the attempt; not stored with it.
+	Effects *Effects
+}
+
+// RanAction says which action an attempt ran. Its request is the rendered configuration,
+// with the type as method and what it was about as URL; its response the output, with the
+// exit code or the like as status.
+type RanAction struct {
+	ID   ID // NoID: a post-processor of the door's own
+	Code string
+	Type ActionType
+	Step int // of a set
 }
 
 // Health of a target, kept apart from its configuration because it changes with

@@ -47,6 +47,25 @@ const (
 	KindTemplateSyntax    Kind = "template_syntax"
 	KindTemplateRuntime   Kind = "template_runtime"
 	KindTemplateLimit     Kind = "template_limit"
+	KindMalformedBody     Kind = "malformed_body"
+	KindLoopDetected      Kind = "loop_detected"
+	KindActionFailed      Kind = "action_failed"
+)
+
+// Kinds of refusals at a door. Those of the API that fit serve there, too.
+const (
+	KindCredentialsRefused Kind = "credentials_refused"
+	KindIPNotAllowed       Kind = "ip_not_allowed"
+	KindHashMissing        Kind = "hash_missing"
+	KindHashMismatch       Kind = "hash_mismatch"
+	KindSignatureMissing   Kind = "signature_missing"
+	KindSignatureMismatch  Kind = "signature_mismatch"
+	KindSignatureExpired   Kind = "signature_expired"
+	KindPreProcessor       Kind = "pre_processor_refused"
+	KindDuplicateRefused   Kind = "duplicate_refused"
+	KindMethodNotAllowed   Kind = "method_not_allowed"
+	KindBodyTimeout        Kind = "body_timeout"
+	KindUnsupportedCoding  Kind = "unsupported_encoding" // of the content
 )
 
 // Fault is one thing wrong with an input. Field is written as callers think of it,

@@ -30,6 +30,16 @@ type Event struct {
 // AcceptedAt is the moment the event was accepted, in milliseconds.
 func (e *Event) AcceptedAt() time.Time { return TimeOf(e.Key) }
 
+// InboundRequest is the request at a door that led to the event, NoID if none did.
+func (e *Event) InboundRequest() ID {
+	switch e.Source.Kind {
+	case SourceIncoming, SourceAction, SourceRecord:
+		return e.Source.RequestID
+	case SourceAPI, SourceSystem, SourceReplay:
+	}
+	return NoID
+}
+
 // EntityID is the literal of a JSON number or string as the publisher wrote it, so
 // that 20 digits stay 20 digits. The zero value is no id.
 type EntityID struct {

@@ -33,6 +33,20 @@ type PlannedEvent struct {
 	ClientID   bool     // ID was chosen by the client and must be new within the window
 	Hash       [32]byte // of the content, to tell a repeat from a clash
 	Deliveries []PlannedDelivery
+	Inbound    bool // made of the batch's request that its source names, and stored only with it
+}
+
+// PlannedRequest is an inbound request about to be stored with its events.
+type PlannedRequest struct {
+	Request *Request
+	Dedupe  *DedupeKey // nil: repeats are not recognised
+	Expand  int        // items that become events later, piece by piece; 0: none
+}
+
+// DedupeKey recognises a repeat at one door until it expires.
+type DedupeKey struct {
+	Hash  [32]byte
+	Until time.Time
 }
 
 // AcceptBatch is stored in one transaction.
@@ -40,6 +54,7 @@ type AcceptBatch struct {
 	Node     NodeID
 	Versions map[ID]int64 // configuration versions it was matched against
 	Events   []*PlannedEvent
+	Requests []*PlannedRequest
 	Window   time.Duration // how long a client's event id is remembered
 	Rerun    bool          // its outcome was unknown before
 }
@@ -58,6 +73,9 @@ type AcceptResult struct {
 	Fenced bool
 	Stale  []ID                 // scopes whose configuration is newer than the batch's
 	First  map[int]FirstReceipt // by index in Events: not stored, the id was there before
+	// Repeats has, by index in Requests, the request that was accepted under the same dedupe
+	// key before: the later one was not stored, nor were its events.
+	Repeats map[int]ID
 	// Mine, only after a Rerun: born deliveries which the store says are running on this
 	// node. Others may have been rescued meanwhile and must not be handed over.
 	Mine map[ID]bool
@@ -75,6 +93,18 @@ type Finish struct {
 	Wait     time.Duration // StatePending: from the database's now
 	Trigger  Trigger       // StatePending: of the next attempt
 	Sent     bool          // it held a slot of its lane
+	Advance  bool          // a member of a set has run: the next has attempts of its own
+	Effects  *Effects      // nil: none
+}
+
+// Progress is the step of the delivery after this, and the attempts made before the
+// present budget began.
+func (f *Finish) Progress() (step, base int) {
+	d := &f.Job.Delivery
+	if f.Advance {
+		return d.Step + 1, f.Attempts
+	}
+	return d.Step, d.Base
 }
 
 // LaneWant asks for due deliveries of one target.

@@ -37,6 +37,22 @@ type EventTypeScene struct {
 	Current *EventType
 }
 
+// ActionScene is the scene of an action. Current has its secret values in clear.
+type ActionScene struct {
+	Scene
+	Current *Action
+	Actions map[string]*Action // the workspace's actions by code in lower case, without secret values
+	UsedBy  []string           // what refers to it, such as "incoming webhook erp-stock, route primary"
+}
+
+// IncomingScene is the scene of an incoming webhook. Current has its secret values in
+// clear.
+type IncomingScene struct {
+	Scene
+	Current *IncomingWebhook
+	Actions map[string]*Action // the workspace's actions by code in lower case, without secret values
+}
+
 // WebhookScene is the scene of a webhook. Current has its secret values in clear.
 type WebhookScene struct {
 	Scene

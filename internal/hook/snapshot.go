@@ -6,5 +6,7 @@ type Snapshot struct {
 	Workspace Workspace
 	Version   int64 // of the workspace's configuration
 	Webhooks  []*Webhook
+	Actions   []*Action // deleted ones left out, as of webhooks
+	Incoming  []*IncomingWebhook
 	Types     map[string]*EventType
 }

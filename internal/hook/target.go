@@ -18,7 +18,9 @@ type Target struct {
 	Limited     bool   // one node sends for the whole installation
 	Filter      string // condition on the event; "": none
 	Version     int64
-	Webhook     *Webhook // when Kind is TargetWebhook
+	Webhook     *Webhook         // when Kind is TargetWebhook
+	Action      *Action          // when Kind is TargetAction
+	Incoming    *IncomingWebhook // when Kind is TargetIncoming
 }
 
 // TargetOf makes the dispatcher's view of a webhook.
@@ -27,6 +29,26 @@ func TargetOf(w *Webhook) *Target {
 		Kind: TargetWebhook, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: w.State(),
 		MaxAttempts: w.MaxAttempts, Retry: w.Retry, MaxInFlight: w.MaxInFlight, RateLimit: w.RateLimit,
 		Limited: w.Limited(), Filter: w.Filter, Version: w.Version, Webhook: w,
+	}
+}
+
+// TargetOfAction makes the dispatcher's view of an action.
+func TargetOfAction(a *Action) *Target {
+	return &Target{
+		Kind: TargetAction, ID: a.ID, Workspace: a.Workspace, Code: a.Code, Name: a.Name, State: a.State(),
+		MaxAttempts: a.MaxAttempts, Retry: a.Retry, Version: a.Version, Action: a,
+	}
+}
+
+// PostAttempts is how often post-processors are tried, with the default waits.
+const PostAttempts = 10
+
+// TargetOfIncoming makes the dispatcher's view of a door's post-processors. What was
+// accepted is finished also when the door was disabled meanwhile.
+func TargetOfIncoming(w *IncomingWebhook) *Target {
+	return &Target{
+		Kind: TargetIncoming, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: TargetActive,
+		MaxAttempts: PostAttempts, Retry: Retry{Jitter: 0.1}, Version: w.Version, Incoming: w,
 	}
 }
 

@@ -1,12 +1,18 @@
 package hook
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // View is a workspace's snapshot made ready for publishing and sending. It is
 // immutable but for a memory of which event type goes where.
 type View struct {
 	Snapshot
 	Targets map[ID]*Target
+
+	actions map[string]*Target          // by code in lower case
+	doors   map[string]*IncomingWebhook // likewise
 
 	matches sync.Map // event type -> []*Target, at most maxMatches
 	mu      sync.Mutex
@@ -18,12 +24,28 @@ const maxMatches = 10_000
 
 // NewView makes a view of a snapshot.
 func NewView(s Snapshot) *View {
-	v := &View{Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks))}
+	v := &View{
+		Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks)+len(s.Actions)+len(s.Incoming)),
+		actions: make(map[string]*Target, len(s.Actions)), doors: make(map[string]*IncomingWebhook, len(s.Incoming)),
+	}
 	for _, w := range s.Webhooks {
 		v.Targets[w.ID] = TargetOf(w)
 	}
+	for _, a := range s.Actions {
+		t := TargetOfAction(a)
+		v.Targets[a.ID], v.actions[strings.ToLower(a.Code)] = t, t
+	}
+	for _, w := range s.Incoming {
+		v.Targets[w.ID], v.doors[strings.ToLower(w.Code)] = TargetOfIncoming(w), w
+	}
 	return v
 }
+
+// Action returns the action with a code, nil if there is none.
+func (v *View) Action(code string) *Target { return v.actions[strings.ToLower(code)] }
+
+// Door returns the incoming webhook with a code, nil if there is none.
+func (v *View) Door(code string) *IncomingWebhook { return v.doors[strings.ToLower(code)] }
 
 // Match returns the targets that an event of this type becomes deliveries for now.
 // The slice is shared: do not change it.

@@ -61,6 +61,33 @@ type WebhookResult struct {
 	Secret  Sensitive
 }
 
+// ActionView is an action with what might not be meant about it.
+type ActionView struct {
+	*Action
+	Warnings []string
+}
+
+// ActionResult answers a write.
+type ActionResult struct {
+	ActionView
+	Change  Change
+	Changed []string
+}
+
+// IncomingView is an incoming webhook with what might not be meant about it: "no_check",
+// "hash_md5".
+type IncomingView struct {
+	*IncomingWebhook
+	Warnings []string
+}
+
+// IncomingResult answers a write.
+type IncomingResult struct {
+	IncomingView
+	Change  Change
+	Changed []string
+}
+
 // RotateResult answers a rotation.
 type RotateResult struct {
 	Webhook           WebhookView

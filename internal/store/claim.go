@@ -75,7 +75,7 @@ u AS (UPDATE due d SET held_by = $1 FROM c
 SELECT EXISTS (SELECT 1 FROM fence), u.delivery_id, u.due_at, u.claims, u.trigger_kind FROM (SELECT 1) one LEFT JOIN u ON true`
 
 const loadJobsSQL = `
-SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.request_id,
+SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.step,
 	e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched
 FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key
 WHERE d.id = ANY($1::uuid[])`
@@ -138,7 +138,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			d := &j.Delivery
 			d.Workspace, d.EventKey, d.TargetKind, d.Target = readUUID(v[1]), readUUID(v[2]), targetKindCodes.from(readInt2(v[3])), readUUID(v[4])
 			d.State, d.Attempts, d.Base, d.Test = hook.StatePending, int(readInt2(v[5])), int(readInt2(v[6])), readBool(v[7])
-			d.ReplayID, d.RequestID = readUUID(v[8]), readUUID(v[9])
+			d.ReplayID, d.Step = readUUID(v[8]), int(readInt2(v[9]))
 			e := &hook.Event{Key: d.EventKey, Workspace: d.Workspace, ID: string(v[10]), Type: string(v[11]), EntityURL: string(v[15])}
 			e.EntityID = hook.EntityID{Text: string(v[12]), Number: readBool(v[13])}
 			if v[14] != nil {
@@ -146,6 +146,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			}
 			e.Timestamp, e.Hops, e.Matched = fromMicros(readInt8(v[16])), int(readInt2(v[20])), int(readInt4(v[21]))
 			e.Source = hook.Source{Kind: sourceCodes.from(readInt2(v[17])), ID: readUUID(v[18]), RequestID: readUUID(v[19])}
+			d.RequestID = e.InboundRequest()
 			if e.ID == "" {
 				e.ID = e.Key.String()
 			}
@@ -208,18 +209,18 @@ func (s *Store) claimSQLite(ctx context.Context, node hook.NodeID, wants []hook.
 
 func (t *sqliteTx) loadJob(j *hook.Job) error {
 	d, e := &j.Delivery, &hook.Event{}
-	var ws, key, target, replay, request, source, sourceRequest []byte
+	var ws, key, target, replay, source, sourceRequest []byte
 	var kind, sourceKind int16
 	var id, entityID, url sql.NullString
 	var at int64
-	if err := t.one(`SELECT d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.request_id,
+	if err := t.one(`SELECT d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.step,
 			e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched
 		FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key WHERE d.id = ?`,
-		[]any{d.ID[:]}, &ws, &key, &kind, &target, &d.Attempts, &d.Base, &d.Test, &replay, &request,
+		[]any{d.ID[:]}, &ws, &key, &kind, &target, &d.Attempts, &d.Base, &d.Test, &replay, &d.Step,
 		&id, &e.Type, &entityID, &e.EntityID.Number, &e.Entity, &url, &at, &sourceKind, &source, &sourceRequest, &e.Hops, &e.Matched); err != nil {
 		return err
 	}
-	d.Workspace, d.EventKey, d.Target, d.ReplayID, d.RequestID = readUUID(ws), readUUID(key), readUUID(target), readUUID(replay), readUUID(request)
+	d.Workspace, d.EventKey, d.Target, d.ReplayID = readUUID(ws), readUUID(key), readUUID(target), readUUID(replay)
 	d.TargetKind, d.State = targetKindCodes.from(kind), hook.StatePending
 	e.Key, e.Workspace, e.ID, e.EntityID.Text, e.EntityURL = d.EventKey, d.Workspace, id.String, entityID.String, url.String
 	if e.ID == "" {
@@ -227,6 +228,7 @@ func (t *sqliteTx) loadJob(j *hook.Job) error {
 	}
 	e.Timestamp = fromMicros(at)
 	e.Source = hook.Source{Kind: sourceCodes.from(sourceKind), ID: readUUID(source), RequestID: readUUID(sourceRequest)}
+	d.RequestID = e.InboundRequest()
 	j.Event = e
 	return nil
 }

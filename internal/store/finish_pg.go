@@ -33,7 +33,8 @@ g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.a
 	finishGeneral = finishHead + `
 h AS (DELETE FROM due USING u, deliveries d WHERE u.claimed AND due.delivery_id = u.id AND due.held_by = $1
 	AND d.id = u.id AND d.attempts = u.before RETURNING due.delivery_id),
-g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.after, node = NULL, finished_at = u.finished_at
+g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.after, node = NULL, finished_at = u.finished_at,
+		step = u.step, base = u.base
 	FROM u WHERE d.id = u.id AND CASE WHEN u.claimed THEN d.id IN (SELECT delivery_id FROM h)
 		ELSE d.state = 0 AND d.node = $1 AND d.attempts = u.before END
 	RETURNING d.id),
@@ -98,7 +99,7 @@ func (s *Store) finishParams(p *pgParams, batch []*hook.Finish, part []int) {
 	for _, i := range part {
 		f := batch[i]
 		d := &f.Job.Delivery
-		r.begin(22)
+		r.begin(24)
 		r.uuid(d.ID)
 		r.uuid(d.Workspace)
 		r.uuid(d.Target)
@@ -118,6 +119,9 @@ func (s *Store) finishParams(p *pgParams, batch []*hook.Finish, part []int) {
 		} else {
 			r.int2(0)
 		}
+		step, base := f.Progress()
+		r.int2(int16(step))
+		r.int2(int16(base))
 		addAttempt(r, f)
 		r.end()
 	}

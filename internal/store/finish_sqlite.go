@@ -45,19 +45,21 @@ func (t *sqliteTx) finishOne(node hook.NodeID, f *hook.Finish, now int64) (bool,
 	if f.State.Final() {
 		finished = now
 	}
+	step, base := f.Progress()
 	var n int64
 	var err error
 	if f.Job.Claimed {
 		n, err = t.exec(`DELETE FROM due WHERE delivery_id = ? AND held_by = ?
 			AND (SELECT attempts FROM deliveries WHERE id = due.delivery_id) = ?`, d.ID[:], int64(node), int64(d.Attempts))
 		if err == nil && n == 1 {
-			_, err = t.exec("UPDATE deliveries SET state = ?, reason = ?, attempts = ?, node = NULL, finished_at = ? WHERE id = ?",
-				int64(stateCodes.of(f.State)), int64(reasonCodes.of(f.Reason)), int64(f.Attempts), finished, d.ID[:])
+			_, err = t.exec("UPDATE deliveries SET state = ?, reason = ?, attempts = ?, node = NULL, finished_at = ?, step = ?, base = ? WHERE id = ?",
+				int64(stateCodes.of(f.State)), int64(reasonCodes.of(f.Reason)), int64(f.Attempts), finished, int64(step), int64(base), d.ID[:])
 		}
 	} else {
-		n, err = t.exec(`UPDATE deliveries SET state = ?, reason = ?, attempts = ?, node = NULL, finished_at = ?
+		n, err = t.exec(`UPDATE deliveries SET state = ?, reason = ?, attempts = ?, node = NULL, finished_at = ?, step = ?, base = ?
 			WHERE id = ? AND state = 0 AND node = ? AND attempts = ?`,
-			int64(stateCodes.of(f.State)), int64(reasonCodes.of(f.Reason)), int64(f.Attempts), finished, d.ID[:], int64(node), int64(d.Attempts))
+			int64(stateCodes.of(f.State)), int64(reasonCodes.of(f.Reason)), int64(f.Attempts), finished, int64(step), int64(base),
+			d.ID[:], int64(node), int64(d.Attempts))
 	}
 	if err != nil {
 		return false, err

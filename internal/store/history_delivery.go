@@ -120,6 +120,7 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 	for i, r := range rows {
 		event := events[r.EventKey]
 		out[i] = hook.DeliveryView{Delivery: r.Delivery, EventID: event.ID, EventType: event.Type, EntityID: event.EntityID}
+		out[i].RequestID = event.InboundRequest()
 		target, known := targets[r.Target]
 		showTarget(&out[i], r, target, known, s.ids.Now())
 		showAttempts(&out[i], attempts[r.ID])
@@ -130,7 +131,7 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 func (s *Store) deliveryRows(tx *gorm.DB, ids []hook.ID, workspace hook.ID) ([]deliveryRow, error) {
 	in := s.among("d.id", ids)
 	return list(tx, scanDelivery, `SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.reason, d.attempts,
-		d.base, d.test, d.replay_id, d.request_id, d.finished_at, `+s.clock("u.due_at")+`, u.held_by
+		d.base, d.test, d.replay_id, d.step, d.finished_at, `+s.clock("u.due_at")+`, u.held_by
 		FROM deliveries d LEFT JOIN due u ON u.delivery_id = d.id WHERE d.workspace_id = ? AND `+in.sql,
 		append([]any{rowID(workspace)}, in.args...)...)
 }
@@ -140,7 +141,7 @@ func scanDelivery(rows *sql.Rows, r *deliveryRow) error {
 	var finished, due *int64
 	d := &r.Delivery
 	err := rows.Scan((*rowID)(&d.ID), (*rowID)(&d.Workspace), (*rowID)(&d.EventKey), &kind, (*rowID)(&d.Target), &state, &reason,
-		&d.Attempts, &d.Base, &d.Test, (*rowID)(&d.ReplayID), (*rowID)(&d.RequestID), &finished, &due, &r.heldBy)
+		&d.Attempts, &d.Base, &d.Test, (*rowID)(&d.ReplayID), &d.Step, &finished, &due, &r.heldBy)
 	if err != nil {
 		return err
 	}

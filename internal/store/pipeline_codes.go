@@ -8,7 +8,8 @@ var (
 	stateCodes = newCodes(hook.StateRunning, hook.StatePending, hook.StateSucceeded, hook.StateFailed, hook.StateSkipped)
 
 	reasonCodes = newCodes(hook.ReasonNone, hook.ReasonAttemptsExhausted, hook.ReasonPermanentError, hook.ReasonGone,
-		hook.ReasonWorkerCrashed, hook.ReasonByOperator, hook.ReasonWebhookDeleted, hook.ReasonConditionFalse, hook.ReasonConditionError)
+		hook.ReasonWorkerCrashed, hook.ReasonByOperator, hook.ReasonWebhookDeleted, hook.ReasonConditionFalse, hook.ReasonConditionError,
+		hook.ReasonActionDeleted)
 
 	outcomeCodes = newCodes(hook.OutcomeSucceeded, hook.OutcomeFailed, hook.OutcomeAborted, hook.OutcomeSuperseded)
 
@@ -20,7 +21,9 @@ var (
 
 	sourceCodes = newCodes(hook.SourceAPI, hook.SourceIncoming, hook.SourceAction, hook.SourceRecord, hook.SourceSystem, hook.SourceReplay)
 
-	targetKindCodes = newCodes(hook.TargetWebhook, hook.TargetAction)
+	targetKindCodes = newCodes(hook.TargetWebhook, hook.TargetAction, hook.TargetIncoming)
+
+	verdictCodes = newCodes(hook.VerdictAccepted, hook.VerdictDuplicate, hook.VerdictHandshake, hook.VerdictRefused)
 )
 
 // codes numbers a list of words from 0.
