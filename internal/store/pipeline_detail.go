@@ -20,8 +20,16 @@ type attemptDetail struct {
 	Reused   bool            `json:"u"`
 	Error    string          `json:"e"`
 	Timings  []int64         `json:"T"` // microseconds: dns, connect, tls, first byte, total
+	Action   *detailAction   `json:"w"`
 	Request  *detailRequest  `json:"q"`
 	Response *detailResponse `json:"p"`
+}
+
+type detailAction struct {
+	ID   *hook.ID        `json:"i"` // nil: the door's own
+	Code string          `json:"c"`
+	Type hook.ActionType `json:"y"`
+	Step int             `json:"s"`
 }
 
 type detailRequest struct {
@@ -71,6 +79,9 @@ func appendDetail(b []byte, a *hook.Attempt) []byte {
 		b = strconv.AppendInt(b, d.Microseconds(), 10)
 	}
 	b = append(b, ']')
+	if a.Action != nil {
+		b = appendAction(b, a.Action)
+	}
 	if q := a.Request; q != nil {
 		b = append(b, `,"q":{"m":`...)
 		b = appendString(b, q.Method)
@@ -91,6 +102,20 @@ func appendDetail(b []byte, a *hook.Attempt) []byte {
 		}
 		b = append(b, '}')
 	}
+	return append(b, '}')
+}
+
+func appendAction(b []byte, w *hook.RanAction) []byte {
+	b = append(b, `,"w":{"c":`...)
+	b = appendString(b, w.Code)
+	b = append(b, `,"y":`...)
+	b = appendString(b, string(w.Type))
+	if w.ID != hook.NoID {
+		b = append(b, `,"i":`...)
+		b = appendString(b, w.ID.String())
+	}
+	b = append(b, `,"s":`...)
+	b = strconv.AppendInt(b, int64(w.Step), 10)
 	return append(b, '}')
 }
 
@@ -201,6 +226,12 @@ func attemptFrom(a hook.Attempt, detail, head, tail, respBody, entity []byte) (h
 	if len(d.Timings) == 5 {
 		us := func(i int) time.Duration { return time.Duration(d.Timings[i]) * time.Microsecond }
 		a.Timings = hook.Timings{DNS: us(0), Connect: us(1), TLS: us(2), FirstByte: us(3), Total: us(4)}
+	}
+	if w := d.Action; w != nil {
+		a.Action = &hook.RanAction{Code: w.Code, Type: w.Type, Step: w.Step}
+		if w.ID != nil {
+			a.Action.ID = *w.ID
+		}
 	}
 	if q := d.Request; q != nil {
 		body := head

@@ -21,30 +21,34 @@ func evidenceWhole(t *testing.T, w *World) {
 	for name, c := range map[string]struct {
 		request  *hook.SentRequest
 		response *hook.ReceivedResponse
+		action   *hook.RanAction
 	}{
 		"entity within the body": {
 			&hook.SentRequest{Method: "POST", URL: "https://x.test/a?b", Body: hook.Body{Bytes: around, Size: int64(len(around))}, EntityAt: 10,
 				Headers: []hook.HeaderField{{Name: "A", Value: "ü\"\n"}, {Name: "Authorization", Redacted: true}}},
-			&hook.ReceivedResponse{Status: 503, Headers: []hook.HeaderField{{Name: "Retry-After", Value: "120"}}, Body: hook.Body{Bytes: []byte("busy"), Size: 4}},
+			&hook.ReceivedResponse{Status: 503, Headers: []hook.HeaderField{{Name: "Retry-After", Value: "120"}}, Body: hook.Body{Bytes: []byte("busy"), Size: 4}}, nil,
 		},
-		"body is the entity": {&hook.SentRequest{Method: "PUT", Body: hook.Body{Bytes: entity, Size: int64(len(entity))}}, nil},
+		"body is the entity": {&hook.SentRequest{Method: "PUT", Body: hook.Body{Bytes: entity, Size: int64(len(entity))}}, nil, nil},
 		"body without the entity": {
 			&hook.SentRequest{Method: "POST", Body: hook.Body{Bytes: []byte{0xff, 0, 1}, Size: 3}, EntityAt: -1},
-			&hook.ReceivedResponse{Status: 200, Body: hook.Body{Bytes: []byte{0xfe}, Size: 9, Truncated: true, SHA256: sum[:]}},
+			&hook.ReceivedResponse{Status: 200, Body: hook.Body{Bytes: []byte{0xfe}, Size: 9, Truncated: true, SHA256: sum[:]}}, nil,
 		},
 		"cut within the entity": {
-			&hook.SentRequest{Method: "POST", Body: hook.Body{Bytes: around[:15], Size: int64(len(around)), Truncated: true, SHA256: sum[:]}, EntityAt: -1}, nil,
+			&hook.SentRequest{Method: "POST", Body: hook.Body{Bytes: around[:15], Size: int64(len(around)), Truncated: true, SHA256: sum[:]}, EntityAt: -1}, nil, nil,
 		},
 		"cut after the entity": {
-			&hook.SentRequest{Method: "POST", Body: hook.Body{Bytes: around[:10+len(entity)], Size: int64(len(around)), Truncated: true, SHA256: sum[:]}, EntityAt: 10}, nil,
+			&hook.SentRequest{Method: "POST", Body: hook.Body{Bytes: around[:10+len(entity)], Size: int64(len(around)), Truncated: true, SHA256: sum[:]}, EntityAt: 10}, nil, nil,
 		},
-		"no body":    {&hook.SentRequest{Method: "GET", EntityAt: -1}, &hook.ReceivedResponse{Status: 204}},
-		"no request": {},
+		"no body": {&hook.SentRequest{Method: "GET", EntityAt: -1}, &hook.ReceivedResponse{Status: 204}, nil},
+		"an action": {&hook.SentRequest{Method: "runCommand", URL: "deploy", Body: hook.Body{Bytes: []byte(`{"args":[]}`), Size: 11}, EntityAt: -1},
+			&hook.ReceivedResponse{Status: 3, Body: hook.Body{Bytes: []byte("done"), Size: 4}}, &hook.RanAction{ID: target, Code: "deploy", Type: hook.ActionRunCommand, Step: 2}},
+		"a post-processor": {nil, nil, &hook.RanAction{Type: hook.ActionSendEmail}},
+		"no request":       {},
 	} {
 		id := w.delivery(at, key, target, rowBorn)
 		a := &hook.Attempt{
 			ID: w.idAt(at), Delivery: id, Number: 1, Trigger: hook.TriggerFirst, StartedAt: at, Outcome: hook.OutcomeFailed, ErrorClass: hook.ClassStatus,
-			Error: "receiver answered \"503\"", RemoteAddress: "198.51.100.7:443", Node: "n1", TargetVersion: 4, Request: c.request, Response: c.response, Reused: true,
+			Error: "receiver answered \"503\"", RemoteAddress: "198.51.100.7:443", Node: "n1", TargetVersion: 4, Request: c.request, Response: c.response, Reused: true, Action: c.action,
 			Timings: hook.Timings{DNS: time.Millisecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Millisecond, FirstByte: 4 * time.Millisecond, Total: 5 * time.Millisecond},
 		}
 		job := &hook.Job{Node: hook.NodeID(w.node), Event: &hook.Event{Key: key, Workspace: w.ws, Entity: entity},
