@@ -1,0 +1,32 @@
+// Package preset verifies the signatures of incoming requests, and answers the handshakes
+// of their senders. How a sender signs is data: the presets are files in data/, an operator
+// adds more in a directory, and a pre-processor may describe one of its own. It is a pure
+// leaf library: the time comes in with the request, and nothing is looked up anywhere.
+//
+// # What is signed
+//
+// Content is text with placeholders:
+//
+//	{body}          the raw body
+//	{timestamp}     the time of signing, as it was received
+//	{id}            the header that idHeader names
+//	{method}        the method
+//	{url}           the public URL with its query
+//	{url:port}      the same with the scheme's own port added or, where it is written, without it
+//	{url:decoded}   the same with the percent-escapes undone that HubSpot undoes
+//	{query:NAME}    a query parameter, decoded
+//	{header:NAME}   a header
+//	{body:PATH}     a field of a JSON body, dots between names and indices; or of a form
+//	{form}          each key and value of a form body, sorted, without separators
+//
+// A header, parameter or form field that is signed, or that the time is taken from, must not
+// be there twice with different values: what was checked and what is read later could differ.
+// Of the header with the signature each line is tried, since each must match by itself.
+//
+// # Key bytes
+//
+// utf8 are the bytes of the secret exactly as given, prefixes such as whsec_ included; whsec
+// is what Standard Webhooks does, see package signature. Public keys may be PEM, base64 DER
+// or, for ed25519, 32 bytes as hex or base64. A public key never serves as an HMAC key:
+// everybody knows it.
+package preset

@@ -1,0 +1,407 @@
+package preset
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/signature"
+)
+
+// Algorithms of a verification. Hashes over the secret and the content are not among them:
+// who has seen one such signature can append to the content and sign it.
+const (
+	HMACSHA1   = signature.SHA1
+	HMACSHA256 = signature.SHA256
+	HMACSHA512 = signature.SHA512
+	Ed25519    = "ed25519"
+	ECDSAP256  = "ecdsa-p256" // ASN.1 signature of the SHA-256
+	RSASHA256  = "rsa-sha256" // PKCS #1 v1.5
+	Token      = "token"      // the secret itself; protects nothing but the door
+)
+
+// Encodings of a signature. Of a token there is none.
+const (
+	Hex       = signature.Hex // either case
+	Base64    = signature.Base64
+	Base64URL = "base64url"
+)
+
+// Kinds of keys.
+const (
+	KeyUTF8     = "utf8"
+	KeyBase64   = "base64"
+	KeyHex      = "hex"
+	KeyStandard = "whsec"
+)
+
+// Units of a timestamp.
+const (
+	Seconds      = "s"
+	Milliseconds = "ms"
+	RFC3339      = "rfc3339"
+)
+
+var hashes = map[string]func() hash.Hash{HMACSHA1: sha1.New, HMACSHA256: sha256.New, HMACSHA512: sha512.New}
+
+// DefaultTolerance is how far the time of signing may be from now where nothing else is said.
+const DefaultTolerance = 5 * time.Minute
+
+// A header is sent by strangers: these bound what one request can make us compute.
+const (
+	maxLines   = 4    // of the header with the signature; each may carry its own time
+	maxEntries = 16   // of one line; senders in rotation have two or three
+	maxEntry   = 2048 // bytes; RSA with 8192 bits has 1366 in base64
+)
+
+// check is a verification made ready: its texts parsed, its keys made.
+type check struct {
+	hook.Verification
+	content   []part
+	keys      []*key
+	tolerance time.Duration
+	place     string // of the signature, for details
+}
+
+// Verify reports whether the request is signed by one of the secrets: nil, or an error that
+// is one of ErrMissing, ErrMismatch and ErrExpired of package signature, with a detail for
+// the log. The detail never has the expected signature. ErrExpired means that the signature
+// matches and is old.
+func (v *Verifier) Verify(r *Request) error {
+	if v == nil || len(v.checks) == 0 {
+		return fmt.Errorf("%w: there is no secret to check it with", signature.ErrMismatch)
+	}
+	var verdict error
+	for i := range v.checks {
+		err := v.checks[i].verify(r)
+		if err == nil {
+			return nil
+		}
+		if rank(err) > rank(verdict) {
+			verdict = err
+		}
+	}
+	return verdict
+}
+
+// rank orders verdicts: of several descriptions the one that came furthest explains most.
+func rank(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, signature.ErrMissing):
+		return 1
+	case errors.Is(err, signature.ErrMismatch):
+		return 2
+	}
+	return 3
+}
+
+func missing(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{signature.ErrMissing}, args...)...)
+}
+
+func mismatch(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{signature.ErrMismatch}, args...)...)
+}
+
+func (c *check) verify(r *Request) error {
+	lines, err := c.lines(r)
+	if err != nil {
+		return err
+	}
+	s := &source{Request: r, idHeader: c.IDHeader}
+	if c.BodySHA256Query != "" {
+		if s.digested, err = c.verifyDigest(r); err != nil {
+			return err
+		}
+	}
+	if s.stamp, err = c.outerStamp(r); err != nil {
+		return err
+	}
+	var verdict error
+	for _, line := range lines {
+		err := c.verifyLine(s, line)
+		if err == nil {
+			return nil
+		}
+		if rank(err) > rank(verdict) {
+			verdict = err
+		}
+	}
+	return verdict
+}
+
+// lines are the values that may hold signatures.
+func (c *check) lines(r *Request) ([]string, error) {
+	var lines []string
+	switch {
+	case c.Header != "":
+		lines = r.Header[c.Header]
+	case c.Query != "":
+		lines = r.queryValues(c.Query)
+	default:
+		value, err := r.field(c.BodyField)
+		if err != nil {
+			return nil, missing("%s %w", c.place, err)
+		}
+		return []string{value}, nil
+	}
+	if len(lines) == 0 {
+		return nil, missing("%s is absent", c.place)
+	}
+	return lines[:min(len(lines), maxLines)], nil
+}
+
+// outerStamp is the time of signing where it does not stand in the signature's own value.
+func (c *check) outerStamp(r *Request) (string, error) {
+	switch {
+	case c.TimestampHeader != "":
+		stamp, err := one(r.Header[c.TimestampHeader])
+		if err != nil {
+			return "", missing("header %s with the time of signing %w", c.TimestampHeader, err)
+		}
+		return stamp, nil
+	case c.TimestampField != "":
+		stamp, err := r.field(c.TimestampField)
+		if err != nil {
+			return "", missing("body field %s with the time of signing %w", c.TimestampField, err)
+		}
+		return stamp, nil
+	}
+	return "", nil
+}
+
+func (c *check) verifyLine(s *source, line string) error {
+	entries := make([]string, 0, 4)
+	stamped := c.TimestampPrefix == ""
+	if c.Separator == "" {
+		if rest, ok := strings.CutPrefix(line, c.Prefix); ok {
+			entries = append(entries, rest)
+		}
+	} else {
+		for entry := range strings.SplitSeq(line, c.Separator) {
+			entry = strings.TrimSpace(entry)
+			if rest, ok := strings.CutPrefix(entry, c.Prefix); ok {
+				if len(entries) < maxEntries {
+					entries = append(entries, rest)
+				}
+			} else if c.TimestampPrefix != "" {
+				if rest, ok := strings.CutPrefix(entry, c.TimestampPrefix); ok {
+					if stamped && s.stamp != rest {
+						return mismatch("%s has several times", c.place)
+					}
+					s.stamp, stamped = rest, true
+				}
+			}
+		}
+	}
+	if len(entries) == 0 {
+		return missing("%s has no entry that begins with %q", c.place, c.Prefix)
+	}
+	if !stamped {
+		return missing("%s has no entry that begins with %q", c.place, c.TimestampPrefix)
+	}
+	if err := c.match(s, entries); err != nil {
+		return err
+	}
+	return c.inTime(s)
+}
+
+// inTime is asked last, so that a request said to be too old is known to be genuine.
+func (c *check) inTime(s *source) error {
+	if c.tolerance == 0 {
+		return nil
+	}
+	signed, err := parseTime(s.stamp, c.TimestampUnit)
+	if err != nil {
+		return missing("the time of signing cannot be read; it should be %s", unitNames[c.TimestampUnit])
+	}
+	off := s.Now.Sub(signed)
+	switch {
+	case off > c.tolerance:
+		return fmt.Errorf("%w: it matches, but was made %s ago; at most %s are accepted", signature.ErrExpired, off.Truncate(time.Millisecond), c.tolerance)
+	case off < -c.tolerance:
+		return fmt.Errorf("%w: it matches, but its time is %s ahead of this clock; at most %s are accepted", signature.ErrExpired, (-off).Truncate(time.Millisecond), c.tolerance)
+	}
+	return nil
+}
+
+var unitNames = map[string]string{Seconds: "Unix seconds", Milliseconds: "Unix milliseconds", RFC3339: "an RFC 3339 time"}
+
+func parseTime(stamp, unit string) (time.Time, error) {
+	if unit == RFC3339 {
+		return time.Parse(time.RFC3339Nano, stamp)
+	}
+	// Fifteen digits of milliseconds reach past every year that time can subtract.
+	if len(stamp) == 0 || len(stamp) > 15 || strings.Trim(stamp, "0123456789") != "" {
+		return time.Time{}, strconv.ErrSyntax
+	}
+	n, err := strconv.ParseInt(stamp, 10, 64)
+	if unit == Milliseconds {
+		return time.UnixMilli(n), err
+	}
+	return time.Unix(n, 0), err
+}
+
+// verifyDigest compares the body with the digest that the signed URL has of it, and reports
+// whether there is one. There must be, unless the body is signed as a form.
+func (c *check) verifyDigest(r *Request) (bool, error) {
+	value, err := one(r.queryValues(c.BodySHA256Query))
+	switch {
+	case errors.Is(err, errAbsent) && has(c.content, form):
+		return false, nil
+	case err != nil:
+		return false, missing("query parameter %s %w", c.BodySHA256Query, err)
+	}
+	sum := sha256.Sum256(r.Body)
+	if digest, err := hex.DecodeString(value); err != nil || !hmac.Equal(digest, sum[:]) {
+		return false, mismatch("the body is not the one that query parameter %s was made of", c.BodySHA256Query)
+	}
+	return true, nil
+}
+
+// match reports whether one of the entries is a signature by one of the keys.
+func (c *check) match(s *source, entries []string) error {
+	if c.Algorithm == Token {
+		for _, entry := range entries {
+			// Of the same length whatever was sent, so that comparing takes the same time.
+			sum := sha256.Sum256([]byte(entry))
+			for _, k := range c.keys {
+				if hmac.Equal(sum[:], k.token[:]) {
+					return nil
+				}
+			}
+		}
+		return mismatch("%s is not the token", c.place)
+	}
+	decoded := make([][]byte, 0, 4)
+	for _, entry := range entries {
+		if sum := c.decode(entry); sum != nil {
+			decoded = append(decoded, sum)
+		}
+	}
+	if len(decoded) == 0 {
+		return mismatch("%s is not a signature in %s", c.place, c.Encoding)
+	}
+	if hashes[c.Algorithm] != nil {
+		for _, k := range c.keys {
+			mac := k.mac()
+			if err := s.write(mac, c.content); err != nil {
+				return missing("%w", err)
+			}
+			var sum [sha512.Size]byte
+			want := mac.Sum(sum[:0])
+			k.macs.Put(mac)
+			for _, d := range decoded {
+				if hmac.Equal(want, d) {
+					return nil
+				}
+			}
+		}
+	} else {
+		content, err := s.bytes(c.content)
+		if err != nil {
+			return missing("%w", err)
+		}
+		digest := sha256.Sum256(content)
+		for _, k := range c.keys {
+			for _, d := range decoded {
+				if k.signed(content, digest[:], d) {
+					return nil
+				}
+			}
+		}
+	}
+	if len(c.keys) > 1 {
+		return mismatch("%s was made with none of the %d secrets, or of other content", c.place, len(c.keys))
+	}
+	return mismatch("%s was made with another secret, or of other content", c.place)
+}
+
+func (k *key) signed(content, digest, sum []byte) bool {
+	switch {
+	case k.edwards != nil:
+		return ed25519.Verify(k.edwards, content, sum)
+	case k.ecdsa != nil:
+		return ecdsa.VerifyASN1(k.ecdsa, digest, sum)
+	case k.rsa != nil:
+		return rsa.VerifyPKCS1v15(k.rsa, crypto.SHA256, digest, sum) == nil
+	}
+	return false
+}
+
+// decode returns the bytes of a signature, nil if it is none in this encoding.
+func (c *check) decode(entry string) []byte {
+	if entry == "" || len(entry) > maxEntry {
+		return nil
+	}
+	var sum []byte
+	var err error
+	switch c.Encoding {
+	case Base64:
+		sum, err = decodeBase64(entry)
+	case Base64URL:
+		sum, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(entry, "="))
+	default:
+		sum, err = hex.DecodeString(entry)
+	}
+	if err != nil {
+		return nil
+	}
+	return sum
+}
+
+// Carriers are the places of a request that hold a secret itself, not a signature made
+// with it. Whoever records requests must leave their values out.
+type Carriers struct {
+	Headers    []string // canonical
+	Query      []string
+	BodyFields []string
+}
+
+// Carriers lists where this verifier's requests carry secrets.
+func (v *Verifier) Carriers() Carriers {
+	var c Carriers
+	add := func(header, query, field string) {
+		switch {
+		case header != "":
+			c.Headers = append(c.Headers, http.CanonicalHeaderKey(header))
+		case query != "":
+			c.Query = append(c.Query, query)
+		case field != "":
+			c.BodyFields = append(c.BodyFields, field)
+		}
+	}
+	if v == nil {
+		return c
+	}
+	for _, check := range v.checks {
+		if check.Algorithm == Token {
+			add(check.Header, check.Query, check.BodyField)
+		}
+	}
+	for _, h := range v.handshakes {
+		for _, w := range h.When {
+			if w.Secret {
+				add(w.Header, w.Query, w.Body)
+			}
+		}
+	}
+	return c
+}
