@@ -66,11 +66,12 @@ type PreProcessor struct {
 	Matches    string   // header, query, body: a regular expression; of query without a parameter the URI
 	Username   string   // basicAuth
 	Secrets    []string // names of the door's secrets: password, token, key or signing secrets, any of which fits
+	Handshake  []string // signature: names of the secrets of the preset's handshake, if that has its own (Meta's verify token)
 	Allow      []string // ip: addresses and CIDRs
 	Schema     []byte   // schema: a JSON Schema that each item must fit
 	Condition  string   // condition: a Twig expression
 	Preset     string   // signature: name of a preset
-	Signature  []byte   // signature: a verification described in JSON, without a preset
+	Signature  []byte   // signature: a Verification described in JSON, without a preset
 	Tolerance  *time.Duration
 	StatusCode int // 0: by the check
 }

@@ -25,16 +25,6 @@ type Verification struct {
 	BodySHA256Query string // query parameter of a signed URL with the hex SHA-256 of a body that is not signed itself
 }
 
-// SignatureCheck is what a pre-processor of type signature says. The secrets are names of
-// secrets of the incoming webhook; any of them may match.
-type SignatureCheck struct {
-	Preset           string         // "" if Custom describes the signature
-	Custom           *Verification  // nil with a preset
-	Tolerance        *time.Duration // nil: the preset's; 0: the time is not looked at
-	Secrets          []string
-	HandshakeSecrets []string // for presets whose handshake has a secret of its own
-}
-
 // Preset is a sender's way of signing, under a name. Names are lower case with dashes.
 type Preset struct {
 	Name            string

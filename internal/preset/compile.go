@@ -20,14 +20,13 @@ type Verifier struct {
 // Compile makes a verifier, and says what is wrong with the pre-processor: faults name its
 // own fields. secret returns the door's secret of a name; nil means that only the
 // description is checked. With faults there is no verifier.
-func (t *Table) Compile(c hook.SignatureCheck, secret func(name string) (hook.Sensitive, bool)) (*Verifier, []hook.Fault) {
+func (t *Table) Compile(c hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) (*Verifier, []hook.Fault) {
 	d := describer{}
 	descriptions, p := t.describe(c, &d)
 	v := &Verifier{}
 	timed := false
 	for _, description := range descriptions {
-		check, faults := prepare(description)
-		d.faults = append(d.faults, faults...)
+		check, _ := prepare(description) // without faults: it was checked when it was read
 		if check.Tolerance != nil {
 			timed = true
 			if c.Tolerance != nil {
@@ -47,13 +46,12 @@ func (t *Table) Compile(c hook.SignatureCheck, secret func(name string) (hook.Se
 	if len(c.Secrets) == 0 {
 		d.fault("secrets", "required", "name at least one of the webhook's secrets: without one nothing can be verified")
 	}
-	if len(c.HandshakeSecrets) > 0 && (p == nil || p.HandshakeSecret == nil) {
-		d.fault("handshakeSecrets", "invalid_format", "this sender's handshake has no secret of its own: leave this out")
+	if len(c.Handshake) > 0 && (p == nil || p.HandshakeSecret == nil) {
+		d.fault("handshake", "invalid_format", "this sender's handshake has no secret of its own: leave this out")
 	}
 	if p != nil {
 		for i := range p.Handshakes {
-			h, faults := shake(&p.Handshakes[i], p.HandshakeSecret != nil)
-			d.faults = append(d.faults, faults...)
+			h, _ := shake(&p.Handshakes[i], p.HandshakeSecret != nil) // as above
 			v.handshakes = append(v.handshakes, h)
 		}
 	}
@@ -67,14 +65,18 @@ func (t *Table) Compile(c hook.SignatureCheck, secret func(name string) (hook.Se
 }
 
 // describe finds the descriptions that a pre-processor means.
-func (t *Table) describe(c hook.SignatureCheck, d *describer) ([]hook.Verification, *hook.Preset) {
+func (t *Table) describe(c hook.PreProcessor, d *describer) ([]hook.Verification, *hook.Preset) {
 	switch {
-	case c.Preset != "" && c.Custom != nil:
+	case c.Preset != "" && len(c.Signature) > 0:
 		d.fault("preset", "invalid_format", "give a preset or describe the signature, not both")
-	case c.Custom != nil:
-		return []hook.Verification{*c.Custom}, nil
+	case len(c.Signature) > 0:
+		v, faults := Parse(c.Signature)
+		d.below("signature.", faults)
+		if len(faults) == 0 {
+			return []hook.Verification{v}, nil
+		}
 	case c.Preset == "":
-		d.fault("preset", "required", "name a preset (GET /v1/presets lists them), or describe the signature with header, algorithm and so on")
+		d.fault("preset", "required", "name a preset (GET /v1/presets lists them), or describe the signature in the field signature")
 	default:
 		if p := t.presets[c.Preset]; p != nil {
 			return p.Verifications, p
@@ -89,7 +91,7 @@ func (t *Table) describe(c hook.SignatureCheck, d *describer) ([]hook.Verificati
 }
 
 // keys makes the keys of the named secrets.
-func (d *describer) keys(v *Verifier, c hook.SignatureCheck, secret func(string) (hook.Sensitive, bool)) {
+func (d *describer) keys(v *Verifier, c hook.PreProcessor, secret func(string) (hook.Sensitive, bool)) {
 	for i, name := range c.Secrets {
 		field := fmt.Sprintf("secrets[%d]", i)
 		value, ok := secret(name)
@@ -101,8 +103,8 @@ func (d *describer) keys(v *Verifier, c hook.SignatureCheck, secret func(string)
 			d.secretFault(field, name, err)
 		}
 	}
-	for i, name := range c.HandshakeSecrets {
-		field := fmt.Sprintf("handshakeSecrets[%d]", i)
+	for i, name := range c.Handshake {
+		field := fmt.Sprintf("handshake[%d]", i)
 		value, ok := secret(name)
 		switch {
 		case !ok:
@@ -161,19 +163,15 @@ func (v *Verifier) add(secret hook.Sensitive) error {
 
 // CheckSecret says what is wrong with a secret for a pre-processor, nil if nothing is. The
 // fault has no field.
-func (t *Table) CheckSecret(c hook.SignatureCheck, secret hook.Sensitive) *hook.Fault {
-	c.Secrets, c.HandshakeSecrets, c.Tolerance = []string{"given"}, nil, nil
+func (t *Table) CheckSecret(c hook.PreProcessor, secret hook.Sensitive) *hook.Fault {
 	descriptions, _ := t.describe(c, &describer{})
+	if len(descriptions) == 0 {
+		return nil // the description's fault, not the secret's
+	}
 	v := &Verifier{}
 	for _, description := range descriptions {
-		check, faults := prepare(description)
-		if len(faults) > 0 {
-			return nil // the description's fault, not the secret's
-		}
+		check, _ := prepare(description)
 		v.checks = append(v.checks, check)
-	}
-	if len(v.checks) == 0 {
-		return nil
 	}
 	err := v.add(secret)
 	if err == nil {

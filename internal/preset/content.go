@@ -111,7 +111,7 @@ type source struct {
 func (s *source) text(p part) (string, error) {
 	var value string
 	var err error
-	what := ""
+	var what string
 	switch p.kind {
 	case timestamp:
 		return s.stamp, nil

@@ -32,6 +32,32 @@ type fileVerification struct {
 	Tolerance *string
 }
 
+// verification reads the tolerance. A fault is given to d.
+func (f fileVerification) verification(d *describer, prefix string) hook.Verification {
+	v := f.Verification
+	if f.Tolerance != nil {
+		tolerance, err := hook.ParseDuration(*f.Tolerance)
+		if err != nil {
+			d.fault(prefix+"tolerance", "invalid_duration", err.Error())
+		}
+		v.Tolerance = &tolerance
+	}
+	return v
+}
+
+// decode reads one JSON value without unknown fields.
+func decode(raw []byte, to any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(to); err != nil {
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(decoder.InputOffset(), int64(len(raw)))], []byte("\n")), err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one JSON value")
+	}
+	return nil
+}
+
 var presetName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // maxFile bounds a file, so that a mistaken directory does not fill memory.
@@ -69,13 +95,8 @@ func readFile(dir fs.FS, name string) (*hook.Preset, error) {
 		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
 	}
 	var f file
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
-		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(decoder.InputOffset(), int64(len(raw)))], []byte("\n")), err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("has more than one JSON value")
+	if err := decode(raw, &f); err != nil {
+		return nil, err
 	}
 	p := f.Preset
 	p.Name = strings.TrimSuffix(path.Base(name), ".json")
@@ -91,7 +112,7 @@ func readFile(dir fs.FS, name string) (*hook.Preset, error) {
 
 // complete moves what the file spells its own way into the preset, and checks all of it.
 func (f *file) complete(p *hook.Preset) []hook.Fault {
-	d := describer{}
+	d := &describer{}
 	if !presetName.MatchString(p.Name) {
 		d.fault("name", "invalid_format", "the file's name is the preset's: lower-case letters and digits, with single dashes between")
 	}
@@ -112,19 +133,10 @@ func (f *file) complete(p *hook.Preset) []hook.Fault {
 	}
 	p.Verifications = nil
 	for i, fv := range f.Verifications {
-		v := fv.Verification
 		field := fmt.Sprintf("verifications[%d].", i)
-		if fv.Tolerance != nil {
-			tolerance, err := hook.ParseDuration(*fv.Tolerance)
-			if err != nil {
-				d.fault(field+"tolerance", "invalid_duration", err.Error())
-			}
-			v.Tolerance = &tolerance
-		}
+		v := fv.verification(d, field)
 		c, faults := prepare(v)
-		for _, fault := range faults {
-			d.fault(field+fault.Field, fault.Code, fault.Detail)
-		}
+		d.below(field, faults)
 		// As the sender spells them, for people; checking makes its own.
 		spelled := c.Verification
 		spelled.Header, spelled.IDHeader = v.Header, v.IDHeader
@@ -138,9 +150,7 @@ func (f *file) complete(p *hook.Preset) []hook.Fault {
 			p.Handshakes[i].When[j].Header = http.CanonicalHeaderKey(w.Header)
 		}
 		_, faults := shake(&p.Handshakes[i], p.HandshakeSecret != nil)
-		for _, fault := range faults {
-			d.fault(fmt.Sprintf("handshakes[%d].%s", i, fault.Field), fault.Code, fault.Detail)
-		}
+		d.below(fmt.Sprintf("handshakes[%d].", i), faults)
 	}
 	return d.faults
 }

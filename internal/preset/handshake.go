@@ -135,7 +135,7 @@ func value(r *Request, w hook.HandshakeCondition) (string, error) {
 
 func (h *handshake) verifySecret(r *Request, w hook.HandshakeCondition) error {
 	if !h.named {
-		return mismatch("the handshake has a secret of its own; name it in handshakeSecrets")
+		return mismatch("the handshake has a secret of its own; name it in the field handshake")
 	}
 	got, err := value(r, w)
 	if err != nil {

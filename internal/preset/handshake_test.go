@@ -82,7 +82,7 @@ func TestHandshakes(t *testing.T) {
 		if c.preset == "discord" {
 			secret = discordKey
 		}
-		v := compile(t, hook.SignatureCheck{Preset: c.preset, Secrets: []string{secret}, HandshakeSecrets: c.own})
+		v := compile(t, hook.PreProcessor{Preset: c.preset, Secrets: []string{secret}, Handshake: c.own})
 		r := &preset.Request{Method: c.method, URL: "https://hooks.example.com/in/door?" + c.query, RawQuery: c.query, Header: http.Header{},
 			Body: []byte(c.body), Now: time.Unix(handshakeTime, 0)}
 		r.Header.Set("Content-Type", "application/json")

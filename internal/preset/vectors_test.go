@@ -60,7 +60,7 @@ func vectors(t testing.TB) []vector {
 }
 
 // compile makes a verifier whose secrets are the values themselves.
-func compile(t testing.TB, c hook.SignatureCheck) *preset.Verifier {
+func compile(t testing.TB, c hook.PreProcessor) *preset.Verifier {
 	t.Helper()
 	v, faults := preset.Builtin().Compile(c, asNamed)
 	if len(faults) > 0 {
@@ -87,13 +87,13 @@ func TestEveryPresetHasVectors(t *testing.T) {
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors(t) {
-		verifier := compile(t, hook.SignatureCheck{Preset: v.Preset, Secrets: v.Secrets})
+		verifier := compile(t, hook.PreProcessor{Preset: v.Preset, Secrets: v.Secrets})
 		for range 2 { // the second time with states from the pool
 			if err := verifier.Verify(v.request()); err != nil {
 				t.Errorf("%v: %v", v, err)
 			}
 		}
-		rotating := compile(t, hook.SignatureCheck{Preset: v.Preset, Secrets: append([]string{other(v)}, v.Secrets...)})
+		rotating := compile(t, hook.PreProcessor{Preset: v.Preset, Secrets: append([]string{other(v)}, v.Secrets...)})
 		if err := rotating.Verify(v.request()); err != nil {
 			t.Errorf("%v: with another secret before the right one: %v", v, err)
 		}
@@ -149,7 +149,7 @@ tQIDAQAB
 func TestTamperedVectors(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors(t) {
-		verifier := compile(t, hook.SignatureCheck{Preset: v.Preset, Secrets: v.Secrets})
+		verifier := compile(t, hook.PreProcessor{Preset: v.Preset, Secrets: v.Secrets})
 		refused := func(what string, verifier *preset.Verifier, r *preset.Request, want ...error) {
 			t.Helper()
 			err := verifier.Verify(r)
@@ -161,7 +161,7 @@ func TestTamperedVectors(t *testing.T) {
 			}
 		}
 
-		refused("another secret", compile(t, hook.SignatureCheck{Preset: v.Preset, Secrets: []string{other(v)}}), v.request(), signature.ErrMismatch)
+		refused("another secret", compile(t, hook.PreProcessor{Preset: v.Preset, Secrets: []string{other(v)}}), v.request(), signature.ErrMismatch)
 		refused("no verifier", nil, v.request(), signature.ErrMismatch)
 
 		if !strings.Contains(v.Note, "the body is not signed") && !strings.Contains(v.Note, "token") {
@@ -221,7 +221,7 @@ func TestTamperedVectors(t *testing.T) {
 				}
 			}
 			zero := time.Duration(0)
-			if err := compile(t, hook.SignatureCheck{Preset: v.Preset, Secrets: v.Secrets, Tolerance: &zero}).Verify(aged(1e6)); err != nil {
+			if err := compile(t, hook.PreProcessor{Preset: v.Preset, Secrets: v.Secrets, Tolerance: &zero}).Verify(aged(1e6)); err != nil {
 				t.Errorf("%v: with tolerance 0s the time is not looked at: %v", v, err)
 			}
 		}
