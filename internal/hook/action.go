@@ -1,6 +1,9 @@
 package hook
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // ActionType is what an action does. It is fixed when the action is created.
 type ActionType string
@@ -37,6 +40,20 @@ type ActionSpec struct {
 	Retry       Retry
 	Timeout     time.Duration // of one attempt
 	Metadata    map[string]string
+}
+
+// Members lists the codes of the actions of a set, in their order; nil of another type.
+func (s *ActionSpec) Members() []string {
+	if s.Type != ActionSet {
+		return nil
+	}
+	var c struct {
+		Actions []string `json:"actions"`
+	}
+	if json.Unmarshal(s.Config, &c) != nil {
+		return nil
+	}
+	return c.Actions
 }
 
 // Action is what an incoming webhook triggers.

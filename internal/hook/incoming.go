@@ -19,7 +19,7 @@ type IncomingSpec struct {
 	Parser         Parser
 	Routes         []Route // the first is the primary one
 	PostProcessors []PostProcessor
-	Dedupe         *Dedupe // nil: the preset's, if it has one
+	Dedupe         *Dedupe // nil: repeats are not recognised
 	RateLimit      *RateLimit
 	MaxBodyBytes   int64
 	BodyTimeout    time.Duration

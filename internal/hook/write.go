@@ -77,8 +77,9 @@ type ActionResult struct {
 // IncomingView is an incoming webhook with what might not be meant about it: "no_check",
 // "hash_md5".
 type IncomingView struct {
-	*IncomingWebhook
-	Warnings []string
+	*IncomingWebhook // its Hash is empty unless an admin asked
+	HashConfigured   bool
+	Warnings         []string
 }
 
 // IncomingResult answers a write.

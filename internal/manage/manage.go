@@ -25,7 +25,7 @@ type Store interface {
 	Workspaces(ctx context.Context, f hook.ListFilter, p hook.Page) ([]*hook.Workspace, bool, error)
 	EditWorkspace(ctx context.Context, ref string, dry bool, decide func(hook.WorkspaceScene) (*hook.Workspace, error)) (*hook.Workspace, error)
 	// DeleteWorkspace hides the workspace and everything in it at once, and returns its
-	// id and the webhooks that it had. The rows go later.
+	// id and the targets that it had. The rows go later.
 	DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (hook.ID, []hook.ID, error)
 	EnsureDefaultWorkspace(ctx context.Context) (*hook.Workspace, error)
 

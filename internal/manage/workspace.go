@@ -158,7 +158,7 @@ func (s *Service) DeleteWorkspace(ctx context.Context, p hook.Principal, ref, co
 	if err := platformOnly(p); err != nil {
 		return err
 	}
-	id, webhooks, err := s.store.DeleteWorkspace(ctx, ref, func(w *hook.Workspace) error {
+	id, targets, err := s.store.DeleteWorkspace(ctx, ref, func(w *hook.Workspace) error {
 		if err := guarded(g, w.Version); err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (s *Service) DeleteWorkspace(ctx context.Context, p hook.Principal, ref, co
 	}
 	s.pipeline.ConfigChanged(hook.NoID)
 	s.pipeline.ConfigChanged(id)
-	for _, w := range webhooks {
+	for _, w := range targets {
 		s.pipeline.TargetDeleted(id, w)
 	}
 	return nil

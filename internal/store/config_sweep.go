@@ -11,11 +11,12 @@ import (
 )
 
 // DeleteWorkspace hides the workspace and all that is in it at once, unless check
-// objects: its keys and secrets are gone, its webhooks are tombstones, its code is
-// free. It returns its id and the webhooks that it had. Sweep removes the rows.
-func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (id hook.ID, webhooks []hook.ID, err error) {
+// objects: its keys and secrets are gone, its webhooks, actions and incoming webhooks are
+// tombstones, its code is free. It returns its id and the targets that it had. Sweep
+// removes the rows.
+func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (id hook.ID, targets []hook.ID, err error) {
 	err = s.changing(ctx, hook.NoID, false, func(tx *gorm.DB) (bool, error) {
-		id, webhooks = hook.NoID, nil
+		id, targets = hook.NoID, nil
 		w, err := present(findWorkspace(tx, ref))(noWorkspace(ref))
 		if err == nil {
 			err = check(w)
@@ -32,15 +33,19 @@ func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hoo
 		}
 		now := micros(s.now())
 		mine := func(model any) *gorm.DB { return tx.Model(model).Where("workspace_id = ?", rowID(id)) }
-		var ids []rowID
-		if err := mine(&webhookRow{}).Where("deleted_at IS NULL").Order("id").Pluck("id", &ids).Error; err != nil {
-			return false, err
-		}
-		for _, x := range ids {
-			webhooks = append(webhooks, hook.ID(x))
+		for _, model := range []any{&webhookRow{}, &actionRow{}, &incomingRow{}} {
+			var ids []rowID
+			if err := mine(model).Where("deleted_at IS NULL").Order("id").Pluck("id", &ids).Error; err != nil {
+				return false, err
+			}
+			for _, x := range ids {
+				targets = append(targets, hook.ID(x))
+			}
+			if err := mine(model).Where("deleted_at IS NULL").Updates(map[string]any{"deleted_at": now, "version": gorm.Expr("version + 1")}).Error; err != nil {
+				return false, err
+			}
 		}
 		for _, step := range []*gorm.DB{
-			mine(&webhookRow{}).Where("deleted_at IS NULL").Updates(map[string]any{"deleted_at": now, "version": gorm.Expr("version + 1")}),
 			mine(&keyRow{}).Delete(nil),
 			mine(&secretRow{}).Delete(nil),
 			tx.Model(&workspaceRow{}).Where("id = ?", rowID(id)).Update("deleted_at", now),
@@ -51,12 +56,11 @@ func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hoo
 		}
 		return true, nil
 	})
-	return id, webhooks, err
+	return id, targets, err
 }
 
 // Sweep removes at most limit rows that nobody can see any more, and returns how many
-// it removed: answers and secrets past their time, tombstones of webhooks without
-// history, and everything of deleted workspaces. Call it again until it returns 0.
+// it removed: answers and secrets past their time, tombstones without history, and everything of deleted workspaces. Call it again until it returns 0.
 func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	now := micros(s.now())
 	done := 0
@@ -69,6 +73,9 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 		// A day, so that what was under way when it was deleted finds it. One look at an
 		// index for each: of NOT EXISTS Postgres may make an anti-join with all deliveries.
 		{"webhooks", "deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = webhooks.id LIMIT 1) IS NULL", []any{now - 24*60*60*1e6}},
+		{"actions", "deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = actions.id LIMIT 1) IS NULL", []any{now - 24*60*60*1e6}},
+		{"incoming_webhooks", `deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = incoming_webhooks.id LIMIT 1) IS NULL
+			AND (SELECT 1 FROM requests r WHERE r.incoming_id = incoming_webhooks.id LIMIT 1) IS NULL`, []any{now - 24*60*60*1e6}},
 	} {
 		n, err := s.deleteSome(ctx, step.table, limit-done, step.where, step.args...)
 		if done += n; err != nil || done >= limit {
@@ -98,7 +105,8 @@ func (s *Store) sweepWorkspace(ctx context.Context, id rowID, limit int) (int, e
 	type step struct{ table, where string }
 	// Along the indexes first: history is found by target. What is left then is found by
 	// workspace.
-	const mine, sent = "SELECT id FROM webhooks WHERE workspace_id = ?", "SELECT id FROM deliveries WHERE target_id IN (SELECT id FROM webhooks WHERE workspace_id = ?)"
+	mine := "SELECT t.id FROM (" + ofTargets("", "SELECT id, workspace_id FROM %t") + ") t WHERE t.workspace_id = ?"
+	sent := "SELECT id FROM deliveries WHERE target_id IN (" + mine + ")"
 	steps := []step{
 		{"attempts", "delivery_id IN (" + sent + ")"},
 		{"dead", "target_id IN (" + mine + ")"},

@@ -30,6 +30,9 @@ type webhookRow struct {
 
 func (webhookRow) TableName() string { return "webhooks" }
 
+func (r *webhookRow) place() (workspace, id rowID) { return r.WorkspaceID, r.ID }
+func (r *webhookRow) deleted() bool                { return r.DeletedAt != nil }
+
 // webhookConfig is the column config: the specification without what has a column of
 // its own, and without secret values. Names are short-lived nowhere: rows written by
 // old binaries are read by new ones, so a field may be added but never change meaning.
@@ -79,19 +82,35 @@ type retryConfig struct {
 	Jitter   float64         `json:"jitter,omitempty"`
 }
 
+func retryConfigOf(r hook.Retry) retryConfig {
+	c := retryConfig{Schedule: r.Schedule, Jitter: r.Jitter}
+	if e := r.Exponential; e != nil {
+		c.Initial, c.Factor, c.Max = e.Initial, e.Factor, e.Max
+	}
+	if l := r.Linear; l != nil {
+		c.Interval = l.Interval
+	}
+	return c
+}
+
+func (c *retryConfig) noun() hook.Retry {
+	r := hook.Retry{Schedule: c.Schedule, Jitter: c.Jitter}
+	if c.Initial > 0 {
+		r.Exponential = &hook.Exponential{Initial: c.Initial, Factor: c.Factor, Max: c.Max}
+	}
+	if c.Interval > 0 {
+		r.Linear = &hook.Linear{Interval: c.Interval}
+	}
+	return r
+}
+
 // webhookRowOf splits a webhook into its row and its secret values.
 func webhookRowOf(w *hook.Webhook) (*webhookRow, []secretValue, error) {
 	c := webhookConfig{
 		Description: w.Description, URL: w.URL, URLSecret: w.URLSecret, Method: w.Method, ContentType: w.ContentType,
 		Profile: w.Profile, EventTypes: w.EventTypes, Filter: w.Filter, IncludeEntity: w.IncludeEntity, MaxAttempts: w.MaxAttempts,
 		Timeout: w.Timeout, SuccessCodes: w.SuccessCodes, MaxInFlight: w.MaxInFlight, Ordering: w.Ordering,
-		Retry: retryConfig{Schedule: w.Retry.Schedule, Jitter: w.Retry.Jitter},
-	}
-	if e := w.Retry.Exponential; e != nil {
-		c.Retry.Initial, c.Retry.Factor, c.Retry.Max = e.Initial, e.Factor, e.Max
-	}
-	if l := w.Retry.Linear; l != nil {
-		c.Retry.Interval = l.Interval
+		Retry: retryConfigOf(w.Retry),
 	}
 	if r := w.RateLimit; r != nil {
 		c.RateRequests, c.RatePer = r.Requests, r.Per
@@ -130,7 +149,7 @@ func webhookRowOf(w *hook.Webhook) (*webhookRow, []secretValue, error) {
 
 // noun joins a row with the rows of its secrets. open tells their values; nil leaves
 // them out.
-func (r *webhookRow) noun(secrets []secretRow, open func(*secretRow) (string, error)) (*hook.Webhook, error) {
+func (r *webhookRow) noun(secrets []secretRow, open opener) (*hook.Webhook, error) {
 	var c webhookConfig
 	if err := json.Unmarshal([]byte(r.Config), &c); err != nil {
 		return nil, fmt.Errorf("webhook %s: configuration: %w", hook.ID(r.ID), err)
@@ -144,17 +163,11 @@ func (r *webhookRow) noun(secrets []secretRow, open func(*secretRow) (string, er
 		WebhookSpec: hook.WebhookSpec{
 			Code: r.Code, Name: r.Name, Description: c.Description, URL: c.URL, URLSecret: c.URLSecret, Method: c.Method,
 			ContentType: c.ContentType, Profile: c.Profile, EventTypes: c.EventTypes, Filter: c.Filter, IncludeEntity: c.IncludeEntity,
-			Enabled: r.Enabled, MaxAttempts: c.MaxAttempts, Retry: hook.Retry{Schedule: c.Retry.Schedule, Jitter: c.Retry.Jitter},
+			Enabled: r.Enabled, MaxAttempts: c.MaxAttempts, Retry: c.Retry.noun(),
 			Timeout: c.Timeout, SuccessCodes: c.SuccessCodes, MaxInFlight: c.MaxInFlight, Ordering: c.Ordering, Metadata: m,
 		},
 		Paused: r.Paused, Suspended: r.Suspended, StateSince: fromMicros(r.StateSince), Version: r.Version,
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt), DeletedAt: fromMicrosPtr(r.DeletedAt),
-	}
-	if c.Retry.Initial > 0 {
-		w.Retry.Exponential = &hook.Exponential{Initial: c.Retry.Initial, Factor: c.Retry.Factor, Max: c.Retry.Max}
-	}
-	if c.Retry.Interval > 0 {
-		w.Retry.Linear = &hook.Linear{Interval: c.Retry.Interval}
 	}
 	if c.RateRequests > 0 {
 		w.RateLimit = &hook.RateLimit{Requests: c.RateRequests, Per: c.RatePer}
@@ -176,7 +189,7 @@ func (r *webhookRow) noun(secrets []secretRow, open func(*secretRow) (string, er
 	return w, nil
 }
 
-func addSecret(w *hook.Webhook, r *secretRow, open func(*secretRow) (string, error)) error {
+func addSecret(w *hook.Webhook, r *secretRow, open opener) error {
 	value := ""
 	if open != nil {
 		var err error

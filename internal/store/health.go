@@ -182,7 +182,7 @@ func (s *Store) queueOf(tx *gorm.DB, h *hook.Health) error {
 	// The oldest by id: due is in the order of when the next attempt is due.
 	rows, err := list(tx, func(rows *sql.Rows, c *counts) error { return rows.Scan(&c.waiting, &c.claimed, &c.active) },
 		"SELECT count(*) - count(u.held_by), count(u.held_by), "+activeSQL("?")+" FROM due u WHERE u.target_id = ? AND u.workspace_id = ?",
-		rowID(h.Target), rowID(h.Target), rowID(h.Workspace))
+		append(slices.Repeat([]any{rowID(h.Target)}, len(targetTables)+1), rowID(h.Workspace))...)
 	if err != nil {
 		return err
 	}

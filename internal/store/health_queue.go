@@ -58,7 +58,6 @@ func (s *Store) headsSQL() string {
 			SELECT * FROM (SELECT f.target_id FROM due f ORDER BY f.target_id LIMIT 1) first
 			UNION ALL SELECT ` + jump + ` FROM t WHERE t.target_id IS NOT NULL),
 		h AS MATERIALIZED (SELECT t.target_id, ` + head + ` AS due_at FROM t WHERE t.target_id IS NOT NULL)
-		SELECT (SELECT w.workspace_id FROM webhooks w WHERE w.id = h.target_id
-				AND w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL),
+		SELECT coalesce(` + eachTarget(", ", "(SELECT w.workspace_id FROM %t w WHERE w.id = h.target_id AND %s)") + `),
 			` + s.clock("h.due_at") + ` FROM h WHERE h.due_at <= ?`
 }

@@ -51,7 +51,8 @@ func (q *deliverySearch) query(tx *gorm.DB) (query clauseOf, ok bool, err error)
 	targets := q.f.Targets
 	if len(targets) == 0 {
 		// Tombstones too: their history is still there.
-		targets, err = list(tx, scanID, "SELECT id FROM webhooks WHERE workspace_id = ? LIMIT ?", rowID(q.f.Workspace), fewTargets+1)
+		targets, err = list(tx, scanID, "SELECT t.id FROM ("+ofTargets(q.f.TargetKind, "SELECT id, workspace_id FROM %t")+") t WHERE t.workspace_id = ? LIMIT ?",
+			rowID(q.f.Workspace), fewTargets+1)
 		if err != nil || len(targets) == 0 {
 			return clauseOf{}, false, err
 		}
@@ -172,7 +173,8 @@ func (q *deliverySearch) someOf(column string) clauseOf {
 	if len(q.f.Targets) > 0 {
 		return q.s.among(column, q.f.Targets)
 	}
-	return clauseOf{column + " IN (SELECT w.id FROM webhooks w WHERE w.workspace_id = ?)", []any{rowID(q.f.Workspace)}}
+	return clauseOf{column + " IN (SELECT t.id FROM (" + ofTargets(q.f.TargetKind, "SELECT id, workspace_id FROM %t") + ") t WHERE t.workspace_id = ?)",
+		[]any{rowID(q.f.Workspace)}}
 }
 
 // common are the conditions on a row d whatever the way in. The event is looked up by a

@@ -32,11 +32,9 @@ func (f stateFacts) state(row hook.State) hook.State {
 	return hook.StatePending
 }
 
-// activeSQL tells whether the target in this column is sent to. Webhooks are the only
-// targets that can be anything else.
+// activeSQL tells whether the target in this column is sent to.
 func activeSQL(target string) string {
-	return `coalesce((SELECT w.enabled AND NOT w.paused AND w.suspended = '' AND w.deleted_at IS NULL
-		FROM webhooks w WHERE w.id = ` + target + `), true)`
+	return "coalesce(" + eachTarget(", ", "(SELECT %s FROM %t w WHERE w.id = "+target+")") + ", true)"
 }
 
 // stateSet are the states a search asks for; the empty set asks for all.

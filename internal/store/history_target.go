@@ -4,13 +4,15 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
 	"sallyport/internal/hook"
 )
 
-// historyTarget is what deliveries show of the webhook they are for, deleted or not.
+// historyTarget is what deliveries show of what they are for, deleted or not. Of an
+// action or a door's post-processors it has what a webhook has, too.
 type historyTarget struct {
 	hook.Webhook
 	breakerOpen bool
@@ -22,13 +24,22 @@ func (s *Store) historyTargets(tx *gorm.DB, ids []hook.ID) (map[hook.ID]historyT
 	if len(ids) == 0 {
 		return out, nil
 	}
-	in := s.among("w.id", ids)
-	rows, err := list(tx, scanTarget, targetSQL+in.sql, in.args...)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range rows {
-		out[t.ID] = t
+	for _, kind := range []struct {
+		query string
+		scan  func(*sql.Rows, *historyTarget) error
+	}{{targetSQL, scanTarget}, {actionTargetSQL, scanActionTarget}, {incomingTargetSQL, scanIncomingTarget}} {
+		in := s.among("w.id", ids)
+		rows, err := list(tx, kind.scan, kind.query+in.sql, in.args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range rows {
+			out[t.ID] = t
+		}
+		ids = slices.DeleteFunc(ids, func(id hook.ID) bool { _, found := out[id]; return found })
+		if len(ids) == 0 {
+			break
+		}
 	}
 	return out, nil
 }
@@ -55,6 +66,37 @@ func scanTarget(rows *sql.Rows, t *historyTarget) error {
 	if c.RateRequests > 0 {
 		t.RateLimit = &hook.RateLimit{Requests: c.RateRequests, Per: c.RatePer}
 	}
+	return nil
+}
+
+const actionTargetSQL = `SELECT w.id, w.code, w.name, w.enabled, w.config, w.deleted_at, coalesce(h.breaker, 0)
+	FROM actions w LEFT JOIN target_health h ON h.target_id = w.id WHERE `
+
+func scanActionTarget(rows *sql.Rows, t *historyTarget) error {
+	var config string
+	var deleted *int64
+	var breaker int16
+	if err := rows.Scan((*rowID)(&t.ID), &t.Code, &t.Name, &t.Enabled, &config, &deleted, &breaker); err != nil {
+		return err
+	}
+	t.DeletedAt, t.breakerOpen = fromMicrosPtr(deleted), breaker != breakerClosed
+	var c actionConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return fmt.Errorf("action %s: configuration: %w", t.ID, err)
+	}
+	t.MaxAttempts = c.MaxAttempts
+	return nil
+}
+
+const incomingTargetSQL = "SELECT w.id, w.code, w.name, w.deleted_at FROM incoming_webhooks w WHERE "
+
+func scanIncomingTarget(rows *sql.Rows, t *historyTarget) error {
+	var deleted *int64
+	if err := rows.Scan((*rowID)(&t.ID), &t.Code, &t.Name, &deleted); err != nil {
+		return err
+	}
+	// Its post-processors run whether or not it is enabled.
+	t.Enabled, t.DeletedAt, t.MaxAttempts = true, fromMicrosPtr(deleted), hook.PostAttempts
 	return nil
 }
 

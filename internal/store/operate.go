@@ -131,9 +131,14 @@ func (s *Store) lockTombstone(tx *gorm.DB, target hook.ID) (bool, error) {
 	if s.engine == Postgres {
 		share = " FOR SHARE"
 	}
-	found, err := list(tx, func(rows *sql.Rows, at **int64) error { return rows.Scan(at) },
-		"SELECT deleted_at FROM webhooks WHERE id = ?"+share, rowID(target))
-	return len(found) > 0 && found[0] != nil, err
+	for _, t := range targetTables {
+		found, err := list(tx, func(rows *sql.Rows, at **int64) error { return rows.Scan(at) },
+			"SELECT deleted_at FROM "+t.table+" WHERE id = ?"+share, rowID(target))
+		if err != nil || len(found) > 0 {
+			return len(found) > 0 && found[0] != nil, err
+		}
+	}
+	return false, nil
 }
 
 func (s *Store) forUpdate() string {

@@ -18,8 +18,8 @@ const skipLimit = 5000
 func (s *Store) DeletedTargets(ctx context.Context) ([]hook.ID, error) {
 	var out []hook.ID
 	err := s.search(ctx, func(tx *gorm.DB) (err error) {
-		out, err = list(tx, scanID, `SELECT w.id FROM webhooks w WHERE w.deleted_at IS NOT NULL
-			AND (SELECT u.delivery_id FROM due u WHERE u.target_id = w.id AND u.held_by IS NULL LIMIT 1) IS NOT NULL ORDER BY w.id`)
+		out, err = list(tx, scanID, eachTarget(" UNION ALL ", `SELECT w.id FROM %t w WHERE w.deleted_at IS NOT NULL
+			AND (SELECT u.delivery_id FROM due u WHERE u.target_id = w.id AND u.held_by IS NULL LIMIT 1) IS NOT NULL`)+" ORDER BY 1")
 		return err
 	})
 	return out, err
@@ -31,12 +31,25 @@ func (s *Store) DeletedTargets(ctx context.Context) ([]hook.ID, error) {
 // alone.
 func (s *Store) SkipTarget(ctx context.Context, target hook.ID, limit int) (n int, err error) {
 	limit = min(limit, skipLimit)
-	skipped, reason := stateCodes.of(hook.StateSkipped), reasonCodes.of(hook.ReasonWebhookDeleted)
+	skipped := stateCodes.of(hook.StateSkipped)
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		n = 0
+		var reason hook.Reason
+		for _, t := range targetTables {
+			dead, err := list(tx, scanID, "SELECT id FROM "+t.table+" WHERE id = ? AND deleted_at IS NOT NULL", rowID(target))
+			if err != nil {
+				return err
+			}
+			if len(dead) > 0 {
+				reason = t.deleted
+				break
+			}
+		}
+		if reason == hook.ReasonNone {
+			return nil
+		}
 		ids, err := list(tx, scanID, `SELECT u.delivery_id FROM due u WHERE u.target_id = ? AND u.held_by IS NULL
-			AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = ? AND w.deleted_at IS NOT NULL)
-			ORDER BY u.due_at, u.delivery_id LIMIT ?`+s.forUpdateOf("u"), rowID(target), rowID(target), limit)
+			ORDER BY u.due_at, u.delivery_id LIMIT ?`+s.forUpdateOf("u"), rowID(target), limit)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -46,7 +59,7 @@ func (s *Store) SkipTarget(ctx context.Context, target hook.ID, limit int) (n in
 		}
 		in = s.among("id", ids)
 		done := tx.Exec("UPDATE deliveries SET state = ?, reason = ?, node = NULL, finished_at = ? WHERE "+in.sql,
-			append([]any{skipped, reason, micros(s.ids.Now())}, in.args...)...)
+			append([]any{skipped, reasonCodes.of(reason), micros(s.ids.Now())}, in.args...)...)
 		n = len(ids)
 		return done.Error
 	})

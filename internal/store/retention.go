@@ -104,7 +104,7 @@ func (p *purge) workspace(ctx context.Context, id, old hook.ID) error {
 	var targets []purgeTarget
 	err := p.s.read(ctx, func(tx *gorm.DB) (err error) {
 		targets, err = list(tx, func(rows *sql.Rows, t *purgeTarget) error { return rows.Scan((*rowID)(&t.id), &t.deleted) },
-			"SELECT id, deleted_at FROM webhooks WHERE workspace_id = ? ORDER BY id", rowID(id))
+			"SELECT t.id, t.deleted_at FROM ("+ofTargets("", "SELECT id, workspace_id, deleted_at FROM %t")+") t WHERE t.workspace_id = ? ORDER BY t.id", rowID(id))
 		return err
 	})
 	if err != nil {
@@ -183,7 +183,7 @@ func rest(ctx context.Context, d time.Duration) error {
 // orphans removes the health of targets that have been swept, with all their history.
 func (p *purge) orphans(ctx context.Context) error {
 	return p.s.write(ctx, func(tx *gorm.DB) error {
-		return tx.Exec(`DELETE FROM target_health WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = target_health.target_id)
+		return tx.Exec("DELETE FROM target_health WHERE " + eachTarget(" AND ", "NOT EXISTS (SELECT 1 FROM %t w WHERE w.id = target_health.target_id)") + `
 			AND (SELECT d.id FROM deliveries d WHERE d.target_id = target_health.target_id LIMIT 1) IS NULL`).Error
 	})
 }
