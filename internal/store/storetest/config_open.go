@@ -31,6 +31,10 @@ func Config(t *testing.T, open Opener, dump func(t *testing.T, s *store.Store) [
 		"one winner of a race":              races,
 		"snapshot":                          snapshot,
 		"tombstones":                        tombstones,
+		"actions come back as they were":    actionRoundTrip,
+		"doors come back as they were":      doorRoundTrip,
+		"doors in snapshots":                doorsInSnapshots,
+		"users of actions":                  usersOfActions,
 		"idempotency":                       idempotency,
 		"deleted workspaces are swept away": sweepWorkspace,
 	} {
@@ -95,7 +99,7 @@ var errUnexpected = errors.New("unexpected")
 func plaintext(t *testing.T, open Opener, dump func(*testing.T, *store.Store) []byte) {
 	w := setup(t, open)
 	ctx := t.Context()
-	planted := []string{"planted-signing-secret-1", "planted-signing-secret-2", "planted-password", "planted-header-value", "planted-answer", "planted-api-key-of-32-characters!"}
+	planted := []string{"planted-signing-secret-1", "planted-signing-secret-2", "planted-password", "planted-header-value", "planted-answer", "planted-api-key-of-32-characters!", "planted-hash", "planted-named-of-door", "planted-named-of-action"}
 	w.create(t, func(x *hook.Webhook) {
 		x.Secrets = []hook.Secret{{Value: hook.Sensitive(planted[0])}, {Value: hook.Sensitive(planted[1])}}
 		x.BasicAuth = &hook.BasicAuth{Username: "shown-user", Password: hook.Sensitive(planted[2])}
@@ -109,6 +113,10 @@ func plaintext(t *testing.T, open Opener, dump func(*testing.T, *store.Store) []
 		t.Fatal(err)
 	}
 	w.key(t, w.ws.ID, "k", planted[5])
+	w.door(t, "", func(d *hook.IncomingWebhook) {
+		d.Hash, d.Secrets = hook.Sensitive(planted[6]), []hook.NamedSecret{{Name: "n", Value: hook.Sensitive(planted[7])}}
+	})
+	w.action(t, "", func(a *hook.Action) { a.Secrets = []hook.NamedSecret{{Name: "n", Value: hook.Sensitive(planted[8])}} })
 	all := dump(t, w.Store)
 	for _, s := range []string{"shown-user", "shown-header"} {
 		if !bytes.Contains(all, []byte(s)) {

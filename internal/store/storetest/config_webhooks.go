@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -357,6 +358,7 @@ func sweepWorkspace(t *testing.T, open Opener) {
 	in := &world{w.Store, acme}
 	hooked := in.create(t, func(x *hook.Webhook) { x.Secrets = []hook.Secret{{Value: "a-signing-secret-012345678"}} })
 	in.key(t, acme.ID, "k", "of acme")
+	act, door := in.action(t, "", func(*hook.Action) {}), in.door(t, "", func(*hook.IncomingWebhook) {})
 	stays := w.create(t, func(*hook.Webhook) {})
 	all := func() int64 {
 		v, err := w.ConfigVersions(ctx, []hook.ID{hook.NoID})
@@ -369,9 +371,9 @@ func sweepWorkspace(t *testing.T, open Opener) {
 	if _, _, err := w.DeleteWorkspace(ctx, "acme", func(*hook.Workspace) error { return errUnexpected }); !errors.Is(err, errUnexpected) {
 		t.Fatalf("objection: %v", err)
 	}
-	id, webhooks, err := w.DeleteWorkspace(ctx, "acme", func(*hook.Workspace) error { return nil })
-	if err != nil || id != acme.ID || len(webhooks) != 1 || webhooks[0] != hooked.ID {
-		t.Fatalf("deleted %v, %v, %v", id, webhooks, err)
+	id, targets, err := w.DeleteWorkspace(ctx, "acme", func(*hook.Workspace) error { return nil })
+	if err != nil || id != acme.ID || !slices.Equal(targets, []hook.ID{hooked.ID, act.ID, door.ID}) {
+		t.Fatalf("deleted %v, %v, %v", id, targets, err)
 	}
 	if all() != before+1 || in.version(t) != one+1 {
 		t.Error("versions were not bumped")
