@@ -20,7 +20,7 @@ type Verification struct {
 	TimestampHeader string // where the time of signing is: a header,
 	TimestampField  string // a field of the body,
 	TimestampPrefix string // or the entry of the signature's own value that begins so
-	TimestampUnit   string // s, ms, rfc3339; "" is s
+	TimestampUnit   string // s, ms, rfc3339, http-date; "" is s
 	Tolerance       *time.Duration
 	BodySHA256Query string // query parameter of a signed URL with the hex SHA-256 of a body that is not signed itself
 }

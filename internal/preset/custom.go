@@ -20,7 +20,7 @@ var (
 	algorithms = []string{HMACSHA256, HMACSHA1, HMACSHA512, Ed25519, ECDSAP256, RSASHA256, Token}
 	encodings  = []string{Hex, Base64, Base64URL}
 	keyKinds   = []string{KeyUTF8, KeyBase64, KeyHex, KeyStandard}
-	units      = []string{Seconds, Milliseconds, RFC3339}
+	units      = []string{Seconds, Milliseconds, RFC3339, HTTPDate}
 )
 
 // Custom fills in what a description leaves out and says what is wrong with it. Faults name

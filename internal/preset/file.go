@@ -23,8 +23,8 @@ import (
 type file struct {
 	hook.Preset
 	Verifications []fileVerification
-	Name          *struct{} // the file's own name says it
-	Operator      *struct{}
+	Name          *string // the file's own name says it
+	Operator      *bool   // as does its directory
 }
 
 type fileVerification struct {
@@ -50,7 +50,16 @@ func decode(raw []byte, to any) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(to); err != nil {
-		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(decoder.InputOffset(), int64(len(raw)))], []byte("\n")), err)
+		at := decoder.InputOffset()
+		var syntax *json.SyntaxError
+		var mistyped *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &syntax):
+			at = syntax.Offset
+		case errors.As(err, &mistyped):
+			at = mistyped.Offset
+		}
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(at, int64(len(raw)))], []byte("\n")), err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more than one JSON value")
@@ -115,6 +124,9 @@ func (f *file) complete(p *hook.Preset) []hook.Fault {
 	d := &describer{}
 	if !presetName.MatchString(p.Name) {
 		d.fault("name", "invalid_format", "the file's name is the preset's: lower-case letters and digits, with single dashes between")
+	}
+	if f.Name != nil || f.Operator != nil {
+		d.fault("name", "unknown_field", "the file's name says it: leave out name and operator")
 	}
 	for _, text := range []struct{ field, value string }{
 		{"title", p.Title}, {"documentation", p.Documentation}, {"secret.name", p.Secret.Name}, {"secret.where", p.Secret.Where},

@@ -121,6 +121,8 @@ func other(v vector) string {
 		return "whpk_" + "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="
 	case p.Verifications[0].Key == preset.KeyBase64:
 		return "b3RoZXI="
+	case p.Verifications[0].Key == preset.KeyHex:
+		return "00ff"
 	case p.Verifications[0].Key == preset.KeyStandard:
 		return "whsec_b3RoZXI="
 	}

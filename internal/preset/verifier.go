@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ const (
 	Seconds      = "s"
 	Milliseconds = "ms"
 	RFC3339      = "rfc3339"
+	HTTPDate     = "http-date"
 )
 
 var hashes = map[string]func() hash.Hash{HMACSHA1: sha1.New, HMACSHA256: sha256.New, HMACSHA512: sha512.New}
@@ -236,11 +238,15 @@ func (c *check) inTime(s *source) error {
 	return nil
 }
 
-var unitNames = map[string]string{Seconds: "Unix seconds", Milliseconds: "Unix milliseconds", RFC3339: "an RFC 3339 time"}
+var unitNames = map[string]string{Seconds: "Unix seconds", Milliseconds: "Unix milliseconds", RFC3339: "an RFC 3339 time",
+	HTTPDate: "a date as in HTTP headers"}
 
 func parseTime(stamp, unit string) (time.Time, error) {
-	if unit == RFC3339 {
+	switch unit {
+	case RFC3339:
 		return time.Parse(time.RFC3339Nano, stamp)
+	case HTTPDate:
+		return time.Parse(http.TimeFormat, stamp)
 	}
 	// Fifteen digits of milliseconds reach past every year that time can subtract.
 	if len(stamp) == 0 || len(stamp) > 15 || strings.Trim(stamp, "0123456789") != "" {

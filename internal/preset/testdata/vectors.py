@@ -91,6 +91,7 @@ for preset, header, prefix, h in [
     case(preset, {header: prefix + mac(BODY, h=h).hex()}, BODY)
 case("etlworks", {"X-Etl-Webhook-Signature": b64(mac(BODY, h="sha1"))}, BODY, note="base64")
 KEY = bytes(range(32))
+case("adyen", {"hmacsignature": b64(mac(BODY, KEY))}, BODY, secret=KEY.hex().upper())
 case("airtable", {"X-Airtable-Content-MAC": "hmac-sha256=" + mac(BODY, KEY).hex()}, BODY, secret=b64(KEY))
 
 # tokens
@@ -114,6 +115,8 @@ case("ghost", {"X-Ghost-Signature": f"sha256={mac(BODY + ms).hex()}, t={ms}"}, B
 case("mercado-pago", {"x-signature": f"ts={ms},v1={mac(f'id:123456;request-id:req-1;ts:{ms};').hex()}", "x-request-id": "req-1"}, BODY,
      url=URL + "?data.id=123456&type=payment", note="the body is not signed")
 
+case("coinbase", {"X-Hook0-Signature": f"t={ts},v0={mac(ts + '.' + BODY).hex()},h=content-type,v1=00"}, BODY, age=301)
+
 # time in a header of its own
 for preset, header, prefix, stamped, stamp, content, age in [
     ("slack", "X-Slack-Signature", "v0=", "X-Slack-Request-Timestamp", ts, f"v0:{ts}:{BODY}", 301),
@@ -128,6 +131,8 @@ for header in ("box-signature-primary", "box-signature-secondary"):
     case("box", {header: b64(mac(BODY + iso)), "box-delivery-timestamp": iso, "box-delivery-id": "d-1"}, BODY, age=601)
 case("twitch", {"Twitch-Eventsub-Message-Id": "m-1", "Twitch-Eventsub-Message-Timestamp": "2026-11-21T20:56:59.000000000Z",
                 "Twitch-Eventsub-Message-Signature": "sha256=" + mac("m-12026-11-21T20:56:59.000000000Z" + BODY).hex()}, BODY, age=601)
+date = "Sat, 21 Nov 2026 20:56:59 GMT"
+case("klaviyo", {"Klaviyo-Signature": mac(BODY + date).hex(), "Klaviyo-Timestamp": date}, BODY, age=301)
 LINEAR = json.dumps({"action": "create", "type": "Issue", "webhookTimestamp": NOW * 1000})
 case("linear", {"Linear-Signature": mac(LINEAR).hex()}, LINEAR, age=301)
 
@@ -179,6 +184,7 @@ for preset in ("standard-webhooks", "svix", "openai", "replicate", "sallyport"):
     standard(preset, "webhook")
 for preset in ("svix", "clerk", "resend"):
     standard(preset, "svix")
+standard("gitlab", "webhook")
 standard("supabase", "webhook", secret="v1," + WHSEC)
 standard("sallyport", "webhook", secret=SECRET, key=SECRET, note="a secret without whsec_")
 case("standard-webhooks", {"webhook-id": "msg_1", "webhook-timestamp": ts,
@@ -207,7 +213,7 @@ sign = lambda content: b64(rsakey.sign(raw(content), padding.PKCS1v15(), hashes.
 case("wise", {"X-Signature-SHA256": sign(BODY), "X-Delivery-Id": "d-1"}, BODY, secret=rsapem)
 case("kick", {"Kick-Event-Message-Id": "m-1", "Kick-Event-Message-Timestamp": iso, "Kick-Event-Signature": sign(f"m-1.{iso}.{BODY}")}, BODY, secret=rsapem, age=301)
 
-# the whole of issue 3's vectors U1 and U2
+# U1 and U2
 PRODUCTS = '{"products":[{"sku":"A-1","qty":3}]}'
 case("github", {"X-Hub-Signature-256": "sha256=3da2b46e822524ada173226e99ea16853588a900ecfae569ccd8cefac7774e0b"}, PRODUCTS, secret="alumio-shared", published="U1")
 case("shopify", {"X-Shopify-Hmac-Sha256": "PaK0boIlJK2hcyJumeoWhTWIqQDs+uVpzNjO+sd3Tgs="}, PRODUCTS, secret="alumio-shared", published="U2")
@@ -233,5 +239,12 @@ case("sendgrid", {"X-Twilio-Email-Event-Webhook-Signature": "MEUCIGHQVtGj+Y3LkG9
      '[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address","sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA","sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0","smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n',
      secret="MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==",
      now=1600112502, age=301, published="SendGrid, libraries' tests")
+
+case("bitbucket", {"X-Hub-Signature": "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"}, "Hello World!",
+     secret="It's a Secret to Everybody", published="Bitbucket, manage webhooks")
+case("mux", {"mux-signature": "t=1591664030,v1=e43496b6aae982c4c2fd6f8e92935f1d90216f1f64d56024e72390acfb988272"}, "payload", secret="SuperSecret123",
+     now=1591664030, age=301, published="Mux, Elixir library's documentation")
+case("razorpay", {"X-Razorpay-Signature": "ee0a3edebeb4be41bafa3bc0a39069d7845a5c37760b863405049de80b5fe92d"}, "{a:1, b:2}", secret="123456",
+     published="Razorpay, in the Node library's issue 29")
 
 print(json.dumps(cases, indent=1, ensure_ascii=False))
