@@ -66,6 +66,7 @@ func prepare(v hook.Verification) (*check, []hook.Fault) {
 	}
 	c := &check{Verification: v, content: content, place: placeOf(v)}
 	c.tolerance = d.time(&v, content)
+	c.late = v.TimestampField != "" && !has(content, timestamp)
 	c.Verification = v
 	return c, d.faults
 }

@@ -23,6 +23,29 @@
 // be there twice with different values: what was checked and what is read later could differ.
 // Of the header with the signature each line is tried, since each must match by itself.
 //
+// # Files
+//
+// A preset is a file NAME.json, with the fields of hook.Preset in camel case, durations as
+// text, and without the name:
+//
+//	{
+//	  "title": "Acme",
+//	  "documentation": "https://acme.example/webhooks",
+//	  "description": "Order webhooks",
+//	  "secret": {"name": "Signing key", "where": "Settings > Webhooks"},
+//	  "verifications": [{"header": "X-Acme-Signature", "prefix": "v1=", "content": "{timestamp}.{body}", "timestampHeader": "X-Acme-Time"}],
+//	  "handshakes": [{"method": "GET", "when": [{"query": "challenge"}], "body": "{query:challenge}"}],
+//	  "eventHeader": "X-Acme-Event",
+//	  "dedupeKey": "{{ request.headers[\"X-Acme-Id\"] }}"
+//	}
+//
+// Of several verifications any may match, which is for senders with several headers. Left
+// out, algorithm is hmac-sha256, encoding hex, content {body}, key utf8, timestampUnit s and,
+// where a time is signed, tolerance 5m. A handshake applies when its method and all of its
+// conditions (header, query or body; with equals, absent, secret, or just there) do; with
+// "signed" the signature must match, too. Its answer is text, or with
+// "contentType": "application/json" JSON in which the placeholders' values are escaped.
+//
 // # Key bytes
 //
 // utf8 are the bytes of the secret exactly as given, prefixes such as whsec_ included; whsec

@@ -72,6 +72,7 @@ type check struct {
 	keys      []*key
 	tolerance time.Duration
 	place     string // of the signature, for details
+	late      bool   // the time is read from a body that is signed as a whole: not before that is known
 }
 
 // Verify reports whether the request is signed by one of the secrets: nil, or an error that
@@ -173,14 +174,18 @@ func (c *check) outerStamp(r *Request) (string, error) {
 			return "", missing("header %s with the time of signing %w", c.TimestampHeader, err)
 		}
 		return stamp, nil
-	case c.TimestampField != "":
-		stamp, err := r.field(c.TimestampField)
-		if err != nil {
-			return "", missing("body field %s with the time of signing %w", c.TimestampField, err)
-		}
-		return stamp, nil
+	case c.TimestampField != "" && !c.late:
+		return c.bodyStamp(r)
 	}
 	return "", nil
+}
+
+func (c *check) bodyStamp(r *Request) (string, error) {
+	stamp, err := r.field(c.TimestampField)
+	if err != nil {
+		return "", missing("body field %s with the time of signing %w", c.TimestampField, err)
+	}
+	return stamp, nil
 }
 
 func (c *check) verifyLine(s *source, line string) error {
@@ -224,7 +229,14 @@ func (c *check) inTime(s *source) error {
 	if c.tolerance == 0 {
 		return nil
 	}
-	signed, err := parseTime(s.stamp, c.TimestampUnit)
+	stamp := s.stamp
+	if c.late {
+		var err error
+		if stamp, err = c.bodyStamp(s.Request); err != nil {
+			return err
+		}
+	}
+	signed, err := parseTime(stamp, c.TimestampUnit)
 	if err != nil {
 		return missing("the time of signing cannot be read; it should be %s", unitNames[c.TimestampUnit])
 	}

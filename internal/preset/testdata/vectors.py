@@ -143,6 +143,7 @@ for url in (URL, URL + "?b=2&a=%C3%A9"):
 url = URL + "?redirect=https%3A%2F%2Fa.example%2F%3Fq&x=%20"
 case("hubspot", {"X-HubSpot-Signature-v3": b64(mac("POST" + URL + "?redirect=https://a.example/?q&x=%20" + BODY + ms)),
                  "X-HubSpot-Request-Timestamp": ms}, BODY, url=url, age=301)
+case("hubspot", {"X-HubSpot-Signature-v3": b64(mac("POST" + url + BODY + ms)), "X-HubSpot-Request-Timestamp": ms}, BODY, url=url, age=301, note="the URL as it is")
 
 
 def sorted_form(form):
