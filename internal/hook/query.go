@@ -28,6 +28,7 @@ type DeliveryFilter struct {
 	EventIDs   []string // public ids
 	EventTypes []string
 	EntityIDs  []string
+	Requests   []ID       // inbound ones, of whose items the events were made
 	TargetKind TargetKind // "" both
 	Targets    []ID
 	States     []State
@@ -91,5 +92,6 @@ type Purged struct {
 	Deliveries int
 	Attempts   int
 	Events     int
+	Requests   int
 	Swept      int // of what nobody can see any more: tombstones, expired answers, deleted workspaces
 }

@@ -69,7 +69,7 @@ func (s *Store) Event(ctx context.Context, workspace hook.ID, id string) (hook.E
 			return err
 		}
 		view.Event = event
-		view.Deliveries, err = s.deliveryCounts(tx, event.Key)
+		view.Deliveries, err = s.deliveryCounts(tx, clauseOf{"d.event_key = ?", []any{rowID(event.Key)}})
 		return err
 	})
 	return view, err
@@ -156,8 +156,8 @@ func (s *Store) eventsByKey(tx *gorm.DB, workspace hook.ID, keys []hook.ID, enti
 	return out, nil
 }
 
-// deliveryCounts counts an event's deliveries by the state the API shows.
-func (s *Store) deliveryCounts(tx *gorm.DB, event hook.ID) (map[hook.State]int, error) {
+// deliveryCounts counts deliveries of events by the state the API shows.
+func (s *Store) deliveryCounts(tx *gorm.DB, events clauseOf) (map[hook.State]int, error) {
 	type count struct {
 		state  int16
 		facts  stateFacts
@@ -167,8 +167,8 @@ func (s *Store) deliveryCounts(tx *gorm.DB, event hook.ID) (map[hook.State]int, 
 		return rows.Scan(&c.state, &c.facts.claimed, &c.facts.active, &c.number)
 	}, `SELECT x.state, x.claimed, x.active, count(*) FROM (
 		SELECT d.state, u.held_by IS NOT NULL AS claimed, `+activeSQL("d.target_id")+` AS active
-		FROM deliveries d LEFT JOIN due u ON u.delivery_id = d.id WHERE d.event_key = ?) x
-		GROUP BY x.state, x.claimed, x.active`, rowID(event))
+		FROM deliveries d LEFT JOIN due u ON u.delivery_id = d.id WHERE `+events.sql+`) x
+		GROUP BY x.state, x.claimed, x.active`, events.args...)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,9 @@ func (q *deliverySearch) query(tx *gorm.DB) (query clauseOf, ok bool, err error)
 		if err != nil || len(keys) == 0 {
 			return clauseOf{}, false, err
 		}
-		return q.byEvent(keys), true, nil
+		return q.byEvent(q.s.among("d.event_key", keys)), true, nil
+	case len(q.f.Requests) > 0:
+		return q.byEvent(clauseOf{}), true, nil
 	case len(q.f.EntityIDs) > 0:
 		return q.byEntity(), true, nil
 	}
@@ -189,10 +191,20 @@ func (q *deliverySearch) common(where *conditions) {
 	}
 }
 
-// byEvent lists an event's deliveries, however they are filtered, by sorting them all.
-func (q *deliverySearch) byEvent(keys []hook.ID) clauseOf {
+// byEvent lists the deliveries of some events, and of those of requests, however they are
+// filtered, by sorting them all.
+func (q *deliverySearch) byEvent(events clauseOf) clauseOf {
 	where := conditions{}
-	where.addClause(q.s.among("d.event_key", keys))
+	if events.sql != "" {
+		where.addClause(events)
+	}
+	if len(q.f.Requests) > 0 {
+		var ranges conditions
+		for _, id := range padded(q.f.Requests) {
+			ranges.addClause(requestEvents(id).within("d.event_key"))
+		}
+		where.add(joinOr(ranges.sql), ranges.args...)
+	}
 	if len(q.f.EntityIDs) > 0 {
 		where.add("(SELECT e.entity_id FROM events e WHERE e.workspace_id = d.workspace_id AND e.key = d.event_key) IN ?", q.f.EntityIDs)
 	}

@@ -221,16 +221,8 @@ func (s *Store) Release(ctx context.Context, node hook.NodeID, ids []hook.ID) er
 func (s *Store) TakeHome(ctx context.Context, node hook.NodeID, target hook.ID) (hook.NodeID, error) {
 	var owner []int64
 	err := s.hotTx(ctx, func(tx *gorm.DB) error {
-		lock := ""
-		if s.engine == Postgres {
-			lock = " FOR KEY SHARE"
-		}
-		var me []int64
-		if err := tx.Raw("SELECT id FROM nodes WHERE id = ?"+lock, int64(node)).Scan(&me).Error; err != nil {
+		if err := s.fence(tx, node); err != nil {
 			return err
-		}
-		if len(me) == 0 {
-			return hook.ErrFenced
 		}
 		if err := tx.Exec("INSERT INTO homes (target_id, node_id) VALUES (?, ?) ON CONFLICT DO NOTHING", rowID(target), int64(node)).Error; err != nil {
 			return err
@@ -249,4 +241,21 @@ func (s *Store) LeaveHome(ctx context.Context, node hook.NodeID, target hook.ID)
 	return s.hotTx(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM homes WHERE target_id = ? AND node_id = ?", rowID(target), int64(node)).Error
 	})
+}
+
+// fence fails with ErrFenced if the node has no row any more, and keeps it until the
+// transaction ends.
+func (s *Store) fence(tx *gorm.DB, node hook.NodeID) error {
+	lock := ""
+	if s.engine == Postgres {
+		lock = " FOR KEY SHARE"
+	}
+	var me []int64
+	if err := tx.Raw("SELECT id FROM nodes WHERE id = ?"+lock, int64(node)).Scan(&me).Error; err != nil {
+		return err
+	}
+	if len(me) == 0 {
+		return hook.ErrFenced
+	}
+	return nil
 }

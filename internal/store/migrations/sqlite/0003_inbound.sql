@@ -39,6 +39,7 @@ CREATE UNIQUE INDEX incoming_webhooks_code ON incoming_webhooks (workspace_id, c
 
 -- What hit a door. The events made of it have keys that begin as its id does, so they are
 -- a range of events. A body that is the entity of the first of them is kept only there.
+-- An accepted one costs entries in two indexes; the others are for what was not.
 CREATE TABLE requests (
     workspace_id  blob     NOT NULL,
     id            blob     NOT NULL,
@@ -60,6 +61,8 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_incoming ON requests (incoming_id, id) WHERE incoming_id IS NOT NULL;
 CREATE INDEX requests_verdict ON requests (workspace_id, verdict, id) WHERE verdict <> 0;
+CREATE INDEX requests_unaccepted ON requests (incoming_id, verdict, id) WHERE verdict <> 0;
+CREATE INDEX requests_unknown ON requests (workspace_id, id) WHERE incoming_id IS NULL;
 
 -- What was accepted at a door, for as long as a repeat is to be recognised.
 CREATE TABLE dedupe_keys (

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"gorm.io/gorm"
+
+	"sallyport/internal/hook"
+)
+
+// expansionColumns are read by scanExpansion.
+const expansionColumns = "x.request_id, x.workspace_id, x.incoming_id, x.total, x.done"
+
+func scanExpansion(rows *sql.Rows, x *hook.Expansion) error {
+	return rows.Scan((*rowID)(&x.Request), (*rowID)(&x.Workspace), (*rowID)(&x.Incoming), &x.Total, &x.Done)
+}
+
+// findExpansion returns how far a large request is, nil if all its items are events.
+func findExpansion(tx *gorm.DB, request hook.ID) (*hook.Expansion, error) {
+	rows, err := list(tx, scanExpansion, "SELECT "+expansionColumns+" FROM expansions x WHERE x.request_id = ?", rowID(request))
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// TakeExpansion gives the node a large request to make events of: the oldest that no
+// other living node works on, nil if there is none. A node works on one at a time: what it
+// holds it gets again, also if it never heard that it had taken it. It fails with
+// hook.ErrFenced if the node was declared dead.
+func (s *Store) TakeExpansion(ctx context.Context, node hook.NodeID) (*hook.Expansion, error) {
+	var taken *hook.Expansion
+	err := s.hotTx(ctx, func(tx *gorm.DB) error {
+		taken = nil
+		if err := s.fence(tx, node); err != nil {
+			return err
+		}
+		rows, err := list(tx, scanExpansion, "SELECT "+expansionColumns+` FROM expansions x
+			WHERE x.node IS NULL OR x.node = ? OR (SELECT n.id FROM nodes n WHERE n.id = x.node) IS NULL
+			ORDER BY x.request_id LIMIT 1`+s.forUpdateSkip(), int64(node))
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		taken = &rows[0]
+		return tx.Exec("UPDATE expansions SET node = ? WHERE request_id = ?", int64(node), rowID(taken.Request)).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	return taken, nil
+}
+
+// AdvanceExpansion records that the first done items of a request are events; when that
+// is all of them the expansion is over. Saying so again changes nothing. It fails with
+// hook.ErrFenced if another node works on the request by now.
+func (s *Store) AdvanceExpansion(ctx context.Context, node hook.NodeID, request hook.ID, done int) error {
+	return s.hotTx(ctx, func(tx *gorm.DB) error {
+		q := tx.Exec("DELETE FROM expansions WHERE request_id = ? AND node = ? AND total <= ?", rowID(request), int64(node), done)
+		if q.Error != nil || q.RowsAffected > 0 {
+			return q.Error
+		}
+		q = tx.Exec("UPDATE expansions SET done = ? WHERE request_id = ? AND node = ?", done, rowID(request), int64(node))
+		if q.Error != nil || q.RowsAffected > 0 {
+			return q.Error
+		}
+		left, err := findExpansion(tx, request)
+		if err != nil || left == nil { // it was over before
+			return err
+		}
+		return hook.ErrFenced
+	})
+}
+
+// LeaveExpansion lets another node go on with the request.
+func (s *Store) LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID) error {
+	return s.hotTx(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE expansions SET node = NULL WHERE request_id = ? AND node = ?", rowID(request), int64(node)).Error
+	})
+}
