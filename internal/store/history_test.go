@@ -13,11 +13,15 @@ import (
 
 func TestHistorySQLite(t *testing.T) {
 	t.Parallel()
-	storetest.History(t, func(t *testing.T) (*store.Store, *sql.DB) {
-		dir := t.TempDir()
-		s := open(t, store.Config{DataDir: dir})
-		return s, plain(t, "sqlite", "file:"+filepath.Join(dir, "sallyport.db")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
-	})
+	storetest.History(t, worldSQLite)
+}
+
+// worldSQLite opens a store in a fresh directory, and a connection beside it.
+func worldSQLite(t *testing.T) (*store.Store, *sql.DB) {
+	t.Helper()
+	dir := t.TempDir()
+	s := open(t, store.Config{DataDir: dir})
+	return s, plain(t, "sqlite", "file:"+filepath.Join(dir, "sallyport.db")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 }
 
 func TestHistoryPostgres(t *testing.T) {

@@ -26,8 +26,8 @@ func (s *Store) requestValues(r *hook.Request, first *hook.Event) ([]any, error)
 		return nil, err
 	}
 	body, inEvent := requestBody(r, first)
-	return []any{
-		r.Workspace[:], r.ID[:], idOrNil(r.Incoming), requestCode(r.Code), int64(verdictCodes.of(r.Verdict)), textOrNil(r.Reason),
+	return []any{ // the first no []byte: GORM would take it for a list
+		rowID(r.Workspace), r.ID[:], idOrNil(r.Incoming), requestCode(r.Code), int64(verdictCodes.of(r.Verdict)), textOrNil(r.Reason),
 		int64(r.Status), r.Duration.Microseconds(), int64(r.Events), int64(r.Deliveries), idOrNil(r.DuplicateOf), idOrNil(r.ReplayOf),
 		detail, blob(body), inEvent, blob(sealed),
 	}, nil
