@@ -21,8 +21,11 @@ type attemptView struct {
 
 // attemptView looks at the target as it is now. What is deleted is masked for viewers:
 // nobody knows any more whether it has to be.
-func (s *Server) attemptView(ctx context.Context, p hook.Principal, target hook.ID) (attemptView, error) {
+func (s *Server) attemptView(ctx context.Context, p hook.Principal, kind hook.TargetKind, target hook.ID) (attemptView, error) {
 	v := attemptView{curl: s.options.Curl}
+	if kind != hook.TargetWebhook {
+		return v, nil
+	}
 	w, err := s.services.Manager.GetWebhook(ctx, p, target.String())
 	if err != nil && hook.KindOf(err) != hook.KindNotFound {
 		return v, err
@@ -43,12 +46,15 @@ func (v attemptView) json(a *hook.Attempt) gen.Attempt {
 		Id: a.ID, DeliveryId: a.Delivery, Number: a.Number, Trigger: gen.AttemptTrigger(a.Trigger),
 		StartedAt: wire.At(a.StartedAt), DurationMs: ms(a.Timings.Total), Outcome: gen.Outcome(a.Outcome),
 		ErrorClass: orNull(string(a.ErrorClass)), Error: orNull(a.Error), RemoteAddress: orNull(a.RemoteAddress), Node: a.Node,
-		Request: some[gen.SentRequest](nil), Response: some[gen.ReceivedResponse](nil), Curl: orNull(""),
+		Action: some[gen.AttemptAction](nil), Request: some[gen.SentRequest](nil), Response: some[gen.ReceivedResponse](nil), Curl: orNull(""),
 		Timings: gen.Timings{
 			DnsMs: ms(a.Timings.DNS), ConnectMs: ms(a.Timings.Connect), TlsMs: ms(a.Timings.TLS),
 			FirstByteMs: ms(a.Timings.FirstByte), TotalMs: ms(a.Timings.Total),
 		},
 		ReusedConnection: a.Reused,
+	}
+	if r := a.Action; r != nil {
+		out.Action = some(&gen.AttemptAction{Id: orNull(r.ID), Code: r.Code, Type: string(r.Type), Step: r.Step})
 	}
 	if a.Request != nil {
 		r := *a.Request
@@ -60,7 +66,7 @@ func (v attemptView) json(a *hook.Attempt) gen.Attempt {
 			Method: r.Method, Url: r.URL, Headers: headersJSON(r.Headers),
 			Body: text, BodyEncoding: gen.SentRequestBodyEncoding(encoding), BodyBytes: r.Body.Size, BodyTruncated: r.Body.Truncated, BodySha256: bodyHash(r.Body),
 		})
-		if v.curl != nil {
+		if v.curl != nil && (a.Action == nil || a.Action.Type == hook.ActionHTTPRequest) {
 			out.Curl = orNull(v.curl(&r, v.user))
 		}
 	}

@@ -24,6 +24,7 @@ type operation struct {
 	body   *openapi3.Schema // nil: it takes none
 	needed bool             // whether a body is required
 	media  []string         // content types of the body
+	byKey  bool             // a list whose rows are told apart by a key instead of an id
 }
 
 // contract is openapi.yaml, made ready to check requests against.
@@ -54,6 +55,7 @@ var theContract = sync.OnceValue(func() *contract {
 				}
 			}
 			sort.Strings(o.names)
+			o.byKey = op.Extensions["x-paged-by"] == "key"
 			if op.RequestBody != nil {
 				o.needed = op.RequestBody.Value.Required
 				for media, m := range op.RequestBody.Value.Content {

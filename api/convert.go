@@ -146,7 +146,7 @@ func (cl *call) nextCursor(more bool, last hook.ID) nullable.Nullable[string] {
 	if !more {
 		return nullable.NewNullNullable[string]()
 	}
-	return nullable.NewNullableWithValue(encodeCursor(last, cl.asked))
+	return nullable.NewNullableWithValue(encodeCursor(last[:], cl.asked))
 }
 
 // page converts rows and finds the last one's id.

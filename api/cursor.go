@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/hook"
 )
 
-// A cursor is the id of the last row shown and a hash of what was asked, so that it
+// A cursor is the id or key of the last row shown and a hash of what was asked, so that it
 // cannot be used with other filters without anybody noticing. Clients must not read it.
 
 const cursorHash = 8 // bytes: a slip is found, an attacker gains nothing by one
@@ -17,21 +17,21 @@ func hashOf(asked string) []byte {
 	return sum[:cursorHash]
 }
 
-func encodeCursor(last hook.ID, asked string) string {
-	return base64.RawURLEncoding.EncodeToString(append(last[:], hashOf(asked)...))
+func encodeCursor(last []byte, asked string) string {
+	whole := make([]byte, 0, len(last)+cursorHash)
+	return base64.RawURLEncoding.EncodeToString(append(append(whole, last...), hashOf(asked)...))
 }
 
-func decodeCursor(text, asked string) (hook.ID, error) {
+func decodeCursor(text, asked string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	var id hook.ID
-	if err != nil || len(b) != len(id)+cursorHash {
-		return hook.NoID, invalidCursor("the cursor is not one of ours")
+	if err != nil || len(b) < cursorHash {
+		return nil, invalidCursor("the cursor is not one of ours")
 	}
-	if string(b[len(id):]) != string(hashOf(asked)) {
-		return hook.NoID, invalidCursor("the cursor belongs to a list with other filters or another order")
+	last, hash := b[:len(b)-cursorHash], b[len(b)-cursorHash:]
+	if string(hash) != string(hashOf(asked)) {
+		return nil, invalidCursor("the cursor belongs to a list with other filters or another order")
 	}
-	copy(id[:], b)
-	return id, nil
+	return last, nil
 }
 
 func invalidCursor(detail string) error {

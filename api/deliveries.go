@@ -1,10 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"strconv"
 
 	"sallyport/api/wire"
 	"sallyport/gen"
@@ -58,7 +56,7 @@ func states(list *[]gen.DeliveryState) (out []hook.State) {
 	return out
 }
 
-// ListDeliveries searches across webhooks.
+// ListDeliveries searches across webhooks and actions.
 func (h handlers) ListDeliveries(ctx context.Context, r gen.ListDeliveriesRequestObject) (gen.ListDeliveriesResponseObject, error) {
 	cl := callOf(ctx)
 	f := hook.DeliveryFilter{
@@ -71,6 +69,16 @@ func (h handlers) ListDeliveries(ctx context.Context, r gen.ListDeliveriesReques
 			return nil, err
 		}
 		f.TargetKind, f.Targets = hook.TargetWebhook, append(f.Targets, id)
+	}
+	for _, ref := range values(r.Params.Action) {
+		id, _, err := h.s.actionID(ctx, cl.principal, ref)
+		if err != nil {
+			return nil, err
+		}
+		f.TargetKind, f.Targets = hook.TargetAction, append(f.Targets, id)
+	}
+	if r.Params.Webhook != nil && r.Params.Action != nil {
+		f.TargetKind = "" // the ids say enough
 	}
 	list, err := h.s.deliveries(ctx, cl, f)
 	if err != nil {
@@ -86,7 +94,7 @@ func (h handlers) GetDelivery(ctx context.Context, r gen.GetDeliveryRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	view, err := h.s.attemptView(ctx, p, row.Target)
+	view, err := h.s.attemptView(ctx, p, row.TargetKind, row.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -152,14 +160,7 @@ func (h handlers) GetAttemptResponseBody(ctx context.Context, r gen.GetAttemptRe
 	return gen.GetAttemptResponseBody200ApplicationoctetStreamResponse{RawBodyApplicationoctetStreamResponse: rawBody(&a, a.Response.Body, "response")}, nil
 }
 
-// rawBody serves bytes that somebody else chose: never as something a browser runs.
+// rawBody names the bytes of an attempt.
 func rawBody(a *hook.Attempt, b hook.Body, which string) gen.RawBodyApplicationoctetStreamResponse {
-	return gen.RawBodyApplicationoctetStreamResponse{
-		Body: bytes.NewReader(b.Bytes), ContentLength: int64(len(b.Bytes)),
-		Headers: gen.RawBodyResponseHeaders{
-			ContentDisposition:     ptr(fmt.Sprintf(`attachment; filename="attempt-%d-%s.bin"`, a.Number, which)),
-			XContentTypeOptions:    ptr("nosniff"),
-			SallyportBodyTruncated: ptr(strconv.FormatBool(b.Truncated)),
-		},
-	}
+	return attachment(b, fmt.Sprintf("attempt-%d-%s", a.Number, which))
 }

@@ -34,6 +34,10 @@ type world struct {
 	event     hook.EventView
 	delivery  hook.DeliveryView
 	attempt   hook.Attempt
+	incoming  hook.IncomingWebhook
+	action    hook.Action
+	request   hook.RequestView
+	record    hook.Record
 	more      bool
 	publish   func([]hook.NewEvent) ([]hook.Receipt, error)
 }
@@ -47,6 +51,7 @@ type asked struct {
 	list   hook.ListFilter
 	events hook.EventFilter
 	deliv  hook.DeliveryFilter
+	reqs   hook.RequestFilter
 }
 
 type kept struct {
@@ -59,6 +64,9 @@ const (
 	plantedPassword = "planted-password-0002"
 	plantedHeader   = "planted-header-0003"
 	plantedKey      = "sp_planted-api-key-0004-0004-0004-0004"
+	plantedDoor     = "planted-door-secret-0005"
+	plantedHash     = "planted-hash-0006"
+	plantedHidden   = "planted-hidden-0007"
 )
 
 func newWorld() *world {
@@ -109,6 +117,7 @@ func newWorld() *world {
 		Timings:  hook.Timings{DNS: 1200 * time.Microsecond, Total: 212400 * time.Microsecond},
 	}
 	w.delivery.LastAttempt = &w.attempt
+	w.receive(now)
 	return w
 }
 
@@ -426,7 +435,10 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := api.New(o, api.Services{Gate: w, Manager: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w})
+	s, err := api.New(o, api.Services{
+		Gate: w, Manager: w, Inbound: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
+		Requests: w, Doors: w, Records: w, ActionTester: w,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type call struct {
 	address   address
 	body      []byte // JSON in good form; its fields are for whoever reads it; nil for none
 	page      hook.Page
+	after     string // of lists by key: the last key seen
 	since     time.Time
 	until     time.Time
 	asked     string // what a cursor belongs to
@@ -43,6 +44,9 @@ func stack() string { return string(debug.Stack()) }
 func (s *Server) guard(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			if !s.services.serve(op.id) {
+				return echo.ErrNotFound
+			}
 			r := c.Request()
 			workspace := ""
 			if op.header["Sallyport-Workspace"] != nil {
@@ -234,7 +238,14 @@ func (cl *call) paging(op *operation, p hook.Principal, path string, query url.V
 		if err != nil {
 			return err
 		}
-		cl.page.After = last
+		if op.byKey {
+			cl.after = string(last)
+			return nil
+		}
+		if len(last) != len(cl.page.After) {
+			return invalidCursor("the cursor is not one of ours")
+		}
+		copy(cl.page.After[:], last)
 	}
 	return nil
 }

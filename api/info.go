@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"sallyport/gen"
-	"sallyport/internal/hook"
 )
 
 // handlers answers the generated interface; each noun has its file.
@@ -15,10 +14,7 @@ var _ gen.StrictServerInterface = handlers{}
 // GetInfo tells the caller who it is and what answers.
 func (h handlers) GetInfo(ctx context.Context, _ gen.GetInfoRequestObject) (gen.GetInfoResponseObject, error) {
 	cl := callOf(ctx)
-	base := h.s.options.BaseURL
-	if cl.principal.WorkspaceCode != hook.DefaultWorkspace {
-		base += "/w/" + cl.principal.WorkspaceCode
-	}
+	base := h.s.workspaceBase(cl.principal.WorkspaceCode)
 	return gen.GetInfo200JSONResponse{Body: gen.Info{
 		Version: h.s.options.Version, BaseUrl: base, Workspace: cl.principal.WorkspaceCode,
 		Role: gen.Role(cl.principal.Role), Platform: cl.principal.Platform,

@@ -34,12 +34,24 @@ var problems = []Problem{
 	{Code: hook.KindUnknownParameter, Status: 400, Title: "There is no such query parameter", Advice: "A mistyped filter must not return everything; the detail names the nearest known one."},
 	{Code: hook.KindInvalidParameter, Status: 400, Title: "A parameter is not valid", Advice: "`field` names the parameter or header."},
 	{Code: hook.KindInvalidCursor, Status: 400, Title: "The cursor is not valid here", Advice: "Send `nextCursor` back unchanged and with the same filters and order."},
+	{Code: hook.KindMalformedBody, Status: 400, Title: "The body cannot be read", Advice: "At a door: its parser says what it stumbled over."},
 	{Code: hook.KindUnauthorized, Status: 401, Title: "An API key is needed", Advice: "Send `Authorization: Bearer` and a key that exists."},
 	{Code: hook.KindKeyExpired, Status: 401, Title: "The API key has expired", Advice: "Use another key, or have this one's `expiresAt` changed."},
+	{Code: hook.KindCredentialsRefused, Status: 401, Title: "The credentials are missing or wrong", Advice: "At a door: `WWW-Authenticate` says which it wants."},
 	{Code: hook.KindForbidden, Status: 403, Title: "The API key may not do this", Advice: "The detail says which role may."},
 	{Code: hook.KindWorkspaceDenied, Status: 403, Title: "The API key belongs to another workspace", Advice: "Leave `Sallyport-Workspace` out, or use a key of that workspace."},
+	{Code: hook.KindIPNotAllowed, Status: 403, Title: "The address may not call", Advice: "Compare the address in the detail with the door's list; behind a proxy that proxy must be trusted."},
+	{Code: hook.KindHashMissing, Status: 403, Title: "There is no hash", Advice: "Send it where the door looks for it: the query parameter `hash` unless configured otherwise."},
+	{Code: hook.KindHashMismatch, Status: 403, Title: "The hash is wrong", Advice: "Check the secret, the time zone and the caller's clock; `POST /v1/templates/render` shows what a template makes."},
+	{Code: hook.KindSignatureMissing, Status: 403, Title: "There is no signature", Advice: "The sender must sign; the door's preset says how."},
+	{Code: hook.KindSignatureMismatch, Status: 403, Title: "The signature is wrong", Advice: "Check the secret, and that nothing on the way changes the body."},
+	{Code: hook.KindSignatureExpired, Status: 403, Title: "The signature is too old", Advice: "Send again with a new one, and check the clock."},
+	{Code: hook.KindPreProcessor, Status: 403, Title: "A check did not pass", Advice: "The door's record of the call says which."},
+	{Code: hook.KindDuplicateRefused, Status: 403, Title: "The call was accepted before", Advice: "Nothing is to be done: the first one counts."},
+	{Code: hook.KindLoopDetected, Status: 403, Title: "The call goes in circles", Advice: "It came through eight doors and actions of ours: find the action that calls the door it runs for."},
 	{Code: hook.KindNotFound, Status: 404, Title: "There is no such thing", Advice: "Ids and codes are looked up in the key's workspace only."},
 	{Code: hook.KindMethodNotAllowed, Status: 405, Title: "The method does not work here", Advice: "`Allow` lists those that do."},
+	{Code: hook.KindBodyTimeout, Status: 408, Title: "The body came too slowly", Advice: "Send it faster, or have the door's `bodyTimeout` raised."},
 	{Code: hook.KindCodeTaken, Status: 409, Title: "The code is taken", Advice: "`owner` is the id of who has it; codes are unique without regard to case."},
 	{Code: hook.KindNameTaken, Status: 409, Title: "The name is taken", Advice: "`owner` is the id of who has it."},
 	{Code: hook.KindEventIDReused, Status: 409, Title: "The event id was used for other content", Advice: "An id stands for one event for seven days; give the new event an id of its own."},
@@ -49,7 +61,7 @@ var problems = []Problem{
 	{Code: hook.KindInUse, Status: 409, Title: "Something still needs it", Advice: "`usedBy` lists what."},
 	{Code: hook.KindPrecondition, Status: 412, Title: "The precondition does not hold", Advice: "Somebody changed it meanwhile: read it again, and repeat with its new `ETag`."},
 	{Code: hook.KindTooLarge, Status: 413, Title: "The body is too large", Advice: "The detail says how large it may be."},
-	{Code: hook.KindTooManyItems, Status: 413, Title: "Too many items", Advice: "Send several batches."},
+	{Code: hook.KindTooManyItems, Status: 413, Title: "Too many items", Advice: "Send several batches, or have the door's `maxItems` raised."},
 	{Code: hook.KindUnsupportedMedia, Status: 415, Title: "The content type is not supported", Advice: "Send `Content-Type: application/json`; `curl -d` does not, `curl --json` does."},
 	{Code: hook.KindUnsupportedCoding, Status: 415, Title: "The content encoding is not supported", Advice: "Send the body as it is, without `Content-Encoding`."},
 	{Code: hook.KindInvalid, Status: 422, Title: "The request is not valid", Advice: "`errors` has every fault with its place and a code of its own."},
@@ -60,6 +72,7 @@ var problems = []Problem{
 	{Code: hook.KindTemplateLimit, Status: 422, Title: "The template takes too much", Advice: "The detail says of what: source, output, time, steps or memory."},
 	{Code: hook.KindRateLimited, Status: 429, Title: "Too many requests", Advice: "Wait as long as `Retry-After` says.", RetryAfter: time.Second},
 	{Code: hook.KindInternal, Status: 500, Title: "Something went wrong here", Advice: "The server's log has more under the `requestId`."},
+	{Code: hook.KindActionFailed, Status: 502, Title: "An action failed", Advice: "The call is stored, and the action is tried again by itself: do not send it again."},
 	{Code: hook.KindUnavailable, Status: 503, Title: "Not available now", Advice: "Repeat later; an event with the same id, since it may have been stored after all.", RetryAfter: 2 * time.Second},
 	{Code: hook.KindQueueFull, Status: 503, Title: "Too many deliveries wait", Advice: "The workspace's limit of pending deliveries is reached; repeat later.", RetryAfter: 10 * time.Second},
 	{Code: hook.KindShuttingDown, Status: 503, Title: "This node is stopping", Advice: "Repeat: another node, or this one after its restart, answers.", RetryAfter: 2 * time.Second},
@@ -82,6 +95,9 @@ var faultCodes = []struct{ Code, Meaning string }{
 	{"reserved_header", "The header is set by the profile or by HTTP itself."},
 	{"invalid_url", "Not an absolute URL, or one with user and password."},
 	{"url_not_allowed", "The egress guard forbids the address."},
+	{"unknown_action", "There is no action with that code."},
+	{"invalid_cidr", "Not an address or a range such as 203.0.113.0/24."},
+	{"template_renders_empty", "The template renders nothing, which everybody could send."},
 	{"code_mismatch", "`id` or `code` contradicts the path."},
 }
 
@@ -186,7 +202,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	for _, name := range []string{"Etag", "Location", "Content-Length", "Content-Disposition"} {
 		h.Del(name)
 	}
-	if j.Status == http.StatusUnauthorized {
+	if j.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" { // a door has said what it wants
 		h.Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 	}
 	if wait > 0 {

@@ -59,6 +59,25 @@ type Manager interface {
 	ResumeWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.ResumeResult, error)
 }
 
+// InboundManager changes the configuration of the inbound half, likewise.
+type InboundManager interface {
+	CreateAction(ctx context.Context, p hook.Principal, doc []byte) (hook.ActionResult, error)
+	PutAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error)
+	PatchAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error)
+	GetAction(ctx context.Context, p hook.Principal, ref string) (hook.ActionView, error)
+	ListActions(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []hook.ActionView, more bool, err error)
+	DeleteAction(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
+
+	CreateIncomingWebhook(ctx context.Context, p hook.Principal, doc []byte) (hook.IncomingResult, error)
+	PutIncomingWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.IncomingResult, error)
+	PatchIncomingWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.IncomingResult, error)
+	GetIncomingWebhook(ctx context.Context, p hook.Principal, ref string) (hook.IncomingView, error)
+	ListIncomingWebhooks(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []hook.IncomingView, more bool, err error)
+	DeleteIncomingWebhook(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
+	// DeleteIncomingHash drops the hash of an incoming webhook.
+	DeleteIncomingHash(ctx context.Context, p hook.Principal, ref string) error
+}
+
 // Publisher accepts events.
 type Publisher interface {
 	// Publish stores the events and returns one receipt for each, in order; what was
@@ -104,6 +123,44 @@ type Tester interface {
 	Test(ctx context.Context, p hook.Principal, webhook hook.ID, eventType string, request hook.ID) (*hook.Attempt, error)
 }
 
+// Requests tells what hit the doors.
+type Requests interface {
+	// Requests come without headers, bodies, checks and what they led to.
+	Requests(ctx context.Context, f hook.RequestFilter, p hook.Page) (list []hook.RequestView, more bool, err error)
+	// Request comes whole, hidden values left out.
+	Request(ctx context.Context, workspace, id hook.ID) (hook.RequestView, error)
+}
+
+// Doors looks at calls again.
+type Doors interface {
+	// Verify holds a call against the present configuration; nothing runs.
+	Verify(ctx context.Context, p hook.Principal, id hook.ID) (hook.Verdict, string, []hook.Check, error)
+	// Replay accepts a call again as a new one, whose id is that of this API call. Errors:
+	// KindNotFound, KindInvalidState if it would be refused now.
+	Replay(ctx context.Context, p hook.Principal, id, call hook.ID) (*hook.Request, error)
+	// Presets are sorted by name.
+	Presets() []*hook.Preset
+}
+
+// Records reads and writes the record store by hand.
+type Records interface {
+	Collections(ctx context.Context, workspace hook.ID) ([]hook.Collection, error)
+	// Records come by key, those after the key after; "" is from the beginning of the order.
+	Records(ctx context.Context, workspace hook.ID, collection, prefix, after string, limit int, ascending bool) (list []*hook.Record, more bool, err error)
+	Record(ctx context.Context, workspace hook.ID, collection, key string) (*hook.Record, error)
+	// PutRecord takes a document that is JSON without repeated keys.
+	PutRecord(ctx context.Context, p hook.Principal, collection, key string, document []byte, w hook.Write) (hook.RecordResult, error)
+	DeleteRecord(ctx context.Context, p hook.Principal, collection, key string, g hook.Guard) error
+}
+
+// ActionTester runs an action by hand.
+type ActionTester interface {
+	// TestAction runs the action now, whatever its state, with the members of variables, a
+	// JSON object, as what its templates see, and returns the recorded attempt. request is
+	// the id of the call.
+	TestAction(ctx context.Context, p hook.Principal, action hook.ID, variables []byte, request hook.ID) (*hook.Attempt, error)
+}
+
 // Templates evaluates templates.
 type Templates interface {
 	// Render evaluates a template with the keys of values, a JSON object or nothing, in
@@ -125,14 +182,38 @@ type Idempotency interface {
 	Abandon(ctx context.Context, s hook.IdempotencyScope) error
 }
 
-// Services is everything the edge calls.
+// Services is everything the edge calls. What needs one that is nil is not there.
 type Services struct {
-	Gate        Gate
-	Manager     Manager
-	Publisher   Publisher
-	History     History
-	Operator    Operator
-	Tester      Tester
-	Templates   Templates
-	Idempotency Idempotency
+	Gate         Gate
+	Manager      Manager
+	Inbound      InboundManager
+	Publisher    Publisher
+	History      History
+	Operator     Operator
+	Tester       Tester
+	Templates    Templates
+	Requests     Requests
+	Doors        Doors
+	Records      Records
+	ActionTester ActionTester
+	Idempotency  Idempotency
+}
+
+// serve reports whether what an operation needs is there.
+func (s *Services) serve(op string) bool {
+	switch op {
+	case "ListIncomingWebhooks", "GetIncomingWebhook", "CreateIncomingWebhook", "PutIncomingWebhook", "PatchIncomingWebhook",
+		"DeleteIncomingWebhook", "DeleteIncomingWebhookHash",
+		"ListActions", "GetAction", "CreateAction", "PutAction", "PatchAction", "DeleteAction":
+		return s.Inbound != nil
+	case "ListRequests", "ListIncomingWebhookRequests", "GetRequest", "GetRequestBody":
+		return s.Requests != nil
+	case "ReplayRequest", "VerifyRequest", "ListPresets", "GetPreset":
+		return s.Doors != nil
+	case "ListCollections", "ListRecords", "GetRecord", "PutRecord", "DeleteRecord":
+		return s.Records != nil
+	case "TestAction":
+		return s.ActionTester != nil
+	}
+	return true
 }

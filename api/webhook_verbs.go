@@ -143,19 +143,24 @@ func (h handlers) ListWebhookDeliveries(ctx context.Context, r gen.ListWebhookDe
 	return gen.ListWebhookDeliveries200JSONResponse{Body: list}, nil
 }
 
-// webhookID finds a webhook by id or code. For an id that is not there, or not any
-// more, it returns the id and as gone why; the history may still know it.
+// webhookID finds a webhook by id or code, see remembered.
 func (s *Server) webhookID(ctx context.Context, p hook.Principal, ref string) (id hook.ID, gone, err error) {
 	w, err := s.services.Manager.GetWebhook(ctx, p, ref)
-	if err == nil {
-		return w.ID, nil, nil
+	if err != nil {
+		return remembered(ref, err)
 	}
-	if hook.KindOf(err) != hook.KindNotFound || !hook.IsID(ref) {
-		return hook.NoID, nil, err
+	return w.ID, nil, nil
+}
+
+// remembered is for what cannot be found: an id that is not there, or not any more, may still
+// be known to the history. It returns that id, and as gone why it was not found.
+func remembered(ref string, missing error) (id hook.ID, gone, err error) {
+	if hook.KindOf(missing) != hook.KindNotFound || !hook.IsID(ref) {
+		return hook.NoID, nil, missing
 	}
 	id, parseErr := hook.ParseID(ref)
 	if parseErr != nil {
-		return hook.NoID, nil, err
+		return hook.NoID, nil, missing
 	}
-	return id, err, nil
+	return id, missing, nil
 }

@@ -20,6 +20,63 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActionState.
+const (
+	ActionStateActive   ActionState = "active"
+	ActionStateDisabled ActionState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the ActionState enum.
+func (e ActionState) Valid() bool {
+	switch e {
+	case ActionStateActive:
+		return true
+	case ActionStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ActionType.
+const (
+	ActionTypeCreateRecord ActionType = "createRecord"
+	ActionTypeDeleteRecord ActionType = "deleteRecord"
+	ActionTypeHttpRequest  ActionType = "httpRequest"
+	ActionTypePublishEvent ActionType = "publishEvent"
+	ActionTypeRunCommand   ActionType = "runCommand"
+	ActionTypeSendEmail    ActionType = "sendEmail"
+	ActionTypeSet          ActionType = "set"
+	ActionTypeUpdateRecord ActionType = "updateRecord"
+	ActionTypeUpsertRecord ActionType = "upsertRecord"
+)
+
+// Valid indicates whether the value is a known member of the ActionType enum.
+func (e ActionType) Valid() bool {
+	switch e {
+	case ActionTypeCreateRecord:
+		return true
+	case ActionTypeDeleteRecord:
+		return true
+	case ActionTypeHttpRequest:
+		return true
+	case ActionTypePublishEvent:
+		return true
+	case ActionTypeRunCommand:
+		return true
+	case ActionTypeSendEmail:
+		return true
+	case ActionTypeSet:
+		return true
+	case ActionTypeUpdateRecord:
+		return true
+	case ActionTypeUpsertRecord:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -52,19 +109,19 @@ func (e AttemptTrigger) Valid() bool {
 
 // Defines values for BatchItemStatus.
 const (
-	Accepted  BatchItemStatus = "accepted"
-	Duplicate BatchItemStatus = "duplicate"
-	Rejected  BatchItemStatus = "rejected"
+	BatchItemStatusAccepted  BatchItemStatus = "accepted"
+	BatchItemStatusDuplicate BatchItemStatus = "duplicate"
+	BatchItemStatusRejected  BatchItemStatus = "rejected"
 )
 
 // Valid indicates whether the value is a known member of the BatchItemStatus enum.
 func (e BatchItemStatus) Valid() bool {
 	switch e {
-	case Accepted:
+	case BatchItemStatusAccepted:
 		return true
-	case Duplicate:
+	case BatchItemStatusDuplicate:
 		return true
-	case Rejected:
+	case BatchItemStatusRejected:
 		return true
 	default:
 		return false
@@ -110,6 +167,45 @@ func (e BreakerState) Valid() bool {
 	}
 }
 
+// Defines values for CheckResult.
+const (
+	CheckResultFailed  CheckResult = "failed"
+	CheckResultPassed  CheckResult = "passed"
+	CheckResultSkipped CheckResult = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the CheckResult enum.
+func (e CheckResult) Valid() bool {
+	switch e {
+	case CheckResultFailed:
+		return true
+	case CheckResultPassed:
+		return true
+	case CheckResultSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DedupeOnDuplicate.
+const (
+	DedupeOnDuplicateAccept DedupeOnDuplicate = "accept"
+	DedupeOnDuplicateRefuse DedupeOnDuplicate = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the DedupeOnDuplicate enum.
+func (e DedupeOnDuplicate) Valid() bool {
+	switch e {
+	case DedupeOnDuplicateAccept:
+		return true
+	case DedupeOnDuplicateRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	DeliveryStateFailed    DeliveryState = "failed"
@@ -140,6 +236,219 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for DoorMethod.
+const (
+	DoorMethodDELETE DoorMethod = "DELETE"
+	DoorMethodGET    DoorMethod = "GET"
+	DoorMethodPATCH  DoorMethod = "PATCH"
+	DoorMethodPOST   DoorMethod = "POST"
+	DoorMethodPUT    DoorMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the DoorMethod enum.
+func (e DoorMethod) Valid() bool {
+	switch e {
+	case DoorMethodDELETE:
+		return true
+	case DoorMethodGET:
+		return true
+	case DoorMethodPATCH:
+		return true
+	case DoorMethodPOST:
+		return true
+	case DoorMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DoorResponseMode.
+const (
+	DoorResponseModeAccepted DoorResponseMode = "accepted"
+	DoorResponseModeWait     DoorResponseMode = "wait"
+)
+
+// Valid indicates whether the value is a known member of the DoorResponseMode enum.
+func (e DoorResponseMode) Valid() bool {
+	switch e {
+	case DoorResponseModeAccepted:
+		return true
+	case DoorResponseModeWait:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HashPlaceIn.
+const (
+	HashPlaceInHeader HashPlaceIn = "header"
+	HashPlaceInQuery  HashPlaceIn = "query"
+)
+
+// Valid indicates whether the value is a known member of the HashPlaceIn enum.
+func (e HashPlaceIn) Valid() bool {
+	switch e {
+	case HashPlaceInHeader:
+		return true
+	case HashPlaceInQuery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InboundRequestWithContentBodyEncoding.
+const (
+	InboundRequestWithContentBodyEncodingBase64 InboundRequestWithContentBodyEncoding = "base64"
+	InboundRequestWithContentBodyEncodingUtf8   InboundRequestWithContentBodyEncoding = "utf8"
+)
+
+// Valid indicates whether the value is a known member of the InboundRequestWithContentBodyEncoding enum.
+func (e InboundRequestWithContentBodyEncoding) Valid() bool {
+	switch e {
+	case InboundRequestWithContentBodyEncodingBase64:
+		return true
+	case InboundRequestWithContentBodyEncodingUtf8:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookLogging.
+const (
+	IncomingWebhookLoggingAll      IncomingWebhookLogging = "all"
+	IncomingWebhookLoggingMetadata IncomingWebhookLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookLogging enum.
+func (e IncomingWebhookLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookLoggingAll:
+		return true
+	case IncomingWebhookLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookProfile.
+const (
+	IncomingWebhookProfileAlumio   IncomingWebhookProfile = "alumio"
+	IncomingWebhookProfileAtrocore IncomingWebhookProfile = "atrocore"
+	IncomingWebhookProfileDefault  IncomingWebhookProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookProfile enum.
+func (e IncomingWebhookProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookProfileAlumio:
+		return true
+	case IncomingWebhookProfileAtrocore:
+		return true
+	case IncomingWebhookProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookRefusal.
+const (
+	IncomingWebhookRefusalPrecise IncomingWebhookRefusal = "precise"
+	IncomingWebhookRefusalUniform IncomingWebhookRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookRefusal enum.
+func (e IncomingWebhookRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookRefusalPrecise:
+		return true
+	case IncomingWebhookRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookState.
+const (
+	IncomingWebhookStateActive   IncomingWebhookState = "active"
+	IncomingWebhookStateDisabled IncomingWebhookState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookState enum.
+func (e IncomingWebhookState) Valid() bool {
+	switch e {
+	case IncomingWebhookStateActive:
+		return true
+	case IncomingWebhookStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputLogging.
+const (
+	IncomingWebhookInputLoggingAll      IncomingWebhookInputLogging = "all"
+	IncomingWebhookInputLoggingMetadata IncomingWebhookInputLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputLogging enum.
+func (e IncomingWebhookInputLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookInputLoggingAll:
+		return true
+	case IncomingWebhookInputLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputProfile.
+const (
+	IncomingWebhookInputProfileAlumio   IncomingWebhookInputProfile = "alumio"
+	IncomingWebhookInputProfileAtrocore IncomingWebhookInputProfile = "atrocore"
+	IncomingWebhookInputProfileDefault  IncomingWebhookInputProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputProfile enum.
+func (e IncomingWebhookInputProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookInputProfileAlumio:
+		return true
+	case IncomingWebhookInputProfileAtrocore:
+		return true
+	case IncomingWebhookInputProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputRefusal.
+const (
+	IncomingWebhookInputRefusalPrecise IncomingWebhookInputRefusal = "precise"
+	IncomingWebhookInputRefusalUniform IncomingWebhookInputRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputRefusal enum.
+func (e IncomingWebhookInputRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookInputRefusalPrecise:
+		return true
+	case IncomingWebhookInputRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MatchEvaluated.
 const (
 	Now      MatchEvaluated = "now"
@@ -160,25 +469,25 @@ func (e MatchEvaluated) Valid() bool {
 
 // Defines values for Method.
 const (
-	DELETE Method = "DELETE"
-	GET    Method = "GET"
-	PATCH  Method = "PATCH"
-	POST   Method = "POST"
-	PUT    Method = "PUT"
+	MethodDELETE Method = "DELETE"
+	MethodGET    Method = "GET"
+	MethodPATCH  Method = "PATCH"
+	MethodPOST   Method = "POST"
+	MethodPUT    Method = "PUT"
 )
 
 // Valid indicates whether the value is a known member of the Method enum.
 func (e Method) Valid() bool {
 	switch e {
-	case DELETE:
+	case MethodDELETE:
 		return true
-	case GET:
+	case MethodGET:
 		return true
-	case PATCH:
+	case MethodPATCH:
 		return true
-	case POST:
+	case MethodPOST:
 		return true
-	case PUT:
+	case MethodPUT:
 		return true
 	default:
 		return false
@@ -209,36 +518,156 @@ func (e Outcome) Valid() bool {
 	}
 }
 
+// Defines values for ParserOnItemError.
+const (
+	ParserOnItemErrorRefuse ParserOnItemError = "refuse"
+	ParserOnItemErrorSkip   ParserOnItemError = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ParserOnItemError enum.
+func (e ParserOnItemError) Valid() bool {
+	switch e {
+	case ParserOnItemErrorRefuse:
+		return true
+	case ParserOnItemErrorSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ParserType.
+const (
+	ParserTypeAuto      ParserType = "auto"
+	ParserTypeBinary    ParserType = "binary"
+	ParserTypeCsv       ParserType = "csv"
+	ParserTypeForm      ParserType = "form"
+	ParserTypeJson      ParserType = "json"
+	ParserTypeMultipart ParserType = "multipart"
+	ParserTypeQuery     ParserType = "query"
+	ParserTypeText      ParserType = "text"
+	ParserTypeXml       ParserType = "xml"
+)
+
+// Valid indicates whether the value is a known member of the ParserType enum.
+func (e ParserType) Valid() bool {
+	switch e {
+	case ParserTypeAuto:
+		return true
+	case ParserTypeBinary:
+		return true
+	case ParserTypeCsv:
+		return true
+	case ParserTypeForm:
+		return true
+	case ParserTypeJson:
+		return true
+	case ParserTypeMultipart:
+		return true
+	case ParserTypeQuery:
+		return true
+	case ParserTypeText:
+		return true
+	case ParserTypeXml:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PostProcessorType.
+const (
+	PostProcessorTypeAction       PostProcessorType = "action"
+	PostProcessorTypePublishEvent PostProcessorType = "publishEvent"
+	PostProcessorTypeSendEmail    PostProcessorType = "sendEmail"
+)
+
+// Valid indicates whether the value is a known member of the PostProcessorType enum.
+func (e PostProcessorType) Valid() bool {
+	switch e {
+	case PostProcessorTypeAction:
+		return true
+	case PostProcessorTypePublishEvent:
+		return true
+	case PostProcessorTypeSendEmail:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreProcessorType.
+const (
+	PreProcessorTypeApiKey    PreProcessorType = "apiKey"
+	PreProcessorTypeBasicAuth PreProcessorType = "basicAuth"
+	PreProcessorTypeBearer    PreProcessorType = "bearer"
+	PreProcessorTypeBody      PreProcessorType = "body"
+	PreProcessorTypeCondition PreProcessorType = "condition"
+	PreProcessorTypeHeader    PreProcessorType = "header"
+	PreProcessorTypeIp        PreProcessorType = "ip"
+	PreProcessorTypeQuery     PreProcessorType = "query"
+	PreProcessorTypeSchema    PreProcessorType = "schema"
+	PreProcessorTypeSignature PreProcessorType = "signature"
+)
+
+// Valid indicates whether the value is a known member of the PreProcessorType enum.
+func (e PreProcessorType) Valid() bool {
+	switch e {
+	case PreProcessorTypeApiKey:
+		return true
+	case PreProcessorTypeBasicAuth:
+		return true
+	case PreProcessorTypeBearer:
+		return true
+	case PreProcessorTypeBody:
+		return true
+	case PreProcessorTypeCondition:
+		return true
+	case PreProcessorTypeHeader:
+		return true
+	case PreProcessorTypeIp:
+		return true
+	case PreProcessorTypeQuery:
+		return true
+	case PreProcessorTypeSchema:
+		return true
+	case PreProcessorTypeSignature:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Profile.
 const (
-	Cloudevents      Profile = "cloudevents"
-	Default          Profile = "default"
-	Etlworks         Profile = "etlworks"
-	Github           Profile = "github"
-	Mixpost          Profile = "mixpost"
-	Shopify          Profile = "shopify"
-	StandardWebhooks Profile = "standard-webhooks"
-	Stripe           Profile = "stripe"
+	ProfileCloudevents      Profile = "cloudevents"
+	ProfileDefault          Profile = "default"
+	ProfileEtlworks         Profile = "etlworks"
+	ProfileGithub           Profile = "github"
+	ProfileMixpost          Profile = "mixpost"
+	ProfileShopify          Profile = "shopify"
+	ProfileStandardWebhooks Profile = "standard-webhooks"
+	ProfileStripe           Profile = "stripe"
 )
 
 // Valid indicates whether the value is a known member of the Profile enum.
 func (e Profile) Valid() bool {
 	switch e {
-	case Cloudevents:
+	case ProfileCloudevents:
 		return true
-	case Default:
+	case ProfileDefault:
 		return true
-	case Etlworks:
+	case ProfileEtlworks:
 		return true
-	case Github:
+	case ProfileGithub:
 		return true
-	case Mixpost:
+	case ProfileMixpost:
 		return true
-	case Shopify:
+	case ProfileShopify:
 		return true
-	case StandardWebhooks:
+	case ProfileStandardWebhooks:
 		return true
-	case Stripe:
+	case ProfileStripe:
 		return true
 	default:
 		return false
@@ -343,19 +772,19 @@ func (e SentRequestBodyEncoding) Valid() bool {
 
 // Defines values for SignatureAlgorithm.
 const (
-	HmacSha1   SignatureAlgorithm = "hmac-sha1"
-	HmacSha256 SignatureAlgorithm = "hmac-sha256"
-	HmacSha512 SignatureAlgorithm = "hmac-sha512"
+	SignatureAlgorithmHmacSha1   SignatureAlgorithm = "hmac-sha1"
+	SignatureAlgorithmHmacSha256 SignatureAlgorithm = "hmac-sha256"
+	SignatureAlgorithmHmacSha512 SignatureAlgorithm = "hmac-sha512"
 )
 
 // Valid indicates whether the value is a known member of the SignatureAlgorithm enum.
 func (e SignatureAlgorithm) Valid() bool {
 	switch e {
-	case HmacSha1:
+	case SignatureAlgorithmHmacSha1:
 		return true
-	case HmacSha256:
+	case SignatureAlgorithmHmacSha256:
 		return true
-	case HmacSha512:
+	case SignatureAlgorithmHmacSha512:
 		return true
 	default:
 		return false
@@ -374,6 +803,129 @@ func (e SignatureEncoding) Valid() bool {
 	case SignatureEncodingBase64:
 		return true
 	case SignatureEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationAlgorithm.
+const (
+	SignatureVerificationAlgorithmEcdsaP256  SignatureVerificationAlgorithm = "ecdsa-p256"
+	SignatureVerificationAlgorithmEd25519    SignatureVerificationAlgorithm = "ed25519"
+	SignatureVerificationAlgorithmHmacSha1   SignatureVerificationAlgorithm = "hmac-sha1"
+	SignatureVerificationAlgorithmHmacSha256 SignatureVerificationAlgorithm = "hmac-sha256"
+	SignatureVerificationAlgorithmHmacSha512 SignatureVerificationAlgorithm = "hmac-sha512"
+	SignatureVerificationAlgorithmRsaSha256  SignatureVerificationAlgorithm = "rsa-sha256"
+	SignatureVerificationAlgorithmToken      SignatureVerificationAlgorithm = "token"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationAlgorithm enum.
+func (e SignatureVerificationAlgorithm) Valid() bool {
+	switch e {
+	case SignatureVerificationAlgorithmEcdsaP256:
+		return true
+	case SignatureVerificationAlgorithmEd25519:
+		return true
+	case SignatureVerificationAlgorithmHmacSha1:
+		return true
+	case SignatureVerificationAlgorithmHmacSha256:
+		return true
+	case SignatureVerificationAlgorithmHmacSha512:
+		return true
+	case SignatureVerificationAlgorithmRsaSha256:
+		return true
+	case SignatureVerificationAlgorithmToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationEncoding.
+const (
+	SignatureVerificationEncodingBase64    SignatureVerificationEncoding = "base64"
+	SignatureVerificationEncodingBase64url SignatureVerificationEncoding = "base64url"
+	SignatureVerificationEncodingHex       SignatureVerificationEncoding = "hex"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationEncoding enum.
+func (e SignatureVerificationEncoding) Valid() bool {
+	switch e {
+	case SignatureVerificationEncodingBase64:
+		return true
+	case SignatureVerificationEncodingBase64url:
+		return true
+	case SignatureVerificationEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationKey.
+const (
+	SignatureVerificationKeyBase64 SignatureVerificationKey = "base64"
+	SignatureVerificationKeyHex    SignatureVerificationKey = "hex"
+	SignatureVerificationKeyUtf8   SignatureVerificationKey = "utf8"
+	SignatureVerificationKeyWhsec  SignatureVerificationKey = "whsec"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationKey enum.
+func (e SignatureVerificationKey) Valid() bool {
+	switch e {
+	case SignatureVerificationKeyBase64:
+		return true
+	case SignatureVerificationKeyHex:
+		return true
+	case SignatureVerificationKeyUtf8:
+		return true
+	case SignatureVerificationKeyWhsec:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationTimestampUnit.
+const (
+	Ms      SignatureVerificationTimestampUnit = "ms"
+	Rfc3339 SignatureVerificationTimestampUnit = "rfc3339"
+	S       SignatureVerificationTimestampUnit = "s"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationTimestampUnit enum.
+func (e SignatureVerificationTimestampUnit) Valid() bool {
+	switch e {
+	case Ms:
+		return true
+	case Rfc3339:
+		return true
+	case S:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Verdict.
+const (
+	VerdictAccepted  Verdict = "accepted"
+	VerdictDuplicate Verdict = "duplicate"
+	VerdictHandshake Verdict = "handshake"
+	VerdictRefused   Verdict = "refused"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case VerdictAccepted:
+		return true
+	case VerdictDuplicate:
+		return true
+	case VerdictHandshake:
+		return true
+	case VerdictRefused:
 		return true
 	default:
 		return false
@@ -461,6 +1013,42 @@ func (e Order) Valid() bool {
 	}
 }
 
+// Defines values for ListActionsParamsOrder.
+const (
+	ListActionsParamsOrderAsc  ListActionsParamsOrder = "asc"
+	ListActionsParamsOrderDesc ListActionsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListActionsParamsOrder enum.
+func (e ListActionsParamsOrder) Valid() bool {
+	switch e {
+	case ListActionsParamsOrderAsc:
+		return true
+	case ListActionsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListActionDeliveriesParamsOrder.
+const (
+	ListActionDeliveriesParamsOrderAsc  ListActionDeliveriesParamsOrder = "asc"
+	ListActionDeliveriesParamsOrderDesc ListActionDeliveriesParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListActionDeliveriesParamsOrder enum.
+func (e ListActionDeliveriesParamsOrder) Valid() bool {
+	switch e {
+	case ListActionDeliveriesParamsOrderAsc:
+		return true
+	case ListActionDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAPIKeysParamsOrder.
 const (
 	ListAPIKeysParamsOrderAsc  ListAPIKeysParamsOrder = "asc"
@@ -473,6 +1061,24 @@ func (e ListAPIKeysParamsOrder) Valid() bool {
 	case ListAPIKeysParamsOrderAsc:
 		return true
 	case ListAPIKeysParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRecordsParamsOrder.
+const (
+	ListRecordsParamsOrderAsc  ListRecordsParamsOrder = "asc"
+	ListRecordsParamsOrderDesc ListRecordsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListRecordsParamsOrder enum.
+func (e ListRecordsParamsOrder) Valid() bool {
+	switch e {
+	case ListRecordsParamsOrderAsc:
+		return true
+	case ListRecordsParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -545,6 +1151,60 @@ func (e ListEventDeliveriesParamsOrder) Valid() bool {
 	case ListEventDeliveriesParamsOrderAsc:
 		return true
 	case ListEventDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListIncomingWebhooksParamsOrder.
+const (
+	ListIncomingWebhooksParamsOrderAsc  ListIncomingWebhooksParamsOrder = "asc"
+	ListIncomingWebhooksParamsOrderDesc ListIncomingWebhooksParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListIncomingWebhooksParamsOrder enum.
+func (e ListIncomingWebhooksParamsOrder) Valid() bool {
+	switch e {
+	case ListIncomingWebhooksParamsOrderAsc:
+		return true
+	case ListIncomingWebhooksParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListIncomingWebhookRequestsParamsOrder.
+const (
+	ListIncomingWebhookRequestsParamsOrderAsc  ListIncomingWebhookRequestsParamsOrder = "asc"
+	ListIncomingWebhookRequestsParamsOrderDesc ListIncomingWebhookRequestsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListIncomingWebhookRequestsParamsOrder enum.
+func (e ListIncomingWebhookRequestsParamsOrder) Valid() bool {
+	switch e {
+	case ListIncomingWebhookRequestsParamsOrderAsc:
+		return true
+	case ListIncomingWebhookRequestsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRequestsParamsOrder.
+const (
+	ListRequestsParamsOrderAsc  ListRequestsParamsOrder = "asc"
+	ListRequestsParamsOrderDesc ListRequestsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListRequestsParamsOrder enum.
+func (e ListRequestsParamsOrder) Valid() bool {
+	switch e {
+	case ListRequestsParamsOrderAsc:
+		return true
+	case ListRequestsParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -815,8 +1475,249 @@ type APIKeyWithKey struct {
 	Version int64 `json:"version"`
 }
 
+// Action What incoming webhooks lead to.
+type Action struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// Condition A Twig expression, null for none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts int `json:"maxAttempts"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Name For people.
+	//
+	// Examples: Book stock
+	Name string `json:"name"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry Retry `json:"retry"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State ActionState `json:"state"`
+
+	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	Timeout Duration `json:"timeout"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant.
+	Warnings []string `json:"warnings"`
+}
+
+// ActionState What is so.
+//
+// Examples: active
+type ActionState string
+
+// ActionConfig Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+//
+// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+type ActionConfig = json.RawMessage
+
+// ActionInput An action as a client writes it. Needs `type`, `config`, and `name` or `code`.
+type ActionInput struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// Condition A Twig expression without braces; where it is false a run ends `skipped`, reason `condition_false`. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it runs; while it does not, its deliveries are held.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts *int `json:"maxAttempts,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Name For people; the code unless given.
+	//
+	// Examples: Book stock
+	Name *string `json:"name,omitempty"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry *Retry `json:"retry,omitempty"`
+
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// Timeout How long one attempt may take: 1s to 60s, 15s unless given.
+	//
+	// Examples: 15s
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// ActionList One page.
+type ActionList struct {
+	// Data The actions.
+	Data []Action `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ActionTestInput What the templates see; everything may be left out.
+type ActionTestInput struct {
+	// Context Variables, such as `request` and `webhook`. `secrets` and `now` are there without being given.
+	//
+	// Examples: {"request":{"ip":"203.0.113.9"}}
+	Context *json.RawMessage `json:"context,omitempty"`
+
+	// Event The variable `event`.
+	//
+	// Examples: {"entityId":7,"type":"order.paid"}
+	Event *json.RawMessage `json:"event,omitempty"`
+
+	// Item The variable `item`, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Item *json.RawMessage `json:"item,omitempty"`
+}
+
+// ActionType What it does; fixed at creation.
+//
+// Examples: httpRequest
+type ActionType string
+
+// Anything Any bytes.
+//
+// Examples: OK
+type Anything = json.RawMessage
+
 // Attempt One try of a delivery: exact request, exact response, timings, outcome.
 type Attempt struct {
+	// Action Which action ran; null for webhooks. An action other than `httpRequest` has its rendered configuration as `request`, and as `response` its output, with the exit code or the like as status.
+	Action nullable.Nullable[AttemptAction] `json:"action"`
+
 	// Curl The request as a command to try again by hand, with secrets as variables.
 	//
 	// Examples: curl -X POST --data-binary @body -u "erp:$PASSWORD" https://erp.example.com/hooks
@@ -896,6 +1797,29 @@ type Attempt struct {
 //
 // Examples: retry
 type AttemptTrigger string
+
+// AttemptAction The action that an attempt ran.
+type AttemptAction struct {
+	// Code Its code.
+	//
+	// Examples: book-stock
+	Code string `json:"code"`
+
+	// Id Its id; null for a post-processor that is no action.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Step Its place in the set or among the post-processors, from 0.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Type Its type, see `Action`.
+	//
+	// Examples: httpRequest
+	Type string `json:"type"`
+}
 
 // AttemptSummary An attempt in short.
 type AttemptSummary struct {
@@ -1052,10 +1976,80 @@ type Breaker struct {
 // Examples: closed
 type BreakerState string
 
+// Check One of the looks at a call.
+type Check struct {
+	// Check Which: `known`, `active`, `method`, `ip`, `hash`, a pre-processor's name, `dedupe`, `parse`, or `route:` and a route's name.
+	//
+	// Examples: hash
+	Check string `json:"check"`
+
+	// Detail More about it; names no secret.
+	//
+	// Examples: no instant within 30s matched
+	Detail *string `json:"detail,omitempty"`
+
+	// Result How it went.
+	//
+	// Examples: failed
+	Result CheckResult `json:"result"`
+}
+
+// CheckResult How it went.
+//
+// Examples: failed
+type CheckResult string
+
 // Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 //
 // Examples: erp-orders
 type Code = string
+
+// Collection A named set of records.
+type Collection struct {
+	// Name Its name.
+	//
+	// Examples: stock
+	Name string `json:"name"`
+
+	// Records How many records it has.
+	//
+	// Examples: 812
+	Records int `json:"records"`
+}
+
+// CollectionList All of them; never more than one page.
+type CollectionList struct {
+	// Data The collections.
+	Data []Collection `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// Dedupe Recognises repeats of accepted calls.
+type Dedupe struct {
+	// Key A Twig template over `request`; calls for which it renders the same are repeats. Where it renders nothing there is no repeat.
+	//
+	// Examples: {{ request.rawBody|sha256 }}
+	Key string `json:"key"`
+
+	// OnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+	//
+	// Examples: accept
+	OnDuplicate *DedupeOnDuplicate `json:"onDuplicate,omitempty"`
+
+	// Window How long a key is remembered: up to 30d, 24h unless given.
+	//
+	// Examples: 1h30m
+	Window *Duration `json:"window,omitempty"`
+}
+
+// DedupeOnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+//
+// Examples: accept
+type DedupeOnDuplicate string
 
 // Delivery One event for one target.
 type Delivery struct {
@@ -1127,7 +2121,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1230,7 +2224,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1243,6 +2237,93 @@ type DeliveryWithAttempts struct {
 	// Examples: false
 	Test bool `json:"test"`
 }
+
+// Document A document, any JSON.
+//
+// Examples: {"quantity":3,"sku":"A-7"}
+type Document = json.RawMessage
+
+// DoorAnswer What a call was answered.
+type DoorAnswer struct {
+	// Status Its status.
+	//
+	// Examples: 403
+	Status int `json:"status"`
+}
+
+// DoorHeader A header of an answer.
+type DoorHeader struct {
+	// Name Its name.
+	//
+	// Examples: Content-Type
+	Name string `json:"name"`
+
+	// Value Its value.
+	//
+	// Examples: text/plain
+	Value string `json:"value"`
+}
+
+// DoorMethod A method that works.
+//
+// Examples: POST
+type DoorMethod string
+
+// DoorReceipt An accepted call.
+type DoorReceipt struct {
+	// Deliveries How many runs of actions it became so far.
+	//
+	// Examples: 1
+	Deliveries int `json:"deliveries"`
+
+	// Duplicate Whether it had been accepted before; `requestId` is the first call's then.
+	//
+	// Examples: true
+	Duplicate *bool `json:"duplicate,omitempty"`
+
+	// Events How many items it became; of many, some become events after the answer.
+	//
+	// Examples: 1
+	Events int `json:"events"`
+
+	// RequestId A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId Id `json:"requestId"`
+}
+
+// DoorResponse What an accepted call is answered. What is left out has its default, which depends on the profile.
+type DoorResponse struct {
+	// Body A Twig template over `request` and `webhook`; null is JSON with the id of the call.
+	//
+	// Examples: OK
+	Body nullable.Nullable[string] `json:"body,omitempty"`
+
+	// Headers Headers.
+	//
+	// Examples: [{"name":"Content-Type","value":"text/plain"}]
+	Headers *[]DoorHeader `json:"headers,omitempty"`
+
+	// Mode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+	//
+	// Examples: accepted
+	Mode *DoorResponseMode `json:"mode,omitempty"`
+
+	// Status The status, 200 for the profile `atrocore`.
+	//
+	// Examples: 202
+	Status *int `json:"status,omitempty"`
+
+	// Timeout With `wait`, how long: 100ms to 25s, 5s unless given.
+	//
+	// Examples: 1h30m
+	Timeout *Duration `json:"timeout,omitempty"`
+}
+
+// DoorResponseMode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+//
+// Examples: accepted
+type DoorResponseMode string
 
 // Duration A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 //
@@ -1517,6 +2598,19 @@ type EventTypeName = string
 // Examples: ["order.*"]
 type EventTypes = []string
 
+// Expansion How far a large call has become events.
+type Expansion struct {
+	// Done How many have.
+	//
+	// Examples: 12000
+	Done int `json:"done"`
+
+	// Total Items that become events after the answer.
+	//
+	// Examples: 39000
+	Total int `json:"total"`
+}
+
 // Exponential Waits `initial`, `initial * factor`, and so on, up to `max`.
 type Exponential struct {
 	// Factor By how much each wait grows.
@@ -1537,7 +2631,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1557,6 +2651,24 @@ type Fault struct {
 	// Examples: /retry/schedule/2
 	Pointer string `json:"pointer"`
 }
+
+// HashPlace Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+type HashPlace struct {
+	// In In the query or in a header.
+	//
+	// Examples: query
+	In *HashPlaceIn `json:"in,omitempty"`
+
+	// Name Name of the parameter or header.
+	//
+	// Examples: hash
+	Name *string `json:"name,omitempty"`
+}
+
+// HashPlaceIn In the query or in a header.
+//
+// Examples: query
+type HashPlaceIn string
 
 // Header A header of your own.
 type Header struct {
@@ -1687,6 +2799,628 @@ type Id = openapi_types.UUID
 //
 // Examples: null
 type Ignored = interface{}
+
+// InboundRequest A call at an incoming webhook, accepted or refused, and why.
+type InboundRequest struct {
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestList One page.
+type InboundRequestList struct {
+	// Data The calls.
+	Data []InboundRequest `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// InboundRequestWithContent A call with its content and what it led to.
+type InboundRequestWithContent struct {
+	// Body The body, or its beginning.
+	//
+	// Examples: busy
+	Body string `json:"body"`
+
+	// BodyBytes How long it was.
+	//
+	// Examples: 4
+	BodyBytes int64 `json:"bodyBytes"`
+
+	// BodyEncoding `base64` when it is not text.
+	//
+	// Examples: utf8
+	BodyEncoding InboundRequestWithContentBodyEncoding `json:"bodyEncoding"`
+
+	// BodySha256 SHA-256 of all of it, hex.
+	//
+	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
+	BodySha256 string `json:"bodySha256"`
+
+	// BodyTruncated Whether only the beginning was kept.
+	//
+	// Examples: false
+	BodyTruncated bool `json:"bodyTruncated"`
+
+	// Checks The checks it went through, in order.
+	Checks []Check `json:"checks"`
+
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Deliveries The runs it became, at most 100.
+	Deliveries []RequestDelivery `json:"deliveries"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Events Ids of the events it became, at most 100.
+	Events []string `json:"events"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Headers Its headers; the order of different names is not known.
+	Headers []HeaderField `json:"headers"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// States How many of all its deliveries are in which state.
+	//
+	// Examples: {"succeeded":1}
+	States map[string]int `json:"states"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestWithContentBodyEncoding `base64` when it is not text.
+//
+// Examples: utf8
+type InboundRequestWithContentBodyEncoding string
+
+// IncomingWebhook A door: its checks, and where it leads.
+type IncomingWebhook struct {
+	// BodyTimeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	BodyTimeout Duration `json:"bodyTimeout"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Example A command that makes a call; what it needs beside the URL stands there by name, never by value.
+	//
+	// Examples: curl -X POST --json '{}' "https://hooks.example.com/in/erp-stock?hash=$HASH"
+	Example string `json:"example"`
+
+	// Hash What callers must send along; shown to admins only.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Whether calls need a hash.
+	//
+	// Examples: true
+	HashConfigured bool `json:"hashConfigured"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn HashPlace `json:"hashIn"`
+
+	// HashTimezone The zone that dates in the hash are in.
+	//
+	// Examples: UTC
+	HashTimezone string `json:"hashTimezone"`
+
+	// HashTolerance A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	HashTolerance Duration `json:"hashTolerance"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IpAllowList Addresses and ranges that may call; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList []string `json:"ipAllowList"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging IncomingWebhookLogging `json:"logging"`
+
+	// MaxBodyBytes How large a body may be.
+	//
+	// Examples: 1048576
+	MaxBodyBytes int64 `json:"maxBodyBytes"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Methods Methods that work.
+	//
+	// Examples: ["POST"]
+	Methods []DoorMethod `json:"methods"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser Parser `json:"parser"`
+
+	// PostProcessors What follows.
+	PostProcessors []PostProcessor `json:"postProcessors"`
+
+	// PreProcessors Checks, all of which must pass.
+	PreProcessors []PreProcessor `json:"preProcessors"`
+
+	// Profile Whose URL and answers it has.
+	//
+	// Examples: default
+	Profile IncomingWebhookProfile `json:"profile"`
+
+	// RateLimit At most so many calls in so long; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit"`
+
+	// Refusal Whether refused callers are told why.
+	//
+	// Examples: precise
+	Refusal IncomingWebhookRefusal `json:"refusal"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response DoorResponse `json:"response"`
+
+	// Routes Where items go; the first is the primary one.
+	Routes []Route `json:"routes"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State IncomingWebhookState `json:"state"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Url Where others call, without the hash.
+	//
+	// Examples: https://hooks.example.com/in/erp-stock
+	Url string `json:"url"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant: `no_check` (anybody may call), `hash_md5`.
+	Warnings []string `json:"warnings"`
+}
+
+// IncomingWebhookLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookLogging string
+
+// IncomingWebhookProfile Whose URL and answers it has.
+//
+// Examples: default
+type IncomingWebhookProfile string
+
+// IncomingWebhookRefusal Whether refused callers are told why.
+//
+// Examples: precise
+type IncomingWebhookRefusal string
+
+// IncomingWebhookState What is so.
+//
+// Examples: active
+type IncomingWebhookState string
+
+// IncomingWebhookInput An incoming webhook as a client writes it: who may call, how a call is checked and read, and where it leads. Needs `name` or `code`.
+type IncomingWebhookInput struct {
+	// BodyTimeout How long a body may take: 1s to 30m, 60s unless given.
+	//
+	// Examples: 1h30m
+	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it can be called; else it answers 404 as if it were not there.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Example Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Example *Ignored `json:"example,omitempty"`
+
+	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	HashConfigured *Ignored `json:"hashConfigured,omitempty"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn *HashPlace `json:"hashIn,omitempty"`
+
+	// HashTimezone The zone that dates in the hash are in, by its IANA name.
+	//
+	// Examples: UTC
+	HashTimezone *string `json:"hashTimezone,omitempty"`
+
+	// HashTolerance How far a caller's clock may be off: 0 to 5m, 30s unless given, 0 for the profile `atrocore`.
+	//
+	// Examples: 1h30m
+	HashTolerance *Duration `json:"hashTolerance,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// IpAllowList Addresses and ranges that may call, IPv4 and IPv6; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList *[]string `json:"ipAllowList,omitempty"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging *IncomingWebhookInputLogging `json:"logging,omitempty"`
+
+	// MaxBodyBytes How large a body may be, else 413.
+	//
+	// Examples: 1048576
+	MaxBodyBytes *int64 `json:"maxBodyBytes,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Methods Methods that work, `["POST"]` unless given. A preset's handshake may add another for itself.
+	//
+	// Examples: ["POST"]
+	Methods *[]DoorMethod `json:"methods,omitempty"`
+
+	// Name For people, need not be unique; the code unless given.
+	//
+	// Examples: ERP Stock
+	Name *string `json:"name,omitempty"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser *Parser `json:"parser,omitempty"`
+
+	// PostProcessors What follows.
+	//
+	// Examples: [{"config":{"type":"stock.received"},"type":"publishEvent"}]
+	PostProcessors *[]PostProcessor `json:"postProcessors,omitempty"`
+
+	// PreProcessors Checks, all of which must pass.
+	//
+	// Examples: [{"name":"gh","preset":"github","secrets":["gh"],"type":"signature"}]
+	PreProcessors *[]PreProcessor `json:"preProcessors,omitempty"`
+
+	// Profile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+	//
+	// Examples: default
+	Profile *IncomingWebhookInputProfile `json:"profile,omitempty"`
+
+	// RateLimit At most so many calls in so long, else 429 `rate_limited`; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit,omitempty"`
+
+	// Refusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+	//
+	// Examples: precise
+	Refusal *IncomingWebhookInputRefusal `json:"refusal,omitempty"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response *DoorResponse `json:"response,omitempty"`
+
+	// Routes Where items go; the first is the primary one.
+	//
+	// Examples: [{"action":"book-stock","name":"primary"}]
+	Routes *[]Route `json:"routes,omitempty"`
+
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Url Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Url *Ignored `json:"url,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// IncomingWebhookInputLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookInputLogging string
+
+// IncomingWebhookInputProfile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+//
+// Examples: default
+type IncomingWebhookInputProfile string
+
+// IncomingWebhookInputRefusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+//
+// Examples: precise
+type IncomingWebhookInputRefusal string
+
+// IncomingWebhookList One page.
+type IncomingWebhookList struct {
+	// Data The incoming webhooks.
+	Data []IncomingWebhook `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// IncomingWebhookRef An incoming webhook by its names.
+type IncomingWebhookRef struct {
+	// Code Its code.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+}
 
 // Info The installation as this key sees it.
 type Info struct {
@@ -1831,6 +3565,37 @@ type MergePatch = json.RawMessage
 // Examples: POST
 type Method string
 
+// NamedSecret A secret by its name; its value is not shown.
+type NamedSecret struct {
+	// Hint How it ends, to recognise it.
+	//
+	// Examples: …t-x1
+	Hint string `json:"hint"`
+
+	// Name Its name.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+}
+
+// NamedSecretInput A secret that templates and checks refer to by its name. A value left out is kept.
+type NamedSecretInput struct {
+	// Hint Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Hint *Ignored `json:"hint,omitempty"`
+
+	// Name Its name, unique here.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+
+	// Value The secret itself, or a sender's public key.
+	//
+	// Examples: not-a-real-secret-x1
+	Value *string `json:"value,omitempty"`
+}
+
 // NextCursor Send as `cursor` for the next page; null at the end.
 //
 // Examples: null
@@ -1878,6 +3643,263 @@ type Notification struct {
 //
 // Examples: failed
 type Outcome string
+
+// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+type Parser struct {
+	// Columns Of CSV: names of the columns.
+	//
+	// Examples: ["sku","quantity"]
+	Columns *[]string `json:"columns,omitempty"`
+
+	// Delimiter Of CSV: between fields, one character.
+	//
+	// Examples: ;
+	Delimiter *string `json:"delimiter,omitempty"`
+
+	// Enclosure Of CSV: around fields, one character.
+	//
+	// Examples: "
+	Enclosure *string `json:"enclosure,omitempty"`
+
+	// Encoding Of the characters; what the call says unless given, else UTF-8.
+	//
+	// Examples: windows-1252
+	Encoding *string `json:"encoding,omitempty"`
+
+	// Escape Of CSV: before an enclosure that is meant, one character; without it enclosures are doubled.
+	//
+	// Examples: \
+	Escape *string `json:"escape,omitempty"`
+
+	// Header Of CSV: whether the first row names the columns.
+	//
+	// Examples: true
+	Header *bool `json:"header,omitempty"`
+
+	// Items JMESPath to the items, or XPath for XML, which begins with a slash.
+	//
+	// Examples: rows[*]
+	Items *string `json:"items,omitempty"`
+
+	// MaxItems More are refused, 413 `too_many_items`.
+	//
+	// Examples: 10000
+	MaxItems *int `json:"maxItems,omitempty"`
+
+	// OnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+	//
+	// Examples: refuse
+	OnItemError *ParserOnItemError `json:"onItemError,omitempty"`
+
+	// Split Whether rows or elements of a list become an item each; else the whole is one.
+	//
+	// Examples: true
+	Split *bool `json:"split,omitempty"`
+
+	// Type `auto` goes by the content type, and takes the query where there is no body.
+	//
+	// Examples: csv
+	Type *ParserType `json:"type,omitempty"`
+}
+
+// ParserOnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+//
+// Examples: refuse
+type ParserOnItemError string
+
+// ParserType `auto` goes by the content type, and takes the query where there is no body.
+//
+// Examples: csv
+type ParserType string
+
+// PostProcessor Runs once the deliveries of a call exist, one after the other; not after a refusal.
+type PostProcessor struct {
+	// Action With type `action`: code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// Config As an action's of this type; not with `action`.
+	//
+	// Examples: {"entityId":"{{ request.id }}","type":"stock.received"}
+	Config *json.RawMessage `json:"config,omitempty"`
+
+	// Type What it does.
+	//
+	// Examples: publishEvent
+	Type PostProcessorType `json:"type"`
+}
+
+// PostProcessorType What it does.
+//
+// Examples: publishEvent
+type PostProcessorType string
+
+// PreProcessor A check that a call must pass. `type` says which other fields count: `header` (`header`, and `equals` or `matches`, else it must be
+// there), `query` (`parameter`, and `equals` or `matches`; without `parameter`, `matches` looks at path and query), `body` (`matches` on the
+// raw body, or `path` and `equals` or `matches`), `basicAuth` (`username`, `secrets`), `bearer` (`secrets`), `apiKey` (`header` or `parameter`,
+// `secrets`), `ip` (`allow`), `schema` (`schema`, which every item must fit), `condition` (`condition`), `signature` (`preset` or
+// `verification`, `secrets`, `tolerance`). Of several secrets any one may fit.
+type PreProcessor struct {
+	// Allow Addresses and ranges.
+	//
+	// Examples: ["203.0.113.0/24"]
+	Allow *[]string `json:"allow,omitempty"`
+
+	// Condition A Twig expression without braces over `request`.
+	//
+	// Examples: request.body.quantity > 0
+	Condition *string `json:"condition,omitempty"`
+
+	// Equals The exact value. A credential belongs into `secrets` instead.
+	//
+	// Examples: push
+	Equals *string `json:"equals,omitempty"`
+
+	// Handshake Names of secrets for the handshake, where the preset has one of its own for that.
+	//
+	// Examples: ["verify-token"]
+	Handshake *[]string `json:"handshake,omitempty"`
+
+	// Header Name of a header.
+	//
+	// Examples: X-Token
+	Header *string `json:"header,omitempty"`
+
+	// Matches A regular expression (RE2) that must match somewhere; `^` and `$` bind it.
+	//
+	// Examples: ^abc$
+	Matches *string `json:"matches,omitempty"`
+
+	// Name For the record of a call, unique in the webhook; made of the type unless given.
+	//
+	// Examples: gh
+	Name *string `json:"name,omitempty"`
+
+	// Parameter Name of a query parameter.
+	//
+	// Examples: token
+	Parameter *string `json:"parameter,omitempty"`
+
+	// Path JMESPath into the parsed body.
+	//
+	// Examples: type
+	Path *string `json:"path,omitempty"`
+
+	// Preset Name of a preset, see `/v1/presets`.
+	//
+	// Examples: github
+	Preset *string `json:"preset,omitempty"`
+
+	// Schema A JSON Schema (2020-12).
+	//
+	// Examples: {"required":["sku"],"type":"object"}
+	Schema *json.RawMessage `json:"schema,omitempty"`
+
+	// Secrets Names of secrets of the webhook.
+	//
+	// Examples: ["gh"]
+	Secrets *[]string `json:"secrets,omitempty"`
+
+	// Tolerance How far the time of signing may be from now; the preset's unless given.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+
+	// Type What is checked.
+	//
+	// Examples: signature
+	Type PreProcessorType `json:"type"`
+
+	// Username The user.
+	//
+	// Examples: erp
+	Username *string `json:"username,omitempty"`
+
+	// Verification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+	Verification *SignatureVerification `json:"verification,omitempty"`
+}
+
+// PreProcessorType What is checked.
+//
+// Examples: signature
+type PreProcessorType string
+
+// Preset How a sender signs.
+type Preset struct {
+	// Dedupe The template by which repeats are recognised unless the webhook has its own; null if there is none.
+	//
+	// Examples: {{ request.headers["X-GitHub-Delivery"] }}
+	Dedupe nullable.Nullable[string] `json:"dedupe"`
+
+	// Description What it covers.
+	//
+	// Examples: Repository, organisation and app webhooks
+	Description string `json:"description"`
+
+	// Documentation The sender's own description.
+	//
+	// Examples: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+	Documentation string `json:"documentation"`
+
+	// EventHeader The header with the type of the sender's event; null if there is none.
+	//
+	// Examples: X-GitHub-Event
+	EventHeader nullable.Nullable[string] `json:"eventHeader"`
+
+	// HandshakeSecret The secret of the handshake, where that has one of its own; null otherwise.
+	HandshakeSecret nullable.Nullable[PresetSecret] `json:"handshakeSecret"`
+
+	// Handshakes Methods of the calls by which the sender tests the URL; they are answered and make no event.
+	//
+	// Examples: ["GET"]
+	Handshakes []string `json:"handshakes"`
+
+	// Name For `preset` of a pre-processor.
+	//
+	// Examples: github
+	Name string `json:"name"`
+
+	// Operator Whether it comes from the operator's directory.
+	//
+	// Examples: false
+	Operator bool `json:"operator"`
+
+	// Secret A secret and where to find it.
+	Secret PresetSecret `json:"secret"`
+
+	// Title The sender.
+	//
+	// Examples: GitHub
+	Title string `json:"title"`
+
+	// Verifications How the signature is checked; any of them may match.
+	Verifications []SignatureVerification `json:"verifications"`
+}
+
+// PresetList All of them; never more than one page.
+type PresetList struct {
+	// Data The presets.
+	Data []Preset `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// PresetSecret A secret and where to find it.
+type PresetSecret struct {
+	// Name What the sender calls it.
+	//
+	// Examples: Webhook secret
+	Name string `json:"name"`
+
+	// Where Where it is found or chosen.
+	//
+	// Examples: Settings > Webhooks > the webhook > Secret; you choose it
+	Where string `json:"where"`
+}
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -2025,6 +4047,71 @@ type ReceivedResponse struct {
 // Examples: utf8
 type ReceivedResponseBodyEncoding string
 
+// Record A JSON document under a key.
+type Record struct {
+	// Collection Its collection.
+	//
+	// Examples: stock
+	Collection string `json:"collection"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Document A document, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Document Document `json:"document"`
+
+	// Key Its key.
+	//
+	// Examples: A-7
+	Key string `json:"key"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 3
+	Version int64 `json:"version"`
+}
+
+// RecordList One page.
+type RecordList struct {
+	// Data The records.
+	Data []Record `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// RequestDelivery What a call led to.
+type RequestDelivery struct {
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// State `held` waits for its target to be active; `failed` is the dead letter, which can be retried.
+	//
+	// Examples: pending
+	State DeliveryState `json:"state"`
+
+	// StateReason Why it is in that state.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
 // ResumeInput How to resume.
 type ResumeInput struct {
 	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
@@ -2135,6 +4222,32 @@ type RotateResult struct {
 	//
 	// Examples: whsec_bm90LWEtcmVhbC1zZWNyZXQtMTIzNDU2
 	Secret *string `json:"secret,omitempty"`
+}
+
+// Route Leads items to an action. One route that fails or filters stops no other.
+type Route struct {
+	// Action Code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action string `json:"action"`
+
+	// Condition A Twig expression without braces over `request` and `item`; where it is false the item does not go this way. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Name Unique in the webhook; the action's code unless given.
+	//
+	// Examples: primary
+	Name *string `json:"name,omitempty"`
+
+	// Parser A parser of the route's own; null is the webhook's.
+	Parser nullable.Nullable[Parser] `json:"parser,omitempty"`
+
+	// Transform A Twig template that renders the JSON of the item that the action sees; null leaves it as it is.
+	//
+	// Examples: {"sku": {{ item.sku|json_encode|raw }}}
+	Transform nullable.Nullable[string] `json:"transform,omitempty"`
 }
 
 // SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
@@ -2249,6 +4362,109 @@ type SignatureAlgorithm string
 // Examples: hex
 type SignatureEncoding string
 
+// SignatureVerification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+type SignatureVerification struct {
+	// Algorithm How it is computed; `token` compares the secret itself.
+	//
+	// Examples: hmac-sha256
+	Algorithm *SignatureVerificationAlgorithm `json:"algorithm,omitempty"`
+
+	// BodyField The field of a JSON body or form that carries it.
+	//
+	// Examples: signature.signature
+	BodyField *string `json:"bodyField,omitempty"`
+
+	// BodySHA256Query The query parameter with the hex SHA-256 of the body, where only the URL is signed.
+	//
+	// Examples: bodySHA256
+	BodySHA256Query *string `json:"bodySHA256Query,omitempty"`
+
+	// Content What is signed, with placeholders such as `{body}`, `{timestamp}`, `{id}`, `{url}`, `{method}` and `{header:X-Id}`.
+	//
+	// Examples: {timestamp}.{body}
+	Content *string `json:"content,omitempty"`
+
+	// Encoding How it is written.
+	//
+	// Examples: hex
+	Encoding *SignatureVerificationEncoding `json:"encoding,omitempty"`
+
+	// Header The header that carries it.
+	//
+	// Examples: X-Hub-Signature-256
+	Header *string `json:"header,omitempty"`
+
+	// IdHeader The header that `{id}` stands for.
+	//
+	// Examples: webhook-id
+	IdHeader *string `json:"idHeader,omitempty"`
+
+	// Key How a secret becomes key bytes; public keys are recognised.
+	//
+	// Examples: utf8
+	Key *SignatureVerificationKey `json:"key,omitempty"`
+
+	// Prefix What stands before each signature.
+	//
+	// Examples: sha256=
+	Prefix *string `json:"prefix,omitempty"`
+
+	// Query The query parameter that carries it.
+	//
+	// Examples: signature
+	Query *string `json:"query,omitempty"`
+
+	// Separator What stands between the entries of a value that has several.
+	//
+	// Examples: ,
+	Separator *string `json:"separator,omitempty"`
+
+	// TimestampField a field of the body,
+	//
+	// Examples: signature.timestamp
+	TimestampField *string `json:"timestampField,omitempty"`
+
+	// TimestampHeader Where the time of signing is: a header,
+	//
+	// Examples: webhook-timestamp
+	TimestampHeader *string `json:"timestampHeader,omitempty"`
+
+	// TimestampPrefix or the entry of the signature's own value that begins so.
+	//
+	// Examples: t=
+	TimestampPrefix *string `json:"timestampPrefix,omitempty"`
+
+	// TimestampUnit How the time is written.
+	//
+	// Examples: s
+	TimestampUnit *SignatureVerificationTimestampUnit `json:"timestampUnit,omitempty"`
+
+	// Tolerance How far that time may be from now: up to 7d, 5m unless given; 0 looks at no time.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+}
+
+// SignatureVerificationAlgorithm How it is computed; `token` compares the secret itself.
+//
+// Examples: hmac-sha256
+type SignatureVerificationAlgorithm string
+
+// SignatureVerificationEncoding How it is written.
+//
+// Examples: hex
+type SignatureVerificationEncoding string
+
+// SignatureVerificationKey How a secret becomes key bytes; public keys are recognised.
+//
+// Examples: utf8
+type SignatureVerificationKey string
+
+// SignatureVerificationTimestampUnit How the time is written.
+//
+// Examples: s
+type SignatureVerificationTimestampUnit string
+
 // Source Where an event came from.
 type Source struct {
 	// Id Id of the API key, incoming webhook or action.
@@ -2307,7 +4523,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `webhook` or `action`.
+	// Kind `webhook`, `action`, or `incomingWebhook` for the post-processors of one.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -2386,6 +4602,27 @@ type Timings struct {
 	//
 	// Examples: 212.4
 	TotalMs float64 `json:"totalMs"`
+}
+
+// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+//
+// Examples: refused
+type Verdict string
+
+// Verification What would become of a call now.
+type Verification struct {
+	// Checks The checks, in order.
+	Checks []Check `json:"checks"`
+
+	// Reason Code of the refusal; null if there is none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
 }
 
 // Webhook An outgoing subscription.
@@ -3052,6 +5289,12 @@ type DryRun = bool
 // EntityId defines model for EntityId.
 type EntityId = []string
 
+// EntryCode defines model for EntryCode.
+type EntryCode = string
+
+// EntryPoint defines model for EntryPoint.
+type EntryPoint = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3073,14 +5316,26 @@ type Metadata = []string
 // Order defines model for Order.
 type Order string
 
+// Reasons defines model for Reasons.
+type Reasons = []string
+
 // Since defines model for Since.
 type Since = wire.Time
 
 // State defines model for State.
 type State = []DeliveryState
 
+// ThisAction defines model for ThisAction.
+type ThisAction = string
+
 // ThisAttempt defines model for ThisAttempt.
 type ThisAttempt = string
+
+// ThisCode defines model for ThisCode.
+type ThisCode = string
+
+// ThisCollection defines model for ThisCollection.
+type ThisCollection = string
 
 // ThisDelivery defines model for ThisDelivery.
 type ThisDelivery = openapi_types.UUID
@@ -3088,8 +5343,20 @@ type ThisDelivery = openapi_types.UUID
 // ThisEvent defines model for ThisEvent.
 type ThisEvent = string
 
+// ThisIncomingWebhook defines model for ThisIncomingWebhook.
+type ThisIncomingWebhook = string
+
 // ThisKey defines model for ThisKey.
 type ThisKey = string
+
+// ThisPreset defines model for ThisPreset.
+type ThisPreset = string
+
+// ThisRecord defines model for ThisRecord.
+type ThisRecord = string
+
+// Call defines model for ThisRequest.
+type Call = openapi_types.UUID
 
 // ThisType defines model for ThisType.
 type ThisType = string
@@ -3103,14 +5370,38 @@ type ThisWorkspace = string
 // Until defines model for Until.
 type Until = wire.Time
 
+// Verdicts defines model for Verdicts.
+type Verdicts = []Verdict
+
+// ActionFailed What went wrong (RFC 9457).
+type ActionFailed = Problem
+
 // Alive How the process is.
 type Alive = Status
 
 // BadRequest What went wrong (RFC 9457).
 type BadRequest = Problem
 
+// BodyTimeout What went wrong (RFC 9457).
+type BodyTimeout = Problem
+
 // Conflict What went wrong (RFC 9457).
 type Conflict = Problem
+
+// CredentialsRefused What went wrong (RFC 9457).
+type CredentialsRefused = Problem
+
+// DoorAccepted An accepted call.
+type DoorAccepted = DoorReceipt
+
+// DoorBadRequest What went wrong (RFC 9457).
+type DoorBadRequest = Problem
+
+// DoorNotFound What went wrong (RFC 9457).
+type DoorNotFound = Problem
+
+// DoorOther What went wrong (RFC 9457).
+type DoorOther = Problem
 
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
@@ -3136,6 +5427,9 @@ type OtherProblem = Problem
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
 
+// Refused What went wrong (RFC 9457).
+type Refused = Problem
+
 // TemplateProblem What went wrong (RFC 9457).
 type TemplateProblem = Problem
 
@@ -3153,6 +5447,123 @@ type Unavailable = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListActionsParams defines parameters for ListActions.
+type ListActionsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListActionsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionsParamsOrder defines parameters for ListActions.
+type ListActionsParamsOrder string
+
+// CreateActionParams defines parameters for CreateAction.
+type CreateActionParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteActionParams defines parameters for DeleteAction.
+type DeleteActionParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetActionParams defines parameters for GetAction.
+type GetActionParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PatchActionParams defines parameters for PatchAction.
+type PatchActionParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutActionParams defines parameters for PutAction.
+type PutActionParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionDeliveriesParams defines parameters for ListActionDeliveries.
+type ListActionDeliveriesParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListActionDeliveriesParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// State Only deliveries in one of these states.
+	State *State `form:"state,omitempty" json:"state,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionDeliveriesParamsOrder defines parameters for ListActionDeliveries.
+type ListActionDeliveriesParamsOrder string
+
+// TestActionParams defines parameters for TestAction.
+type TestActionParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -3235,6 +5646,66 @@ type PutAPIKeyParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// ListCollectionsParams defines parameters for ListCollections.
+type ListCollectionsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRecordsParams defines parameters for ListRecords.
+type ListRecordsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `asc` begins with the smallest key.
+	Order *ListRecordsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Prefix Only records whose key begins so.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRecordsParamsOrder defines parameters for ListRecords.
+type ListRecordsParamsOrder string
+
+// DeleteRecordParams defines parameters for DeleteRecord.
+type DeleteRecordParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetRecordParams defines parameters for GetRecord.
+type GetRecordParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutRecordParams defines parameters for PutRecord.
+type PutRecordParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// Limit How many rows a page has at most.
@@ -3263,6 +5734,9 @@ type ListDeliveriesParams struct {
 
 	// Webhook Only deliveries to one of these webhooks, by id or code.
 	Webhook *[]string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// Action Only deliveries to one of these actions, by id or code; together with `webhook`, to any of them.
+	Action *[]string `form:"action,omitempty" json:"action,omitempty"`
 
 	// State Only deliveries in one of these states.
 	State *State `form:"state,omitempty" json:"state,omitempty"`
@@ -3451,8 +5925,200 @@ type ListEventMatchesParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// ListIncomingWebhooksParams defines parameters for ListIncomingWebhooks.
+type ListIncomingWebhooksParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListIncomingWebhooksParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhooksParamsOrder defines parameters for ListIncomingWebhooks.
+type ListIncomingWebhooksParamsOrder string
+
+// CreateIncomingWebhookParams defines parameters for CreateIncomingWebhook.
+type CreateIncomingWebhookParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteIncomingWebhookParams defines parameters for DeleteIncomingWebhook.
+type DeleteIncomingWebhookParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetIncomingWebhookParams defines parameters for GetIncomingWebhook.
+type GetIncomingWebhookParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PatchIncomingWebhookParams defines parameters for PatchIncomingWebhook.
+type PatchIncomingWebhookParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutIncomingWebhookParams defines parameters for PutIncomingWebhook.
+type PutIncomingWebhookParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// DeleteIncomingWebhookHashParams defines parameters for DeleteIncomingWebhookHash.
+type DeleteIncomingWebhookHashParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhookRequestsParams defines parameters for ListIncomingWebhookRequests.
+type ListIncomingWebhookRequestsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListIncomingWebhookRequestsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Verdict Only calls with one of these verdicts.
+	Verdict *Verdicts `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Reason Only calls that were refused for one of these reasons.
+	Reason *Reasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhookRequestsParamsOrder defines parameters for ListIncomingWebhookRequests.
+type ListIncomingWebhookRequestsParamsOrder string
+
 // GetInfoParams defines parameters for GetInfo.
 type GetInfoParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListPresetsParams defines parameters for ListPresets.
+type ListPresetsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetPresetParams defines parameters for GetPreset.
+type GetPresetParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListRequestsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Verdict Only calls with one of these verdicts.
+	Verdict *Verdicts `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Reason Only calls that were refused for one of these reasons.
+	Reason *Reasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Code Only calls with one of these codes, as they were called.
+	Code *[]string `form:"code,omitempty" json:"code,omitempty"`
+
+	// IncomingWebhook Only calls of this incoming webhook, by id or code.
+	IncomingWebhook *string `form:"incomingWebhook,omitempty" json:"incomingWebhook,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRequestsParamsOrder defines parameters for ListRequests.
+type ListRequestsParamsOrder string
+
+// GetRequestParams defines parameters for GetRequest.
+type GetRequestParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetRequestBodyParams defines parameters for GetRequestBody.
+type GetRequestBodyParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ReplayRequestParams defines parameters for ReplayRequest.
+type ReplayRequestParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// VerifyRequestParams defines parameters for VerifyRequest.
+type VerifyRequestParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -3715,6 +6381,21 @@ type SendEventParams struct {
 	XWebhookAttempt int `json:"X-Webhook-Attempt"`
 }
 
+// CreateActionJSONRequestBody defines body for CreateAction for application/json ContentType.
+type CreateActionJSONRequestBody = ActionInput
+
+// PatchActionJSONRequestBody defines body for PatchAction for application/json ContentType.
+type PatchActionJSONRequestBody = MergePatch
+
+// PatchActionApplicationMergePatchPlusJSONRequestBody defines body for PatchAction for application/merge-patch+json ContentType.
+type PatchActionApplicationMergePatchPlusJSONRequestBody = MergePatch
+
+// PutActionJSONRequestBody defines body for PutAction for application/json ContentType.
+type PutActionJSONRequestBody = ActionInput
+
+// TestActionJSONRequestBody defines body for TestAction for application/json ContentType.
+type TestActionJSONRequestBody = ActionTestInput
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyInput
 
@@ -3727,6 +6408,9 @@ type PatchAPIKeyApplicationMergePatchPlusJSONRequestBody = MergePatch
 // PutAPIKeyJSONRequestBody defines body for PutAPIKey for application/json ContentType.
 type PutAPIKeyJSONRequestBody = APIKeyInput
 
+// PutRecordJSONRequestBody defines body for PutRecord for application/json ContentType.
+type PutRecordJSONRequestBody = Document
+
 // CreateEventTypeJSONRequestBody defines body for CreateEventType for application/json ContentType.
 type CreateEventTypeJSONRequestBody = EventTypeInput
 
@@ -3738,6 +6422,18 @@ type PatchEventTypeApplicationMergePatchPlusJSONRequestBody = MergePatch
 
 // PutEventTypeJSONRequestBody defines body for PutEventType for application/json ContentType.
 type PutEventTypeJSONRequestBody = EventTypeInput
+
+// CreateIncomingWebhookJSONRequestBody defines body for CreateIncomingWebhook for application/json ContentType.
+type CreateIncomingWebhookJSONRequestBody = IncomingWebhookInput
+
+// PatchIncomingWebhookJSONRequestBody defines body for PatchIncomingWebhook for application/json ContentType.
+type PatchIncomingWebhookJSONRequestBody = MergePatch
+
+// PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody defines body for PatchIncomingWebhook for application/merge-patch+json ContentType.
+type PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody = MergePatch
+
+// PutIncomingWebhookJSONRequestBody defines body for PutIncomingWebhook for application/json ContentType.
+type PutIncomingWebhookJSONRequestBody = IncomingWebhookInput
 
 // RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
 type RenderTemplateJSONRequestBody = TemplateInput
@@ -3780,6 +6476,30 @@ type SendEventJSONRequestBody = Notification
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListActions List actions
+	// (GET /v1/actions)
+	ListActions(ctx echo.Context, params ListActionsParams) error
+	// CreateAction Create an action
+	// (POST /v1/actions)
+	CreateAction(ctx echo.Context, params CreateActionParams) error
+	// DeleteAction Delete an action
+	// (DELETE /v1/actions/{action})
+	DeleteAction(ctx echo.Context, action ThisAction, params DeleteActionParams) error
+	// GetAction Get an action
+	// (GET /v1/actions/{action})
+	GetAction(ctx echo.Context, action ThisAction, params GetActionParams) error
+	// PatchAction Change parts of an action
+	// (PATCH /v1/actions/{action})
+	PatchAction(ctx echo.Context, action ThisAction, params PatchActionParams) error
+	// PutAction Create or replace an action
+	// (PUT /v1/actions/{action})
+	PutAction(ctx echo.Context, action ThisAction, params PutActionParams) error
+	// ListActionDeliveries List the runs of an action
+	// (GET /v1/actions/{action}/deliveries)
+	ListActionDeliveries(ctx echo.Context, action ThisAction, params ListActionDeliveriesParams) error
+	// TestAction Run an action now
+	// (POST /v1/actions/{action}/test)
+	TestAction(ctx echo.Context, action ThisAction, params TestActionParams) error
 	// ListAPIKeys List API keys
 	// (GET /v1/api-keys)
 	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
@@ -3798,6 +6518,21 @@ type ServerInterface interface {
 	// PutAPIKey Create or replace an API key
 	// (PUT /v1/api-keys/{key})
 	PutAPIKey(ctx echo.Context, key ThisKey, params PutAPIKeyParams) error
+	// ListCollections List collections
+	// (GET /v1/collections)
+	ListCollections(ctx echo.Context, params ListCollectionsParams) error
+	// ListRecords List the records of a collection
+	// (GET /v1/collections/{collection}/records)
+	ListRecords(ctx echo.Context, collection ThisCollection, params ListRecordsParams) error
+	// DeleteRecord Delete a record
+	// (DELETE /v1/collections/{collection}/records/{key})
+	DeleteRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params DeleteRecordParams) error
+	// GetRecord Get a record
+	// (GET /v1/collections/{collection}/records/{key})
+	GetRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params GetRecordParams) error
+	// PutRecord Create or replace a record
+	// (PUT /v1/collections/{collection}/records/{key})
+	PutRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params PutRecordParams) error
 	// ListDeliveries Search deliveries
 	// (GET /v1/deliveries)
 	ListDeliveries(ctx echo.Context, params ListDeliveriesParams) error
@@ -3846,9 +6581,54 @@ type ServerInterface interface {
 	// ListEventMatches Who got the event, and who not and why
 	// (GET /v1/events/{event}/matches)
 	ListEventMatches(ctx echo.Context, event ThisEvent, params ListEventMatchesParams) error
+	// ListIncomingWebhooks List incoming webhooks
+	// (GET /v1/incoming-webhooks)
+	ListIncomingWebhooks(ctx echo.Context, params ListIncomingWebhooksParams) error
+	// CreateIncomingWebhook Create an incoming webhook
+	// (POST /v1/incoming-webhooks)
+	CreateIncomingWebhook(ctx echo.Context, params CreateIncomingWebhookParams) error
+	// DeleteIncomingWebhook Delete an incoming webhook
+	// (DELETE /v1/incoming-webhooks/{incomingWebhook})
+	DeleteIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params DeleteIncomingWebhookParams) error
+	// GetIncomingWebhook Get an incoming webhook
+	// (GET /v1/incoming-webhooks/{incomingWebhook})
+	GetIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params GetIncomingWebhookParams) error
+	// PatchIncomingWebhook Change parts of an incoming webhook
+	// (PATCH /v1/incoming-webhooks/{incomingWebhook})
+	PatchIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params PatchIncomingWebhookParams) error
+	// PutIncomingWebhook Create or replace an incoming webhook
+	// (PUT /v1/incoming-webhooks/{incomingWebhook})
+	PutIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params PutIncomingWebhookParams) error
+	// DeleteIncomingWebhookHash Remove an incoming webhook's hash
+	// (DELETE /v1/incoming-webhooks/{incomingWebhook}/hash)
+	DeleteIncomingWebhookHash(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params DeleteIncomingWebhookHashParams) error
+	// ListIncomingWebhookRequests List the calls of an incoming webhook
+	// (GET /v1/incoming-webhooks/{incomingWebhook}/requests)
+	ListIncomingWebhookRequests(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params ListIncomingWebhookRequestsParams) error
 	// GetInfo Who am I, and what is this?
 	// (GET /v1/info)
 	GetInfo(ctx echo.Context, params GetInfoParams) error
+	// ListPresets List presets
+	// (GET /v1/presets)
+	ListPresets(ctx echo.Context, params ListPresetsParams) error
+	// GetPreset Get a preset
+	// (GET /v1/presets/{preset})
+	GetPreset(ctx echo.Context, preset ThisPreset, params GetPresetParams) error
+	// ListRequests Search calls
+	// (GET /v1/requests)
+	ListRequests(ctx echo.Context, params ListRequestsParams) error
+	// GetRequest Get a call
+	// (GET /v1/requests/{request})
+	GetRequest(ctx echo.Context, call Call, params GetRequestParams) error
+	// GetRequestBody Get the body that came
+	// (GET /v1/requests/{request}/body)
+	GetRequestBody(ctx echo.Context, call Call, params GetRequestBodyParams) error
+	// ReplayRequest Replay a call
+	// (POST /v1/requests/{request}/replay)
+	ReplayRequest(ctx echo.Context, call Call, params ReplayRequestParams) error
+	// VerifyRequest Would it pass now?
+	// (POST /v1/requests/{request}/verify)
+	VerifyRequest(ctx echo.Context, call Call, params VerifyRequestParams) error
 	// RenderTemplate Try a template
 	// (POST /v1/templates/render)
 	RenderTemplate(ctx echo.Context, params RenderTemplateParams) error
@@ -3914,6 +6694,479 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// ListActions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListActions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListActionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListActions(ctx, params)
+	return err
+}
+
+// CreateAction converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAction(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateActionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAction(ctx, params)
+	return err
+}
+
+// DeleteAction converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteActionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAction(ctx, action, params)
+	return err
+}
+
+// GetAction converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetActionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAction(ctx, action, params)
+	return err
+}
+
+// PatchAction converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchAction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchActionParams
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchAction(ctx, action, params)
+	return err
+}
+
+// PutAction converts echo context to params.
+func (w *ServerInterfaceWrapper) PutAction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutActionParams
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutAction(ctx, action, params)
+	return err
+}
+
+// ListActionDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListActionDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListActionDeliveriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListActionDeliveries(ctx, action, params)
+	return err
+}
+
+// TestAction converts echo context to params.
+func (w *ServerInterfaceWrapper) TestAction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action ThisAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestActionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestAction(ctx, action, params)
+	return err
 }
 
 // ListAPIKeys converts echo context to params.
@@ -4261,6 +7514,296 @@ func (w *ServerInterfaceWrapper) PutAPIKey(ctx echo.Context) error {
 	return err
 }
 
+// ListCollections converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCollections(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCollectionsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCollections(ctx, params)
+	return err
+}
+
+// ListRecords converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRecords(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "collection" -------------
+	var collection ThisCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", ctx.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter collection: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecordsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", ctx.QueryParams(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter prefix: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRecords(ctx, collection, params)
+	return err
+}
+
+// DeleteRecord converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRecord(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "collection" -------------
+	var collection ThisCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", ctx.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter collection: %s", err))
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key ThisRecord
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRecordParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRecord(ctx, collection, key, params)
+	return err
+}
+
+// GetRecord converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRecord(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "collection" -------------
+	var collection ThisCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", ctx.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter collection: %s", err))
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key ThisRecord
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRecordParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRecord(ctx, collection, key, params)
+	return err
+}
+
+// PutRecord converts echo context to params.
+func (w *ServerInterfaceWrapper) PutRecord(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "collection" -------------
+	var collection ThisCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", ctx.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter collection: %s", err))
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key ThisRecord
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutRecordParams
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutRecord(ctx, collection, key, params)
+	return err
+}
+
 // ListDeliveries converts echo context to params.
 func (w *ServerInterfaceWrapper) ListDeliveries(ctx echo.Context) error {
 	var err error
@@ -4328,6 +7871,13 @@ func (w *ServerInterfaceWrapper) ListDeliveries(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "webhook", ctx.QueryParams(), &params.Webhook, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
 	}
 
 	// ------------- Optional query parameter "state" -------------
@@ -5119,6 +8669,471 @@ func (w *ServerInterfaceWrapper) ListEventMatches(ctx echo.Context) error {
 	return err
 }
 
+// ListIncomingWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListIncomingWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListIncomingWebhooksParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListIncomingWebhooks(ctx, params)
+	return err
+}
+
+// CreateIncomingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateIncomingWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateIncomingWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateIncomingWebhook(ctx, params)
+	return err
+}
+
+// DeleteIncomingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteIncomingWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteIncomingWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteIncomingWebhook(ctx, incomingWebhook, params)
+	return err
+}
+
+// GetIncomingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetIncomingWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetIncomingWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetIncomingWebhook(ctx, incomingWebhook, params)
+	return err
+}
+
+// PatchIncomingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchIncomingWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchIncomingWebhookParams
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchIncomingWebhook(ctx, incomingWebhook, params)
+	return err
+}
+
+// PutIncomingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) PutIncomingWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutIncomingWebhookParams
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutIncomingWebhook(ctx, incomingWebhook, params)
+	return err
+}
+
+// DeleteIncomingWebhookHash converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteIncomingWebhookHash(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteIncomingWebhookHashParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteIncomingWebhookHash(ctx, incomingWebhook, params)
+	return err
+}
+
+// ListIncomingWebhookRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListIncomingWebhookRequests(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "incomingWebhook" -------------
+	var incomingWebhook ThisIncomingWebhook
+
+	err = runtime.BindStyledParameterWithOptions("simple", "incomingWebhook", ctx.Param("incomingWebhook"), &incomingWebhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListIncomingWebhookRequestsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", ctx.QueryParams(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter verdict: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListIncomingWebhookRequests(ctx, incomingWebhook, params)
+	return err
+}
+
 // GetInfo converts echo context to params.
 func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
 	var err error
@@ -5145,6 +9160,321 @@ func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetInfo(ctx, params)
+	return err
+}
+
+// ListPresets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPresets(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPresetsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPresets(ctx, params)
+	return err
+}
+
+// GetPreset converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPreset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "preset" -------------
+	var preset ThisPreset
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preset", ctx.Param("preset"), &preset, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preset: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPresetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPreset(ctx, preset, params)
+	return err
+}
+
+// ListRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", ctx.QueryParams(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter verdict: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", ctx.QueryParams(), &params.Code, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// ------------- Optional query parameter "incomingWebhook" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "incomingWebhook", ctx.QueryParams(), &params.IncomingWebhook, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter incomingWebhook: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRequests(ctx, params)
+	return err
+}
+
+// GetRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "request" -------------
+	var call Call
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request", ctx.Param("request"), &call, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter request: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRequest(ctx, call, params)
+	return err
+}
+
+// GetRequestBody converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRequestBody(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "request" -------------
+	var call Call
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request", ctx.Param("request"), &call, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter request: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRequestBodyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRequestBody(ctx, call, params)
+	return err
+}
+
+// ReplayRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "request" -------------
+	var call Call
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request", ctx.Param("request"), &call, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter request: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplayRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayRequest(ctx, call, params)
+	return err
+}
+
+// VerifyRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "request" -------------
+	var call Call
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request", ctx.Param("request"), &call, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter request: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyRequest(ctx, call, params)
 	return err
 }
 
@@ -6185,6 +10515,34 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/deliveries/:delivery/skip", wrapper.SkipDelivery, options.OperationMiddlewares["SkipDelivery"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery/attempts/:attempt/request/body", wrapper.GetAttemptRequestBody, options.OperationMiddlewares["GetAttemptRequestBody"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery/attempts/:attempt/response/body", wrapper.GetAttemptResponseBody, options.OperationMiddlewares["GetAttemptResponseBody"]...)
+	router.GET(options.BaseURL+"/v1/incoming-webhooks", wrapper.ListIncomingWebhooks, options.OperationMiddlewares["ListIncomingWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/incoming-webhooks", wrapper.CreateIncomingWebhook, options.OperationMiddlewares["CreateIncomingWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.DeleteIncomingWebhook, options.OperationMiddlewares["DeleteIncomingWebhook"]...)
+	router.GET(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.GetIncomingWebhook, options.OperationMiddlewares["GetIncomingWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.PatchIncomingWebhook, options.OperationMiddlewares["PatchIncomingWebhook"]...)
+	router.PUT(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.PutIncomingWebhook, options.OperationMiddlewares["PutIncomingWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook/hash", wrapper.DeleteIncomingWebhookHash, options.OperationMiddlewares["DeleteIncomingWebhookHash"]...)
+	router.GET(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook/requests", wrapper.ListIncomingWebhookRequests, options.OperationMiddlewares["ListIncomingWebhookRequests"]...)
+	router.GET(options.BaseURL+"/v1/actions", wrapper.ListActions, options.OperationMiddlewares["ListActions"]...)
+	router.POST(options.BaseURL+"/v1/actions", wrapper.CreateAction, options.OperationMiddlewares["CreateAction"]...)
+	router.DELETE(options.BaseURL+"/v1/actions/:action", wrapper.DeleteAction, options.OperationMiddlewares["DeleteAction"]...)
+	router.GET(options.BaseURL+"/v1/actions/:action", wrapper.GetAction, options.OperationMiddlewares["GetAction"]...)
+	router.PATCH(options.BaseURL+"/v1/actions/:action", wrapper.PatchAction, options.OperationMiddlewares["PatchAction"]...)
+	router.PUT(options.BaseURL+"/v1/actions/:action", wrapper.PutAction, options.OperationMiddlewares["PutAction"]...)
+	router.POST(options.BaseURL+"/v1/actions/:action/test", wrapper.TestAction, options.OperationMiddlewares["TestAction"]...)
+	router.GET(options.BaseURL+"/v1/actions/:action/deliveries", wrapper.ListActionDeliveries, options.OperationMiddlewares["ListActionDeliveries"]...)
+	router.GET(options.BaseURL+"/v1/requests", wrapper.ListRequests, options.OperationMiddlewares["ListRequests"]...)
+	router.GET(options.BaseURL+"/v1/requests/:request", wrapper.GetRequest, options.OperationMiddlewares["GetRequest"]...)
+	router.GET(options.BaseURL+"/v1/requests/:request/body", wrapper.GetRequestBody, options.OperationMiddlewares["GetRequestBody"]...)
+	router.POST(options.BaseURL+"/v1/requests/:request/replay", wrapper.ReplayRequest, options.OperationMiddlewares["ReplayRequest"]...)
+	router.POST(options.BaseURL+"/v1/requests/:request/verify", wrapper.VerifyRequest, options.OperationMiddlewares["VerifyRequest"]...)
+	router.GET(options.BaseURL+"/v1/presets", wrapper.ListPresets, options.OperationMiddlewares["ListPresets"]...)
+	router.GET(options.BaseURL+"/v1/presets/:preset", wrapper.GetPreset, options.OperationMiddlewares["GetPreset"]...)
+	router.GET(options.BaseURL+"/v1/collections", wrapper.ListCollections, options.OperationMiddlewares["ListCollections"]...)
+	router.GET(options.BaseURL+"/v1/collections/:collection/records", wrapper.ListRecords, options.OperationMiddlewares["ListRecords"]...)
+	router.DELETE(options.BaseURL+"/v1/collections/:collection/records/:key", wrapper.DeleteRecord, options.OperationMiddlewares["DeleteRecord"]...)
+	router.GET(options.BaseURL+"/v1/collections/:collection/records/:key", wrapper.GetRecord, options.OperationMiddlewares["GetRecord"]...)
+	router.PUT(options.BaseURL+"/v1/collections/:collection/records/:key", wrapper.PutRecord, options.OperationMiddlewares["PutRecord"]...)
 
 }
 
@@ -6410,6 +10768,15 @@ func SendEventWebhookHandler(si WebhookReceiverInterface, middlewares ...echo.Mi
 	return h
 }
 
+type ActionFailedResponseHeaders struct {
+	XRequestId *string
+}
+type ActionFailedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ActionFailedResponseHeaders
+}
+
 type AliveResponseHeaders struct {
 	XRequestId *string
 }
@@ -6428,6 +10795,15 @@ type BadRequestApplicationProblemPlusJSONResponse struct {
 	Headers BadRequestResponseHeaders
 }
 
+type BodyTimeoutResponseHeaders struct {
+	XRequestId *string
+}
+type BodyTimeoutApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BodyTimeoutResponseHeaders
+}
+
 type ConflictResponseHeaders struct {
 	XRequestId *string
 }
@@ -6435,6 +10811,83 @@ type ConflictApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ConflictResponseHeaders
+}
+
+type CredentialsRefusedResponseHeaders struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+type CredentialsRefusedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers CredentialsRefusedResponseHeaders
+}
+
+type DoorAcceptedResponseHeaders struct {
+	XRequestId *string
+}
+type DoorAcceptedAsteriskResponse struct {
+	Body io.Reader
+
+	Headers       DoorAcceptedResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+type DoorAcceptedJSONResponse struct {
+	Body DoorReceipt
+
+	Headers DoorAcceptedResponseHeaders
+}
+
+type DoorBadRequestResponseHeaders struct {
+	XRequestId *string
+}
+type DoorBadRequestApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers DoorBadRequestResponseHeaders
+}
+
+type DoorDoneResponseHeaders struct {
+	XRequestId *string
+}
+type DoorDoneAsteriskResponse struct {
+	Body io.Reader
+
+	Headers       DoorDoneResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+type DoorNotFoundResponseHeaders struct {
+	XRequestId *string
+}
+type DoorNotFoundApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers DoorNotFoundResponseHeaders
+}
+type DoorNotFoundTexthtmlResponse struct {
+	Body io.Reader
+
+	Headers       DoorNotFoundResponseHeaders
+	ContentLength int64
+}
+
+type DoorOtherResponseHeaders struct {
+	XRequestId *string
+}
+type DoorOtherAsteriskResponse struct {
+	Body io.Reader
+
+	Headers       DoorOtherResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+type DoorOtherApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers DoorOtherResponseHeaders
 }
 
 type ForbiddenResponseHeaders struct {
@@ -6527,6 +10980,15 @@ type RawBodyApplicationoctetStreamResponse struct {
 	ContentLength int64
 }
 
+type RefusedResponseHeaders struct {
+	XRequestId *string
+}
+type RefusedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RefusedResponseHeaders
+}
+
 type TemplateProblemResponseHeaders struct {
 	XRequestId *string
 }
@@ -6582,6 +11044,1309 @@ type UnsupportedMediaTypeApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type ListActionsRequestObject struct {
+	Params ListActionsParams
+}
+
+type ListActionsResponseObject interface {
+	VisitListActionsResponse(w http.ResponseWriter) error
+}
+
+type ListActions200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListActions200JSONResponse struct {
+	Body    ActionList
+	Headers ListActions200ResponseHeaders
+}
+
+func (response ListActions200JSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListActions400ApplicationProblemPlusJSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListActions401ApplicationProblemPlusJSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListActions403ApplicationProblemPlusJSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListActionsdefaultApplicationProblemPlusJSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateActionRequestObject struct {
+	Params CreateActionParams
+	Body   *CreateActionJSONRequestBody
+}
+
+type CreateActionResponseObject interface {
+	VisitCreateActionResponse(w http.ResponseWriter) error
+}
+
+type CreateAction201ResponseHeaders struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type CreateAction201JSONResponse struct {
+	Body    Action
+	Headers CreateAction201ResponseHeaders
+}
+
+func (response CreateAction201JSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAction400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAction400ApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAction401ApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAction403ApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAction409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAction409ApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAction422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAction422ApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CreateActiondefaultApplicationProblemPlusJSONResponse) VisitCreateActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteActionRequestObject struct {
+	Action ThisAction `json:"action"`
+	Params DeleteActionParams
+}
+
+type DeleteActionResponseObject interface {
+	VisitDeleteActionResponse(w http.ResponseWriter) error
+}
+
+type DeleteAction204ResponseHeaders struct {
+	XRequestId *string
+}
+
+type DeleteAction204Response struct {
+	Headers DeleteAction204ResponseHeaders
+}
+
+func (response DeleteAction204Response) VisitDeleteActionResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAction401ApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAction403ApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAction404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAction404ApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAction409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAction409ApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAction412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAction412ApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteActiondefaultApplicationProblemPlusJSONResponse) VisitDeleteActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetActionRequestObject struct {
+	Action ThisAction `json:"action"`
+	Params GetActionParams
+}
+
+type GetActionResponseObject interface {
+	VisitGetActionResponse(w http.ResponseWriter) error
+}
+
+type GetAction200ResponseHeaders struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type GetAction200JSONResponse struct {
+	Body    Action
+	Headers GetAction200ResponseHeaders
+}
+
+func (response GetAction200JSONResponse) VisitGetActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAction304Response = NotModifiedResponse
+
+func (response GetAction304Response) VisitGetActionResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAction401ApplicationProblemPlusJSONResponse) VisitGetActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAction403ApplicationProblemPlusJSONResponse) VisitGetActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAction404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetAction404ApplicationProblemPlusJSONResponse) VisitGetActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetActiondefaultApplicationProblemPlusJSONResponse) VisitGetActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchActionRequestObject struct {
+	Action                            ThisAction `json:"action"`
+	Params                            PatchActionParams
+	JSONBody                          *PatchActionJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *PatchActionApplicationMergePatchPlusJSONRequestBody
+}
+
+type PatchActionResponseObject interface {
+	VisitPatchActionResponse(w http.ResponseWriter) error
+}
+
+type PatchAction200ResponseHeaders struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PatchAction200JSONResponse struct {
+	Body    Action
+	Headers PatchAction200ResponseHeaders
+}
+
+func (response PatchAction200JSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction400ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction401ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction403ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction404ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction409ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction412ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAction422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchAction422ApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PatchActiondefaultApplicationProblemPlusJSONResponse) VisitPatchActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutActionRequestObject struct {
+	Action ThisAction `json:"action"`
+	Params PutActionParams
+	Body   *PutActionJSONRequestBody
+}
+
+type PutActionResponseObject interface {
+	VisitPutActionResponse(w http.ResponseWriter) error
+}
+
+type PutAction200ResponseHeaders struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PutAction200JSONResponse struct {
+	Body    Action
+	Headers PutAction200ResponseHeaders
+}
+
+func (response PutAction200JSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction201ResponseHeaders struct {
+	ETag             *string
+	Location         *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PutAction201JSONResponse struct {
+	Body    Action
+	Headers PutAction201ResponseHeaders
+}
+
+func (response PutAction201JSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction400ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction401ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction403ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction404ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction409ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction412ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAction422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PutAction422ApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PutActiondefaultApplicationProblemPlusJSONResponse) VisitPutActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveriesRequestObject struct {
+	Action ThisAction `json:"action"`
+	Params ListActionDeliveriesParams
+}
+
+type ListActionDeliveriesResponseObject interface {
+	VisitListActionDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListActionDeliveries200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListActionDeliveries200JSONResponse struct {
+	Body    DeliveryList
+	Headers ListActionDeliveries200ResponseHeaders
+}
+
+func (response ListActionDeliveries200JSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveries400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListActionDeliveries400ApplicationProblemPlusJSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListActionDeliveries401ApplicationProblemPlusJSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListActionDeliveries403ApplicationProblemPlusJSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListActionDeliveries404ApplicationProblemPlusJSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActionDeliveriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListActionDeliveriesdefaultApplicationProblemPlusJSONResponse) VisitListActionDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestActionRequestObject struct {
+	Action ThisAction `json:"action"`
+	Params TestActionParams
+	Body   *TestActionJSONRequestBody
+}
+
+type TestActionResponseObject interface {
+	VisitTestActionResponse(w http.ResponseWriter) error
+}
+
+type TestAction200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type TestAction200JSONResponse struct {
+	Body    Attempt
+	Headers TestAction200ResponseHeaders
+}
+
+func (response TestAction200JSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction400ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction401ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction403ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction404ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction422ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction503ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestActiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response TestActiondefaultApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListAPIKeysRequestObject struct {
@@ -7546,6 +13311,689 @@ type PutAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PutAPIKeydefaultApplicationProblemPlusJSONResponse) VisitPutAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCollectionsRequestObject struct {
+	Params ListCollectionsParams
+}
+
+type ListCollectionsResponseObject interface {
+	VisitListCollectionsResponse(w http.ResponseWriter) error
+}
+
+type ListCollections200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListCollections200JSONResponse struct {
+	Body    CollectionList
+	Headers ListCollections200ResponseHeaders
+}
+
+func (response ListCollections200JSONResponse) VisitListCollectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCollections400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListCollections400ApplicationProblemPlusJSONResponse) VisitListCollectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCollections401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCollections401ApplicationProblemPlusJSONResponse) VisitListCollectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCollections403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCollections403ApplicationProblemPlusJSONResponse) VisitListCollectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCollectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListCollectionsdefaultApplicationProblemPlusJSONResponse) VisitListCollectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecordsRequestObject struct {
+	Collection ThisCollection `json:"collection"`
+	Params     ListRecordsParams
+}
+
+type ListRecordsResponseObject interface {
+	VisitListRecordsResponse(w http.ResponseWriter) error
+}
+
+type ListRecords200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListRecords200JSONResponse struct {
+	Body    RecordList
+	Headers ListRecords200ResponseHeaders
+}
+
+func (response ListRecords200JSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecords400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecords400ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecords401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecords401ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecords403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecords403ApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecordsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListRecordsdefaultApplicationProblemPlusJSONResponse) VisitListRecordsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRecordRequestObject struct {
+	Collection ThisCollection `json:"collection"`
+	Key        ThisRecord     `json:"key"`
+	Params     DeleteRecordParams
+}
+
+type DeleteRecordResponseObject interface {
+	VisitDeleteRecordResponse(w http.ResponseWriter) error
+}
+
+type DeleteRecord204ResponseHeaders struct {
+	XRequestId *string
+}
+
+type DeleteRecord204Response struct {
+	Headers DeleteRecord204ResponseHeaders
+}
+
+func (response DeleteRecord204Response) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteRecord401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRecord401ApplicationProblemPlusJSONResponse) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRecord403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRecord403ApplicationProblemPlusJSONResponse) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRecord404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRecord404ApplicationProblemPlusJSONResponse) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRecord412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteRecord412ApplicationProblemPlusJSONResponse) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRecorddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteRecorddefaultApplicationProblemPlusJSONResponse) VisitDeleteRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordRequestObject struct {
+	Collection ThisCollection `json:"collection"`
+	Key        ThisRecord     `json:"key"`
+	Params     GetRecordParams
+}
+
+type GetRecordResponseObject interface {
+	VisitGetRecordResponse(w http.ResponseWriter) error
+}
+
+type GetRecord200ResponseHeaders struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type GetRecord200JSONResponse struct {
+	Body    Record
+	Headers GetRecord200ResponseHeaders
+}
+
+func (response GetRecord200JSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord304Response = NotModifiedResponse
+
+func (response GetRecord304Response) VisitGetRecordResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRecord401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord401ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord403ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecord404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecord404ApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecorddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetRecorddefaultApplicationProblemPlusJSONResponse) VisitGetRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecordRequestObject struct {
+	Collection ThisCollection `json:"collection"`
+	Key        ThisRecord     `json:"key"`
+	Params     PutRecordParams
+	Body       *PutRecordJSONRequestBody
+}
+
+type PutRecordResponseObject interface {
+	VisitPutRecordResponse(w http.ResponseWriter) error
+}
+
+type PutRecord200ResponseHeaders struct {
+	ETag            *string
+	SallyportResult *string
+	XRequestId      *string
+}
+
+type PutRecord200JSONResponse struct {
+	Body    Record
+	Headers PutRecord200ResponseHeaders
+}
+
+func (response PutRecord200JSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord201ResponseHeaders struct {
+	ETag            *string
+	Location        *string
+	SallyportResult *string
+	XRequestId      *string
+}
+
+type PutRecord201JSONResponse struct {
+	Body    Record
+	Headers PutRecord201ResponseHeaders
+}
+
+func (response PutRecord201JSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutRecord400ApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PutRecord401ApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutRecord403ApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PutRecord412ApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecord422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PutRecord422ApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutRecorddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PutRecorddefaultApplicationProblemPlusJSONResponse) VisitPutRecordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9884,6 +16332,1221 @@ func (response ListEventMatchesdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type ListIncomingWebhooksRequestObject struct {
+	Params ListIncomingWebhooksParams
+}
+
+type ListIncomingWebhooksResponseObject interface {
+	VisitListIncomingWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListIncomingWebhooks200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListIncomingWebhooks200JSONResponse struct {
+	Body    IncomingWebhookList
+	Headers ListIncomingWebhooks200ResponseHeaders
+}
+
+func (response ListIncomingWebhooks200JSONResponse) VisitListIncomingWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhooks400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhooks400ApplicationProblemPlusJSONResponse) VisitListIncomingWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhooks401ApplicationProblemPlusJSONResponse) VisitListIncomingWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhooks403ApplicationProblemPlusJSONResponse) VisitListIncomingWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhooksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListIncomingWebhooksdefaultApplicationProblemPlusJSONResponse) VisitListIncomingWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhookRequestObject struct {
+	Params CreateIncomingWebhookParams
+	Body   *CreateIncomingWebhookJSONRequestBody
+}
+
+type CreateIncomingWebhookResponseObject interface {
+	VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateIncomingWebhook201ResponseHeaders struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type CreateIncomingWebhook201JSONResponse struct {
+	Body    IncomingWebhook
+	Headers CreateIncomingWebhook201ResponseHeaders
+}
+
+func (response CreateIncomingWebhook201JSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateIncomingWebhook400ApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateIncomingWebhook401ApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateIncomingWebhook403ApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateIncomingWebhook409ApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateIncomingWebhook422ApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateIncomingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CreateIncomingWebhookdefaultApplicationProblemPlusJSONResponse) VisitCreateIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookRequestObject struct {
+	IncomingWebhook ThisIncomingWebhook `json:"incomingWebhook"`
+	Params          DeleteIncomingWebhookParams
+}
+
+type DeleteIncomingWebhookResponseObject interface {
+	VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteIncomingWebhook204ResponseHeaders struct {
+	XRequestId *string
+}
+
+type DeleteIncomingWebhook204Response struct {
+	Headers DeleteIncomingWebhook204ResponseHeaders
+}
+
+func (response DeleteIncomingWebhook204Response) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteIncomingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhook412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhook412ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteIncomingWebhookdefaultApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomingWebhookRequestObject struct {
+	IncomingWebhook ThisIncomingWebhook `json:"incomingWebhook"`
+	Params          GetIncomingWebhookParams
+}
+
+type GetIncomingWebhookResponseObject interface {
+	VisitGetIncomingWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetIncomingWebhook200ResponseHeaders struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type GetIncomingWebhook200JSONResponse struct {
+	Body    IncomingWebhook
+	Headers GetIncomingWebhook200ResponseHeaders
+}
+
+func (response GetIncomingWebhook200JSONResponse) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomingWebhook304Response = NotModifiedResponse
+
+func (response GetIncomingWebhook304Response) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetIncomingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomingWebhook401ApplicationProblemPlusJSONResponse) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomingWebhook403ApplicationProblemPlusJSONResponse) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetIncomingWebhook404ApplicationProblemPlusJSONResponse) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIncomingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetIncomingWebhookdefaultApplicationProblemPlusJSONResponse) VisitGetIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhookRequestObject struct {
+	IncomingWebhook                   ThisIncomingWebhook `json:"incomingWebhook"`
+	Params                            PatchIncomingWebhookParams
+	JSONBody                          *PatchIncomingWebhookJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody
+}
+
+type PatchIncomingWebhookResponseObject interface {
+	VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error
+}
+
+type PatchIncomingWebhook200ResponseHeaders struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PatchIncomingWebhook200JSONResponse struct {
+	Body    IncomingWebhook
+	Headers PatchIncomingWebhook200ResponseHeaders
+}
+
+func (response PatchIncomingWebhook200JSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook400ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook401ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook403ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook404ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook409ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook412ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PatchIncomingWebhook422ApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchIncomingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PatchIncomingWebhookdefaultApplicationProblemPlusJSONResponse) VisitPatchIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhookRequestObject struct {
+	IncomingWebhook ThisIncomingWebhook `json:"incomingWebhook"`
+	Params          PutIncomingWebhookParams
+	Body            *PutIncomingWebhookJSONRequestBody
+}
+
+type PutIncomingWebhookResponseObject interface {
+	VisitPutIncomingWebhookResponse(w http.ResponseWriter) error
+}
+
+type PutIncomingWebhook200ResponseHeaders struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PutIncomingWebhook200JSONResponse struct {
+	Body    IncomingWebhook
+	Headers PutIncomingWebhook200ResponseHeaders
+}
+
+func (response PutIncomingWebhook200JSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook201ResponseHeaders struct {
+	ETag             *string
+	Location         *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+type PutIncomingWebhook201JSONResponse struct {
+	Body    IncomingWebhook
+	Headers PutIncomingWebhook201ResponseHeaders
+}
+
+func (response PutIncomingWebhook201JSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.SallyportChanged != nil {
+		w.Header().Set("Sallyport-Changed", fmt.Sprint(*response.Headers.SallyportChanged))
+	}
+	if response.Headers.SallyportResult != nil {
+		w.Header().Set("Sallyport-Result", fmt.Sprint(*response.Headers.SallyportResult))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook400ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook401ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook403ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook404ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook409ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook412ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response PutIncomingWebhook422ApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutIncomingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PutIncomingWebhookdefaultApplicationProblemPlusJSONResponse) VisitPutIncomingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookHashRequestObject struct {
+	IncomingWebhook ThisIncomingWebhook `json:"incomingWebhook"`
+	Params          DeleteIncomingWebhookHashParams
+}
+
+type DeleteIncomingWebhookHashResponseObject interface {
+	VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error
+}
+
+type DeleteIncomingWebhookHash204ResponseHeaders struct {
+	XRequestId *string
+}
+
+type DeleteIncomingWebhookHash204Response struct {
+	Headers DeleteIncomingWebhookHash204ResponseHeaders
+}
+
+func (response DeleteIncomingWebhookHash204Response) VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteIncomingWebhookHash401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhookHash401ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookHash403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhookHash403ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookHash404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteIncomingWebhookHash404ApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteIncomingWebhookHashdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteIncomingWebhookHashdefaultApplicationProblemPlusJSONResponse) VisitDeleteIncomingWebhookHashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequestsRequestObject struct {
+	IncomingWebhook ThisIncomingWebhook `json:"incomingWebhook"`
+	Params          ListIncomingWebhookRequestsParams
+}
+
+type ListIncomingWebhookRequestsResponseObject interface {
+	VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListIncomingWebhookRequests200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListIncomingWebhookRequests200JSONResponse struct {
+	Body    InboundRequestList
+	Headers ListIncomingWebhookRequests200ResponseHeaders
+}
+
+func (response ListIncomingWebhookRequests200JSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequests400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhookRequests400ApplicationProblemPlusJSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequests401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhookRequests401ApplicationProblemPlusJSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequests403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhookRequests403ApplicationProblemPlusJSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequests404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListIncomingWebhookRequests404ApplicationProblemPlusJSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIncomingWebhookRequestsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListIncomingWebhookRequestsdefaultApplicationProblemPlusJSONResponse) VisitListIncomingWebhookRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetInfoRequestObject struct {
 	Params GetInfoParams
 }
@@ -9964,6 +17627,987 @@ type GetInfodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetInfodefaultApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPresetsRequestObject struct {
+	Params ListPresetsParams
+}
+
+type ListPresetsResponseObject interface {
+	VisitListPresetsResponse(w http.ResponseWriter) error
+}
+
+type ListPresets200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListPresets200JSONResponse struct {
+	Body    PresetList
+	Headers ListPresets200ResponseHeaders
+}
+
+func (response ListPresets200JSONResponse) VisitListPresetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPresets400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPresets400ApplicationProblemPlusJSONResponse) VisitListPresetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPresets401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPresets401ApplicationProblemPlusJSONResponse) VisitListPresetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPresets403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPresets403ApplicationProblemPlusJSONResponse) VisitListPresetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPresetsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListPresetsdefaultApplicationProblemPlusJSONResponse) VisitListPresetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPresetRequestObject struct {
+	Preset ThisPreset `json:"preset"`
+	Params GetPresetParams
+}
+
+type GetPresetResponseObject interface {
+	VisitGetPresetResponse(w http.ResponseWriter) error
+}
+
+type GetPreset200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type GetPreset200JSONResponse struct {
+	Body    Preset
+	Headers GetPreset200ResponseHeaders
+}
+
+func (response GetPreset200JSONResponse) VisitGetPresetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPreset401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPreset401ApplicationProblemPlusJSONResponse) VisitGetPresetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPreset403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPreset403ApplicationProblemPlusJSONResponse) VisitGetPresetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPreset404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPreset404ApplicationProblemPlusJSONResponse) VisitGetPresetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPresetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetPresetdefaultApplicationProblemPlusJSONResponse) VisitGetPresetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequestsRequestObject struct {
+	Params ListRequestsParams
+}
+
+type ListRequestsResponseObject interface {
+	VisitListRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListRequests200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListRequests200JSONResponse struct {
+	Body    InboundRequestList
+	Headers ListRequests200ResponseHeaders
+}
+
+func (response ListRequests200JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests400ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests401ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests403ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests404ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequestsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListRequestsdefaultApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestRequestObject struct {
+	Call   Call `json:"request"`
+	Params GetRequestParams
+}
+
+type GetRequestResponseObject interface {
+	VisitGetRequestResponse(w http.ResponseWriter) error
+}
+
+type GetRequest200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type GetRequest200JSONResponse struct {
+	Body    InboundRequestWithContent
+	Headers GetRequest200ResponseHeaders
+}
+
+func (response GetRequest200JSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequest400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequest400ApplicationProblemPlusJSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequest401ApplicationProblemPlusJSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequest403ApplicationProblemPlusJSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequest404ApplicationProblemPlusJSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetRequestdefaultApplicationProblemPlusJSONResponse) VisitGetRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestBodyRequestObject struct {
+	Call   Call `json:"request"`
+	Params GetRequestBodyParams
+}
+
+type GetRequestBodyResponseObject interface {
+	VisitGetRequestBodyResponse(w http.ResponseWriter) error
+}
+
+type GetRequestBody200ApplicationoctetStreamResponse struct {
+	RawBodyApplicationoctetStreamResponse
+}
+
+func (response GetRequestBody200ApplicationoctetStreamResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.SallyportBodyTruncated != nil {
+		w.Header().Set("Sallyport-Body-Truncated", fmt.Sprint(*response.Headers.SallyportBodyTruncated))
+	}
+	if response.Headers.XContentTypeOptions != nil {
+		w.Header().Set("X-Content-Type-Options", fmt.Sprint(*response.Headers.XContentTypeOptions))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRequestBody400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequestBody400ApplicationProblemPlusJSONResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestBody401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequestBody401ApplicationProblemPlusJSONResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestBody403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequestBody403ApplicationProblemPlusJSONResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestBody404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetRequestBody404ApplicationProblemPlusJSONResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRequestBodydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetRequestBodydefaultApplicationProblemPlusJSONResponse) VisitGetRequestBodyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequestRequestObject struct {
+	Call   Call `json:"request"`
+	Params ReplayRequestParams
+}
+
+type ReplayRequestResponseObject interface {
+	VisitReplayRequestResponse(w http.ResponseWriter) error
+}
+
+type ReplayRequest202ResponseHeaders struct {
+	Location   *string
+	XRequestId *string
+}
+
+type ReplayRequest202JSONResponse struct {
+	Body    DoorReceipt
+	Headers ReplayRequest202ResponseHeaders
+}
+
+func (response ReplayRequest202JSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest400ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest401ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest403ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest404ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest409ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest422ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequest503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayRequest503ApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ReplayRequestdefaultApplicationProblemPlusJSONResponse) VisitReplayRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequestRequestObject struct {
+	Call   Call `json:"request"`
+	Params VerifyRequestParams
+}
+
+type VerifyRequestResponseObject interface {
+	VisitVerifyRequestResponse(w http.ResponseWriter) error
+}
+
+type VerifyRequest200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type VerifyRequest200JSONResponse struct {
+	Body    Verification
+	Headers VerifyRequest200ResponseHeaders
+}
+
+func (response VerifyRequest200JSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequest400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyRequest400ApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyRequest401ApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyRequest403ApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyRequest404ApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequest409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyRequest409ApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response VerifyRequestdefaultApplicationProblemPlusJSONResponse) VisitVerifyRequestResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13158,6 +21802,30 @@ func (response PutWorkspacedefaultApplicationProblemPlusJSONResponse) VisitPutWo
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListActions List actions
+	// (GET /v1/actions)
+	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
+	// CreateAction Create an action
+	// (POST /v1/actions)
+	CreateAction(ctx context.Context, request CreateActionRequestObject) (CreateActionResponseObject, error)
+	// DeleteAction Delete an action
+	// (DELETE /v1/actions/{action})
+	DeleteAction(ctx context.Context, request DeleteActionRequestObject) (DeleteActionResponseObject, error)
+	// GetAction Get an action
+	// (GET /v1/actions/{action})
+	GetAction(ctx context.Context, request GetActionRequestObject) (GetActionResponseObject, error)
+	// PatchAction Change parts of an action
+	// (PATCH /v1/actions/{action})
+	PatchAction(ctx context.Context, request PatchActionRequestObject) (PatchActionResponseObject, error)
+	// PutAction Create or replace an action
+	// (PUT /v1/actions/{action})
+	PutAction(ctx context.Context, request PutActionRequestObject) (PutActionResponseObject, error)
+	// ListActionDeliveries List the runs of an action
+	// (GET /v1/actions/{action}/deliveries)
+	ListActionDeliveries(ctx context.Context, request ListActionDeliveriesRequestObject) (ListActionDeliveriesResponseObject, error)
+	// TestAction Run an action now
+	// (POST /v1/actions/{action}/test)
+	TestAction(ctx context.Context, request TestActionRequestObject) (TestActionResponseObject, error)
 	// ListAPIKeys List API keys
 	// (GET /v1/api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
@@ -13176,6 +21844,21 @@ type StrictServerInterface interface {
 	// PutAPIKey Create or replace an API key
 	// (PUT /v1/api-keys/{key})
 	PutAPIKey(ctx context.Context, request PutAPIKeyRequestObject) (PutAPIKeyResponseObject, error)
+	// ListCollections List collections
+	// (GET /v1/collections)
+	ListCollections(ctx context.Context, request ListCollectionsRequestObject) (ListCollectionsResponseObject, error)
+	// ListRecords List the records of a collection
+	// (GET /v1/collections/{collection}/records)
+	ListRecords(ctx context.Context, request ListRecordsRequestObject) (ListRecordsResponseObject, error)
+	// DeleteRecord Delete a record
+	// (DELETE /v1/collections/{collection}/records/{key})
+	DeleteRecord(ctx context.Context, request DeleteRecordRequestObject) (DeleteRecordResponseObject, error)
+	// GetRecord Get a record
+	// (GET /v1/collections/{collection}/records/{key})
+	GetRecord(ctx context.Context, request GetRecordRequestObject) (GetRecordResponseObject, error)
+	// PutRecord Create or replace a record
+	// (PUT /v1/collections/{collection}/records/{key})
+	PutRecord(ctx context.Context, request PutRecordRequestObject) (PutRecordResponseObject, error)
 	// ListDeliveries Search deliveries
 	// (GET /v1/deliveries)
 	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
@@ -13224,9 +21907,54 @@ type StrictServerInterface interface {
 	// ListEventMatches Who got the event, and who not and why
 	// (GET /v1/events/{event}/matches)
 	ListEventMatches(ctx context.Context, request ListEventMatchesRequestObject) (ListEventMatchesResponseObject, error)
+	// ListIncomingWebhooks List incoming webhooks
+	// (GET /v1/incoming-webhooks)
+	ListIncomingWebhooks(ctx context.Context, request ListIncomingWebhooksRequestObject) (ListIncomingWebhooksResponseObject, error)
+	// CreateIncomingWebhook Create an incoming webhook
+	// (POST /v1/incoming-webhooks)
+	CreateIncomingWebhook(ctx context.Context, request CreateIncomingWebhookRequestObject) (CreateIncomingWebhookResponseObject, error)
+	// DeleteIncomingWebhook Delete an incoming webhook
+	// (DELETE /v1/incoming-webhooks/{incomingWebhook})
+	DeleteIncomingWebhook(ctx context.Context, request DeleteIncomingWebhookRequestObject) (DeleteIncomingWebhookResponseObject, error)
+	// GetIncomingWebhook Get an incoming webhook
+	// (GET /v1/incoming-webhooks/{incomingWebhook})
+	GetIncomingWebhook(ctx context.Context, request GetIncomingWebhookRequestObject) (GetIncomingWebhookResponseObject, error)
+	// PatchIncomingWebhook Change parts of an incoming webhook
+	// (PATCH /v1/incoming-webhooks/{incomingWebhook})
+	PatchIncomingWebhook(ctx context.Context, request PatchIncomingWebhookRequestObject) (PatchIncomingWebhookResponseObject, error)
+	// PutIncomingWebhook Create or replace an incoming webhook
+	// (PUT /v1/incoming-webhooks/{incomingWebhook})
+	PutIncomingWebhook(ctx context.Context, request PutIncomingWebhookRequestObject) (PutIncomingWebhookResponseObject, error)
+	// DeleteIncomingWebhookHash Remove an incoming webhook's hash
+	// (DELETE /v1/incoming-webhooks/{incomingWebhook}/hash)
+	DeleteIncomingWebhookHash(ctx context.Context, request DeleteIncomingWebhookHashRequestObject) (DeleteIncomingWebhookHashResponseObject, error)
+	// ListIncomingWebhookRequests List the calls of an incoming webhook
+	// (GET /v1/incoming-webhooks/{incomingWebhook}/requests)
+	ListIncomingWebhookRequests(ctx context.Context, request ListIncomingWebhookRequestsRequestObject) (ListIncomingWebhookRequestsResponseObject, error)
 	// GetInfo Who am I, and what is this?
 	// (GET /v1/info)
 	GetInfo(ctx context.Context, request GetInfoRequestObject) (GetInfoResponseObject, error)
+	// ListPresets List presets
+	// (GET /v1/presets)
+	ListPresets(ctx context.Context, request ListPresetsRequestObject) (ListPresetsResponseObject, error)
+	// GetPreset Get a preset
+	// (GET /v1/presets/{preset})
+	GetPreset(ctx context.Context, request GetPresetRequestObject) (GetPresetResponseObject, error)
+	// ListRequests Search calls
+	// (GET /v1/requests)
+	ListRequests(ctx context.Context, request ListRequestsRequestObject) (ListRequestsResponseObject, error)
+	// GetRequest Get a call
+	// (GET /v1/requests/{request})
+	GetRequest(ctx context.Context, request GetRequestRequestObject) (GetRequestResponseObject, error)
+	// GetRequestBody Get the body that came
+	// (GET /v1/requests/{request}/body)
+	GetRequestBody(ctx context.Context, request GetRequestBodyRequestObject) (GetRequestBodyResponseObject, error)
+	// ReplayRequest Replay a call
+	// (POST /v1/requests/{request}/replay)
+	ReplayRequest(ctx context.Context, request ReplayRequestRequestObject) (ReplayRequestResponseObject, error)
+	// VerifyRequest Would it pass now?
+	// (POST /v1/requests/{request}/verify)
+	VerifyRequest(ctx context.Context, request VerifyRequestRequestObject) (VerifyRequestResponseObject, error)
 	// RenderTemplate Try a template
 	// (POST /v1/templates/render)
 	RenderTemplate(ctx context.Context, request RenderTemplateRequestObject) (RenderTemplateResponseObject, error)
@@ -13299,6 +22027,334 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// ListActions operation middleware
+func (sh *strictHandler) ListActions(ctx echo.Context, params ListActionsParams) error {
+	var request ListActionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListActions(ctx.Request().Context(), request.(ListActionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListActions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListActionsResponseObject); ok {
+		return validResponse.VisitListActionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAction operation middleware
+func (sh *strictHandler) CreateAction(ctx echo.Context, params CreateActionParams) error {
+	var request CreateActionRequestObject
+
+	request.Params = params
+
+	var body CreateActionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAction(ctx.Request().Context(), request.(CreateActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateActionResponseObject); ok {
+		return validResponse.VisitCreateActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAction operation middleware
+func (sh *strictHandler) DeleteAction(ctx echo.Context, action ThisAction, params DeleteActionParams) error {
+	var request DeleteActionRequestObject
+
+	request.Action = action
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAction(ctx.Request().Context(), request.(DeleteActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteActionResponseObject); ok {
+		return validResponse.VisitDeleteActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAction operation middleware
+func (sh *strictHandler) GetAction(ctx echo.Context, action ThisAction, params GetActionParams) error {
+	var request GetActionRequestObject
+
+	request.Action = action
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAction(ctx.Request().Context(), request.(GetActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetActionResponseObject); ok {
+		return validResponse.VisitGetActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchAction operation middleware
+func (sh *strictHandler) PatchAction(ctx echo.Context, action ThisAction, params PatchActionParams) error {
+	var request PatchActionRequestObject
+
+	request.Action = action
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body PatchActionJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/merge-patch+json") {
+		var body PatchActionApplicationMergePatchPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchAction(ctx.Request().Context(), request.(PatchActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchActionResponseObject); ok {
+		return validResponse.VisitPatchActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutAction operation middleware
+func (sh *strictHandler) PutAction(ctx echo.Context, action ThisAction, params PutActionParams) error {
+	var request PutActionRequestObject
+
+	request.Action = action
+	request.Params = params
+
+	var body PutActionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutAction(ctx.Request().Context(), request.(PutActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutActionResponseObject); ok {
+		return validResponse.VisitPutActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListActionDeliveries operation middleware
+func (sh *strictHandler) ListActionDeliveries(ctx echo.Context, action ThisAction, params ListActionDeliveriesParams) error {
+	var request ListActionDeliveriesRequestObject
+
+	request.Action = action
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListActionDeliveries(ctx.Request().Context(), request.(ListActionDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListActionDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListActionDeliveriesResponseObject); ok {
+		return validResponse.VisitListActionDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestAction operation middleware
+func (sh *strictHandler) TestAction(ctx echo.Context, action ThisAction, params TestActionParams) error {
+	var request TestActionRequestObject
+
+	request.Action = action
+	request.Params = params
+
+	var body TestActionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestAction(ctx.Request().Context(), request.(TestActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestActionResponseObject); ok {
+		return validResponse.VisitTestActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAPIKeys operation middleware
@@ -13545,6 +22601,161 @@ func (sh *strictHandler) PutAPIKey(ctx echo.Context, key ThisKey, params PutAPIK
 		return err
 	} else if validResponse, ok := response.(PutAPIKeyResponseObject); ok {
 		return validResponse.VisitPutAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCollections operation middleware
+func (sh *strictHandler) ListCollections(ctx echo.Context, params ListCollectionsParams) error {
+	var request ListCollectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCollections(ctx.Request().Context(), request.(ListCollectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCollections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCollectionsResponseObject); ok {
+		return validResponse.VisitListCollectionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRecords operation middleware
+func (sh *strictHandler) ListRecords(ctx echo.Context, collection ThisCollection, params ListRecordsParams) error {
+	var request ListRecordsRequestObject
+
+	request.Collection = collection
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecords(ctx.Request().Context(), request.(ListRecordsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecords")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRecordsResponseObject); ok {
+		return validResponse.VisitListRecordsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteRecord operation middleware
+func (sh *strictHandler) DeleteRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params DeleteRecordParams) error {
+	var request DeleteRecordRequestObject
+
+	request.Collection = collection
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRecord(ctx.Request().Context(), request.(DeleteRecordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRecord")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteRecordResponseObject); ok {
+		return validResponse.VisitDeleteRecordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRecord operation middleware
+func (sh *strictHandler) GetRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params GetRecordParams) error {
+	var request GetRecordRequestObject
+
+	request.Collection = collection
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecord(ctx.Request().Context(), request.(GetRecordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecord")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRecordResponseObject); ok {
+		return validResponse.VisitGetRecordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutRecord operation middleware
+func (sh *strictHandler) PutRecord(ctx echo.Context, collection ThisCollection, key ThisRecord, params PutRecordParams) error {
+	var request PutRecordRequestObject
+
+	request.Collection = collection
+	request.Key = key
+	request.Params = params
+
+	var body PutRecordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutRecord(ctx.Request().Context(), request.(PutRecordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutRecord")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutRecordResponseObject); ok {
+		return validResponse.VisitPutRecordResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14061,6 +23272,308 @@ func (sh *strictHandler) ListEventMatches(ctx echo.Context, event ThisEvent, par
 	return nil
 }
 
+// ListIncomingWebhooks operation middleware
+func (sh *strictHandler) ListIncomingWebhooks(ctx echo.Context, params ListIncomingWebhooksParams) error {
+	var request ListIncomingWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIncomingWebhooks(ctx.Request().Context(), request.(ListIncomingWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIncomingWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListIncomingWebhooksResponseObject); ok {
+		return validResponse.VisitListIncomingWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateIncomingWebhook operation middleware
+func (sh *strictHandler) CreateIncomingWebhook(ctx echo.Context, params CreateIncomingWebhookParams) error {
+	var request CreateIncomingWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateIncomingWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateIncomingWebhook(ctx.Request().Context(), request.(CreateIncomingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateIncomingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateIncomingWebhookResponseObject); ok {
+		return validResponse.VisitCreateIncomingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteIncomingWebhook operation middleware
+func (sh *strictHandler) DeleteIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params DeleteIncomingWebhookParams) error {
+	var request DeleteIncomingWebhookRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteIncomingWebhook(ctx.Request().Context(), request.(DeleteIncomingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteIncomingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteIncomingWebhookResponseObject); ok {
+		return validResponse.VisitDeleteIncomingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetIncomingWebhook operation middleware
+func (sh *strictHandler) GetIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params GetIncomingWebhookParams) error {
+	var request GetIncomingWebhookRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIncomingWebhook(ctx.Request().Context(), request.(GetIncomingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIncomingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetIncomingWebhookResponseObject); ok {
+		return validResponse.VisitGetIncomingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchIncomingWebhook operation middleware
+func (sh *strictHandler) PatchIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params PatchIncomingWebhookParams) error {
+	var request PatchIncomingWebhookRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body PatchIncomingWebhookJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/merge-patch+json") {
+		var body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchIncomingWebhook(ctx.Request().Context(), request.(PatchIncomingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchIncomingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchIncomingWebhookResponseObject); ok {
+		return validResponse.VisitPatchIncomingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutIncomingWebhook operation middleware
+func (sh *strictHandler) PutIncomingWebhook(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params PutIncomingWebhookParams) error {
+	var request PutIncomingWebhookRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+
+	var body PutIncomingWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutIncomingWebhook(ctx.Request().Context(), request.(PutIncomingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutIncomingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutIncomingWebhookResponseObject); ok {
+		return validResponse.VisitPutIncomingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteIncomingWebhookHash operation middleware
+func (sh *strictHandler) DeleteIncomingWebhookHash(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params DeleteIncomingWebhookHashParams) error {
+	var request DeleteIncomingWebhookHashRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteIncomingWebhookHash(ctx.Request().Context(), request.(DeleteIncomingWebhookHashRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteIncomingWebhookHash")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteIncomingWebhookHashResponseObject); ok {
+		return validResponse.VisitDeleteIncomingWebhookHashResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListIncomingWebhookRequests operation middleware
+func (sh *strictHandler) ListIncomingWebhookRequests(ctx echo.Context, incomingWebhook ThisIncomingWebhook, params ListIncomingWebhookRequestsParams) error {
+	var request ListIncomingWebhookRequestsRequestObject
+
+	request.IncomingWebhook = incomingWebhook
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIncomingWebhookRequests(ctx.Request().Context(), request.(ListIncomingWebhookRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIncomingWebhookRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListIncomingWebhookRequestsResponseObject); ok {
+		return validResponse.VisitListIncomingWebhookRequestsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetInfo operation middleware
 func (sh *strictHandler) GetInfo(ctx echo.Context, params GetInfoParams) error {
 	var request GetInfoRequestObject
@@ -14080,6 +23593,186 @@ func (sh *strictHandler) GetInfo(ctx echo.Context, params GetInfoParams) error {
 		return err
 	} else if validResponse, ok := response.(GetInfoResponseObject); ok {
 		return validResponse.VisitGetInfoResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListPresets operation middleware
+func (sh *strictHandler) ListPresets(ctx echo.Context, params ListPresetsParams) error {
+	var request ListPresetsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPresets(ctx.Request().Context(), request.(ListPresetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPresets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPresetsResponseObject); ok {
+		return validResponse.VisitListPresetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPreset operation middleware
+func (sh *strictHandler) GetPreset(ctx echo.Context, preset ThisPreset, params GetPresetParams) error {
+	var request GetPresetRequestObject
+
+	request.Preset = preset
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPreset(ctx.Request().Context(), request.(GetPresetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPreset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPresetResponseObject); ok {
+		return validResponse.VisitGetPresetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRequests operation middleware
+func (sh *strictHandler) ListRequests(ctx echo.Context, params ListRequestsParams) error {
+	var request ListRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRequests(ctx.Request().Context(), request.(ListRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRequestsResponseObject); ok {
+		return validResponse.VisitListRequestsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRequest operation middleware
+func (sh *strictHandler) GetRequest(ctx echo.Context, call Call, params GetRequestParams) error {
+	var request GetRequestRequestObject
+
+	request.Call = call
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRequest(ctx.Request().Context(), request.(GetRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRequestResponseObject); ok {
+		return validResponse.VisitGetRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRequestBody operation middleware
+func (sh *strictHandler) GetRequestBody(ctx echo.Context, call Call, params GetRequestBodyParams) error {
+	var request GetRequestBodyRequestObject
+
+	request.Call = call
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRequestBody(ctx.Request().Context(), request.(GetRequestBodyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRequestBody")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRequestBodyResponseObject); ok {
+		return validResponse.VisitGetRequestBodyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplayRequest operation middleware
+func (sh *strictHandler) ReplayRequest(ctx echo.Context, call Call, params ReplayRequestParams) error {
+	var request ReplayRequestRequestObject
+
+	request.Call = call
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayRequest(ctx.Request().Context(), request.(ReplayRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplayRequestResponseObject); ok {
+		return validResponse.VisitReplayRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VerifyRequest operation middleware
+func (sh *strictHandler) VerifyRequest(ctx echo.Context, call Call, params VerifyRequestParams) error {
+	var request VerifyRequestRequestObject
+
+	request.Call = call
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyRequest(ctx.Request().Context(), request.(VerifyRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyRequestResponseObject); ok {
+		return validResponse.VisitVerifyRequestResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

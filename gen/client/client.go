@@ -19,6 +19,63 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActionState.
+const (
+	ActionStateActive   ActionState = "active"
+	ActionStateDisabled ActionState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the ActionState enum.
+func (e ActionState) Valid() bool {
+	switch e {
+	case ActionStateActive:
+		return true
+	case ActionStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ActionType.
+const (
+	ActionTypeCreateRecord ActionType = "createRecord"
+	ActionTypeDeleteRecord ActionType = "deleteRecord"
+	ActionTypeHttpRequest  ActionType = "httpRequest"
+	ActionTypePublishEvent ActionType = "publishEvent"
+	ActionTypeRunCommand   ActionType = "runCommand"
+	ActionTypeSendEmail    ActionType = "sendEmail"
+	ActionTypeSet          ActionType = "set"
+	ActionTypeUpdateRecord ActionType = "updateRecord"
+	ActionTypeUpsertRecord ActionType = "upsertRecord"
+)
+
+// Valid indicates whether the value is a known member of the ActionType enum.
+func (e ActionType) Valid() bool {
+	switch e {
+	case ActionTypeCreateRecord:
+		return true
+	case ActionTypeDeleteRecord:
+		return true
+	case ActionTypeHttpRequest:
+		return true
+	case ActionTypePublishEvent:
+		return true
+	case ActionTypeRunCommand:
+		return true
+	case ActionTypeSendEmail:
+		return true
+	case ActionTypeSet:
+		return true
+	case ActionTypeUpdateRecord:
+		return true
+	case ActionTypeUpsertRecord:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -51,19 +108,19 @@ func (e AttemptTrigger) Valid() bool {
 
 // Defines values for BatchItemStatus.
 const (
-	Accepted  BatchItemStatus = "accepted"
-	Duplicate BatchItemStatus = "duplicate"
-	Rejected  BatchItemStatus = "rejected"
+	BatchItemStatusAccepted  BatchItemStatus = "accepted"
+	BatchItemStatusDuplicate BatchItemStatus = "duplicate"
+	BatchItemStatusRejected  BatchItemStatus = "rejected"
 )
 
 // Valid indicates whether the value is a known member of the BatchItemStatus enum.
 func (e BatchItemStatus) Valid() bool {
 	switch e {
-	case Accepted:
+	case BatchItemStatusAccepted:
 		return true
-	case Duplicate:
+	case BatchItemStatusDuplicate:
 		return true
-	case Rejected:
+	case BatchItemStatusRejected:
 		return true
 	default:
 		return false
@@ -109,6 +166,45 @@ func (e BreakerState) Valid() bool {
 	}
 }
 
+// Defines values for CheckResult.
+const (
+	CheckResultFailed  CheckResult = "failed"
+	CheckResultPassed  CheckResult = "passed"
+	CheckResultSkipped CheckResult = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the CheckResult enum.
+func (e CheckResult) Valid() bool {
+	switch e {
+	case CheckResultFailed:
+		return true
+	case CheckResultPassed:
+		return true
+	case CheckResultSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DedupeOnDuplicate.
+const (
+	DedupeOnDuplicateAccept DedupeOnDuplicate = "accept"
+	DedupeOnDuplicateRefuse DedupeOnDuplicate = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the DedupeOnDuplicate enum.
+func (e DedupeOnDuplicate) Valid() bool {
+	switch e {
+	case DedupeOnDuplicateAccept:
+		return true
+	case DedupeOnDuplicateRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	DeliveryStateFailed    DeliveryState = "failed"
@@ -139,6 +235,219 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for DoorMethod.
+const (
+	DoorMethodDELETE DoorMethod = "DELETE"
+	DoorMethodGET    DoorMethod = "GET"
+	DoorMethodPATCH  DoorMethod = "PATCH"
+	DoorMethodPOST   DoorMethod = "POST"
+	DoorMethodPUT    DoorMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the DoorMethod enum.
+func (e DoorMethod) Valid() bool {
+	switch e {
+	case DoorMethodDELETE:
+		return true
+	case DoorMethodGET:
+		return true
+	case DoorMethodPATCH:
+		return true
+	case DoorMethodPOST:
+		return true
+	case DoorMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DoorResponseMode.
+const (
+	DoorResponseModeAccepted DoorResponseMode = "accepted"
+	DoorResponseModeWait     DoorResponseMode = "wait"
+)
+
+// Valid indicates whether the value is a known member of the DoorResponseMode enum.
+func (e DoorResponseMode) Valid() bool {
+	switch e {
+	case DoorResponseModeAccepted:
+		return true
+	case DoorResponseModeWait:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HashPlaceIn.
+const (
+	HashPlaceInHeader HashPlaceIn = "header"
+	HashPlaceInQuery  HashPlaceIn = "query"
+)
+
+// Valid indicates whether the value is a known member of the HashPlaceIn enum.
+func (e HashPlaceIn) Valid() bool {
+	switch e {
+	case HashPlaceInHeader:
+		return true
+	case HashPlaceInQuery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InboundRequestWithContentBodyEncoding.
+const (
+	InboundRequestWithContentBodyEncodingBase64 InboundRequestWithContentBodyEncoding = "base64"
+	InboundRequestWithContentBodyEncodingUtf8   InboundRequestWithContentBodyEncoding = "utf8"
+)
+
+// Valid indicates whether the value is a known member of the InboundRequestWithContentBodyEncoding enum.
+func (e InboundRequestWithContentBodyEncoding) Valid() bool {
+	switch e {
+	case InboundRequestWithContentBodyEncodingBase64:
+		return true
+	case InboundRequestWithContentBodyEncodingUtf8:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookLogging.
+const (
+	IncomingWebhookLoggingAll      IncomingWebhookLogging = "all"
+	IncomingWebhookLoggingMetadata IncomingWebhookLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookLogging enum.
+func (e IncomingWebhookLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookLoggingAll:
+		return true
+	case IncomingWebhookLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookProfile.
+const (
+	IncomingWebhookProfileAlumio   IncomingWebhookProfile = "alumio"
+	IncomingWebhookProfileAtrocore IncomingWebhookProfile = "atrocore"
+	IncomingWebhookProfileDefault  IncomingWebhookProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookProfile enum.
+func (e IncomingWebhookProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookProfileAlumio:
+		return true
+	case IncomingWebhookProfileAtrocore:
+		return true
+	case IncomingWebhookProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookRefusal.
+const (
+	IncomingWebhookRefusalPrecise IncomingWebhookRefusal = "precise"
+	IncomingWebhookRefusalUniform IncomingWebhookRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookRefusal enum.
+func (e IncomingWebhookRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookRefusalPrecise:
+		return true
+	case IncomingWebhookRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookState.
+const (
+	IncomingWebhookStateActive   IncomingWebhookState = "active"
+	IncomingWebhookStateDisabled IncomingWebhookState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookState enum.
+func (e IncomingWebhookState) Valid() bool {
+	switch e {
+	case IncomingWebhookStateActive:
+		return true
+	case IncomingWebhookStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputLogging.
+const (
+	IncomingWebhookInputLoggingAll      IncomingWebhookInputLogging = "all"
+	IncomingWebhookInputLoggingMetadata IncomingWebhookInputLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputLogging enum.
+func (e IncomingWebhookInputLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookInputLoggingAll:
+		return true
+	case IncomingWebhookInputLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputProfile.
+const (
+	IncomingWebhookInputProfileAlumio   IncomingWebhookInputProfile = "alumio"
+	IncomingWebhookInputProfileAtrocore IncomingWebhookInputProfile = "atrocore"
+	IncomingWebhookInputProfileDefault  IncomingWebhookInputProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputProfile enum.
+func (e IncomingWebhookInputProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookInputProfileAlumio:
+		return true
+	case IncomingWebhookInputProfileAtrocore:
+		return true
+	case IncomingWebhookInputProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputRefusal.
+const (
+	IncomingWebhookInputRefusalPrecise IncomingWebhookInputRefusal = "precise"
+	IncomingWebhookInputRefusalUniform IncomingWebhookInputRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputRefusal enum.
+func (e IncomingWebhookInputRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookInputRefusalPrecise:
+		return true
+	case IncomingWebhookInputRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MatchEvaluated.
 const (
 	Now      MatchEvaluated = "now"
@@ -159,25 +468,25 @@ func (e MatchEvaluated) Valid() bool {
 
 // Defines values for Method.
 const (
-	DELETE Method = "DELETE"
-	GET    Method = "GET"
-	PATCH  Method = "PATCH"
-	POST   Method = "POST"
-	PUT    Method = "PUT"
+	MethodDELETE Method = "DELETE"
+	MethodGET    Method = "GET"
+	MethodPATCH  Method = "PATCH"
+	MethodPOST   Method = "POST"
+	MethodPUT    Method = "PUT"
 )
 
 // Valid indicates whether the value is a known member of the Method enum.
 func (e Method) Valid() bool {
 	switch e {
-	case DELETE:
+	case MethodDELETE:
 		return true
-	case GET:
+	case MethodGET:
 		return true
-	case PATCH:
+	case MethodPATCH:
 		return true
-	case POST:
+	case MethodPOST:
 		return true
-	case PUT:
+	case MethodPUT:
 		return true
 	default:
 		return false
@@ -208,36 +517,156 @@ func (e Outcome) Valid() bool {
 	}
 }
 
+// Defines values for ParserOnItemError.
+const (
+	ParserOnItemErrorRefuse ParserOnItemError = "refuse"
+	ParserOnItemErrorSkip   ParserOnItemError = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ParserOnItemError enum.
+func (e ParserOnItemError) Valid() bool {
+	switch e {
+	case ParserOnItemErrorRefuse:
+		return true
+	case ParserOnItemErrorSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ParserType.
+const (
+	ParserTypeAuto      ParserType = "auto"
+	ParserTypeBinary    ParserType = "binary"
+	ParserTypeCsv       ParserType = "csv"
+	ParserTypeForm      ParserType = "form"
+	ParserTypeJson      ParserType = "json"
+	ParserTypeMultipart ParserType = "multipart"
+	ParserTypeQuery     ParserType = "query"
+	ParserTypeText      ParserType = "text"
+	ParserTypeXml       ParserType = "xml"
+)
+
+// Valid indicates whether the value is a known member of the ParserType enum.
+func (e ParserType) Valid() bool {
+	switch e {
+	case ParserTypeAuto:
+		return true
+	case ParserTypeBinary:
+		return true
+	case ParserTypeCsv:
+		return true
+	case ParserTypeForm:
+		return true
+	case ParserTypeJson:
+		return true
+	case ParserTypeMultipart:
+		return true
+	case ParserTypeQuery:
+		return true
+	case ParserTypeText:
+		return true
+	case ParserTypeXml:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PostProcessorType.
+const (
+	PostProcessorTypeAction       PostProcessorType = "action"
+	PostProcessorTypePublishEvent PostProcessorType = "publishEvent"
+	PostProcessorTypeSendEmail    PostProcessorType = "sendEmail"
+)
+
+// Valid indicates whether the value is a known member of the PostProcessorType enum.
+func (e PostProcessorType) Valid() bool {
+	switch e {
+	case PostProcessorTypeAction:
+		return true
+	case PostProcessorTypePublishEvent:
+		return true
+	case PostProcessorTypeSendEmail:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreProcessorType.
+const (
+	PreProcessorTypeApiKey    PreProcessorType = "apiKey"
+	PreProcessorTypeBasicAuth PreProcessorType = "basicAuth"
+	PreProcessorTypeBearer    PreProcessorType = "bearer"
+	PreProcessorTypeBody      PreProcessorType = "body"
+	PreProcessorTypeCondition PreProcessorType = "condition"
+	PreProcessorTypeHeader    PreProcessorType = "header"
+	PreProcessorTypeIp        PreProcessorType = "ip"
+	PreProcessorTypeQuery     PreProcessorType = "query"
+	PreProcessorTypeSchema    PreProcessorType = "schema"
+	PreProcessorTypeSignature PreProcessorType = "signature"
+)
+
+// Valid indicates whether the value is a known member of the PreProcessorType enum.
+func (e PreProcessorType) Valid() bool {
+	switch e {
+	case PreProcessorTypeApiKey:
+		return true
+	case PreProcessorTypeBasicAuth:
+		return true
+	case PreProcessorTypeBearer:
+		return true
+	case PreProcessorTypeBody:
+		return true
+	case PreProcessorTypeCondition:
+		return true
+	case PreProcessorTypeHeader:
+		return true
+	case PreProcessorTypeIp:
+		return true
+	case PreProcessorTypeQuery:
+		return true
+	case PreProcessorTypeSchema:
+		return true
+	case PreProcessorTypeSignature:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Profile.
 const (
-	Cloudevents      Profile = "cloudevents"
-	Default          Profile = "default"
-	Etlworks         Profile = "etlworks"
-	Github           Profile = "github"
-	Mixpost          Profile = "mixpost"
-	Shopify          Profile = "shopify"
-	StandardWebhooks Profile = "standard-webhooks"
-	Stripe           Profile = "stripe"
+	ProfileCloudevents      Profile = "cloudevents"
+	ProfileDefault          Profile = "default"
+	ProfileEtlworks         Profile = "etlworks"
+	ProfileGithub           Profile = "github"
+	ProfileMixpost          Profile = "mixpost"
+	ProfileShopify          Profile = "shopify"
+	ProfileStandardWebhooks Profile = "standard-webhooks"
+	ProfileStripe           Profile = "stripe"
 )
 
 // Valid indicates whether the value is a known member of the Profile enum.
 func (e Profile) Valid() bool {
 	switch e {
-	case Cloudevents:
+	case ProfileCloudevents:
 		return true
-	case Default:
+	case ProfileDefault:
 		return true
-	case Etlworks:
+	case ProfileEtlworks:
 		return true
-	case Github:
+	case ProfileGithub:
 		return true
-	case Mixpost:
+	case ProfileMixpost:
 		return true
-	case Shopify:
+	case ProfileShopify:
 		return true
-	case StandardWebhooks:
+	case ProfileStandardWebhooks:
 		return true
-	case Stripe:
+	case ProfileStripe:
 		return true
 	default:
 		return false
@@ -342,19 +771,19 @@ func (e SentRequestBodyEncoding) Valid() bool {
 
 // Defines values for SignatureAlgorithm.
 const (
-	HmacSha1   SignatureAlgorithm = "hmac-sha1"
-	HmacSha256 SignatureAlgorithm = "hmac-sha256"
-	HmacSha512 SignatureAlgorithm = "hmac-sha512"
+	SignatureAlgorithmHmacSha1   SignatureAlgorithm = "hmac-sha1"
+	SignatureAlgorithmHmacSha256 SignatureAlgorithm = "hmac-sha256"
+	SignatureAlgorithmHmacSha512 SignatureAlgorithm = "hmac-sha512"
 )
 
 // Valid indicates whether the value is a known member of the SignatureAlgorithm enum.
 func (e SignatureAlgorithm) Valid() bool {
 	switch e {
-	case HmacSha1:
+	case SignatureAlgorithmHmacSha1:
 		return true
-	case HmacSha256:
+	case SignatureAlgorithmHmacSha256:
 		return true
-	case HmacSha512:
+	case SignatureAlgorithmHmacSha512:
 		return true
 	default:
 		return false
@@ -373,6 +802,129 @@ func (e SignatureEncoding) Valid() bool {
 	case SignatureEncodingBase64:
 		return true
 	case SignatureEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationAlgorithm.
+const (
+	SignatureVerificationAlgorithmEcdsaP256  SignatureVerificationAlgorithm = "ecdsa-p256"
+	SignatureVerificationAlgorithmEd25519    SignatureVerificationAlgorithm = "ed25519"
+	SignatureVerificationAlgorithmHmacSha1   SignatureVerificationAlgorithm = "hmac-sha1"
+	SignatureVerificationAlgorithmHmacSha256 SignatureVerificationAlgorithm = "hmac-sha256"
+	SignatureVerificationAlgorithmHmacSha512 SignatureVerificationAlgorithm = "hmac-sha512"
+	SignatureVerificationAlgorithmRsaSha256  SignatureVerificationAlgorithm = "rsa-sha256"
+	SignatureVerificationAlgorithmToken      SignatureVerificationAlgorithm = "token"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationAlgorithm enum.
+func (e SignatureVerificationAlgorithm) Valid() bool {
+	switch e {
+	case SignatureVerificationAlgorithmEcdsaP256:
+		return true
+	case SignatureVerificationAlgorithmEd25519:
+		return true
+	case SignatureVerificationAlgorithmHmacSha1:
+		return true
+	case SignatureVerificationAlgorithmHmacSha256:
+		return true
+	case SignatureVerificationAlgorithmHmacSha512:
+		return true
+	case SignatureVerificationAlgorithmRsaSha256:
+		return true
+	case SignatureVerificationAlgorithmToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationEncoding.
+const (
+	SignatureVerificationEncodingBase64    SignatureVerificationEncoding = "base64"
+	SignatureVerificationEncodingBase64url SignatureVerificationEncoding = "base64url"
+	SignatureVerificationEncodingHex       SignatureVerificationEncoding = "hex"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationEncoding enum.
+func (e SignatureVerificationEncoding) Valid() bool {
+	switch e {
+	case SignatureVerificationEncodingBase64:
+		return true
+	case SignatureVerificationEncodingBase64url:
+		return true
+	case SignatureVerificationEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationKey.
+const (
+	SignatureVerificationKeyBase64 SignatureVerificationKey = "base64"
+	SignatureVerificationKeyHex    SignatureVerificationKey = "hex"
+	SignatureVerificationKeyUtf8   SignatureVerificationKey = "utf8"
+	SignatureVerificationKeyWhsec  SignatureVerificationKey = "whsec"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationKey enum.
+func (e SignatureVerificationKey) Valid() bool {
+	switch e {
+	case SignatureVerificationKeyBase64:
+		return true
+	case SignatureVerificationKeyHex:
+		return true
+	case SignatureVerificationKeyUtf8:
+		return true
+	case SignatureVerificationKeyWhsec:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationTimestampUnit.
+const (
+	Ms      SignatureVerificationTimestampUnit = "ms"
+	Rfc3339 SignatureVerificationTimestampUnit = "rfc3339"
+	S       SignatureVerificationTimestampUnit = "s"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationTimestampUnit enum.
+func (e SignatureVerificationTimestampUnit) Valid() bool {
+	switch e {
+	case Ms:
+		return true
+	case Rfc3339:
+		return true
+	case S:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Verdict.
+const (
+	VerdictAccepted  Verdict = "accepted"
+	VerdictDuplicate Verdict = "duplicate"
+	VerdictHandshake Verdict = "handshake"
+	VerdictRefused   Verdict = "refused"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case VerdictAccepted:
+		return true
+	case VerdictDuplicate:
+		return true
+	case VerdictHandshake:
+		return true
+	case VerdictRefused:
 		return true
 	default:
 		return false
@@ -460,6 +1012,42 @@ func (e Order) Valid() bool {
 	}
 }
 
+// Defines values for ListActionsParamsOrder.
+const (
+	ListActionsParamsOrderAsc  ListActionsParamsOrder = "asc"
+	ListActionsParamsOrderDesc ListActionsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListActionsParamsOrder enum.
+func (e ListActionsParamsOrder) Valid() bool {
+	switch e {
+	case ListActionsParamsOrderAsc:
+		return true
+	case ListActionsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListActionDeliveriesParamsOrder.
+const (
+	ListActionDeliveriesParamsOrderAsc  ListActionDeliveriesParamsOrder = "asc"
+	ListActionDeliveriesParamsOrderDesc ListActionDeliveriesParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListActionDeliveriesParamsOrder enum.
+func (e ListActionDeliveriesParamsOrder) Valid() bool {
+	switch e {
+	case ListActionDeliveriesParamsOrderAsc:
+		return true
+	case ListActionDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAPIKeysParamsOrder.
 const (
 	ListAPIKeysParamsOrderAsc  ListAPIKeysParamsOrder = "asc"
@@ -472,6 +1060,24 @@ func (e ListAPIKeysParamsOrder) Valid() bool {
 	case ListAPIKeysParamsOrderAsc:
 		return true
 	case ListAPIKeysParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRecordsParamsOrder.
+const (
+	ListRecordsParamsOrderAsc  ListRecordsParamsOrder = "asc"
+	ListRecordsParamsOrderDesc ListRecordsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListRecordsParamsOrder enum.
+func (e ListRecordsParamsOrder) Valid() bool {
+	switch e {
+	case ListRecordsParamsOrderAsc:
+		return true
+	case ListRecordsParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -544,6 +1150,60 @@ func (e ListEventDeliveriesParamsOrder) Valid() bool {
 	case ListEventDeliveriesParamsOrderAsc:
 		return true
 	case ListEventDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListIncomingWebhooksParamsOrder.
+const (
+	ListIncomingWebhooksParamsOrderAsc  ListIncomingWebhooksParamsOrder = "asc"
+	ListIncomingWebhooksParamsOrderDesc ListIncomingWebhooksParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListIncomingWebhooksParamsOrder enum.
+func (e ListIncomingWebhooksParamsOrder) Valid() bool {
+	switch e {
+	case ListIncomingWebhooksParamsOrderAsc:
+		return true
+	case ListIncomingWebhooksParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListIncomingWebhookRequestsParamsOrder.
+const (
+	ListIncomingWebhookRequestsParamsOrderAsc  ListIncomingWebhookRequestsParamsOrder = "asc"
+	ListIncomingWebhookRequestsParamsOrderDesc ListIncomingWebhookRequestsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListIncomingWebhookRequestsParamsOrder enum.
+func (e ListIncomingWebhookRequestsParamsOrder) Valid() bool {
+	switch e {
+	case ListIncomingWebhookRequestsParamsOrderAsc:
+		return true
+	case ListIncomingWebhookRequestsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRequestsParamsOrder.
+const (
+	ListRequestsParamsOrderAsc  ListRequestsParamsOrder = "asc"
+	ListRequestsParamsOrderDesc ListRequestsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListRequestsParamsOrder enum.
+func (e ListRequestsParamsOrder) Valid() bool {
+	switch e {
+	case ListRequestsParamsOrderAsc:
+		return true
+	case ListRequestsParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -814,8 +1474,249 @@ type APIKeyWithKey struct {
 	Version int64 `json:"version"`
 }
 
+// Action What incoming webhooks lead to.
+type Action struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// Condition A Twig expression, null for none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts int `json:"maxAttempts"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Name For people.
+	//
+	// Examples: Book stock
+	Name string `json:"name"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry Retry `json:"retry"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State ActionState `json:"state"`
+
+	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	Timeout Duration `json:"timeout"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant.
+	Warnings []string `json:"warnings"`
+}
+
+// ActionState What is so.
+//
+// Examples: active
+type ActionState string
+
+// ActionConfig Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+//
+// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+type ActionConfig = json.RawMessage
+
+// ActionInput An action as a client writes it. Needs `type`, `config`, and `name` or `code`.
+type ActionInput struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// Condition A Twig expression without braces; where it is false a run ends `skipped`, reason `condition_false`. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it runs; while it does not, its deliveries are held.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts *int `json:"maxAttempts,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Name For people; the code unless given.
+	//
+	// Examples: Book stock
+	Name *string `json:"name,omitempty"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry *Retry `json:"retry,omitempty"`
+
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// Timeout How long one attempt may take: 1s to 60s, 15s unless given.
+	//
+	// Examples: 15s
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// ActionList One page.
+type ActionList struct {
+	// Data The actions.
+	Data []Action `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ActionTestInput What the templates see; everything may be left out.
+type ActionTestInput struct {
+	// Context Variables, such as `request` and `webhook`. `secrets` and `now` are there without being given.
+	//
+	// Examples: {"request":{"ip":"203.0.113.9"}}
+	Context *json.RawMessage `json:"context,omitempty"`
+
+	// Event The variable `event`.
+	//
+	// Examples: {"entityId":7,"type":"order.paid"}
+	Event *json.RawMessage `json:"event,omitempty"`
+
+	// Item The variable `item`, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Item *json.RawMessage `json:"item,omitempty"`
+}
+
+// ActionType What it does; fixed at creation.
+//
+// Examples: httpRequest
+type ActionType string
+
+// Anything Any bytes.
+//
+// Examples: OK
+type Anything = json.RawMessage
+
 // Attempt One try of a delivery: exact request, exact response, timings, outcome.
 type Attempt struct {
+	// Action Which action ran; null for webhooks. An action other than `httpRequest` has its rendered configuration as `request`, and as `response` its output, with the exit code or the like as status.
+	Action nullable.Nullable[AttemptAction] `json:"action"`
+
 	// Curl The request as a command to try again by hand, with secrets as variables.
 	//
 	// Examples: curl -X POST --data-binary @body -u "erp:$PASSWORD" https://erp.example.com/hooks
@@ -895,6 +1796,29 @@ type Attempt struct {
 //
 // Examples: retry
 type AttemptTrigger string
+
+// AttemptAction The action that an attempt ran.
+type AttemptAction struct {
+	// Code Its code.
+	//
+	// Examples: book-stock
+	Code string `json:"code"`
+
+	// Id Its id; null for a post-processor that is no action.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Step Its place in the set or among the post-processors, from 0.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Type Its type, see `Action`.
+	//
+	// Examples: httpRequest
+	Type string `json:"type"`
+}
 
 // AttemptSummary An attempt in short.
 type AttemptSummary struct {
@@ -1051,10 +1975,80 @@ type Breaker struct {
 // Examples: closed
 type BreakerState string
 
+// Check One of the looks at a call.
+type Check struct {
+	// Check Which: `known`, `active`, `method`, `ip`, `hash`, a pre-processor's name, `dedupe`, `parse`, or `route:` and a route's name.
+	//
+	// Examples: hash
+	Check string `json:"check"`
+
+	// Detail More about it; names no secret.
+	//
+	// Examples: no instant within 30s matched
+	Detail *string `json:"detail,omitempty"`
+
+	// Result How it went.
+	//
+	// Examples: failed
+	Result CheckResult `json:"result"`
+}
+
+// CheckResult How it went.
+//
+// Examples: failed
+type CheckResult string
+
 // Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 //
 // Examples: erp-orders
 type Code = string
+
+// Collection A named set of records.
+type Collection struct {
+	// Name Its name.
+	//
+	// Examples: stock
+	Name string `json:"name"`
+
+	// Records How many records it has.
+	//
+	// Examples: 812
+	Records int `json:"records"`
+}
+
+// CollectionList All of them; never more than one page.
+type CollectionList struct {
+	// Data The collections.
+	Data []Collection `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// Dedupe Recognises repeats of accepted calls.
+type Dedupe struct {
+	// Key A Twig template over `request`; calls for which it renders the same are repeats. Where it renders nothing there is no repeat.
+	//
+	// Examples: {{ request.rawBody|sha256 }}
+	Key string `json:"key"`
+
+	// OnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+	//
+	// Examples: accept
+	OnDuplicate *DedupeOnDuplicate `json:"onDuplicate,omitempty"`
+
+	// Window How long a key is remembered: up to 30d, 24h unless given.
+	//
+	// Examples: 1h30m
+	Window *Duration `json:"window,omitempty"`
+}
+
+// DedupeOnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+//
+// Examples: accept
+type DedupeOnDuplicate string
 
 // Delivery One event for one target.
 type Delivery struct {
@@ -1126,7 +2120,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1229,7 +2223,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1242,6 +2236,93 @@ type DeliveryWithAttempts struct {
 	// Examples: false
 	Test bool `json:"test"`
 }
+
+// Document A document, any JSON.
+//
+// Examples: {"quantity":3,"sku":"A-7"}
+type Document = json.RawMessage
+
+// DoorAnswer What a call was answered.
+type DoorAnswer struct {
+	// Status Its status.
+	//
+	// Examples: 403
+	Status int `json:"status"`
+}
+
+// DoorHeader A header of an answer.
+type DoorHeader struct {
+	// Name Its name.
+	//
+	// Examples: Content-Type
+	Name string `json:"name"`
+
+	// Value Its value.
+	//
+	// Examples: text/plain
+	Value string `json:"value"`
+}
+
+// DoorMethod A method that works.
+//
+// Examples: POST
+type DoorMethod string
+
+// DoorReceipt An accepted call.
+type DoorReceipt struct {
+	// Deliveries How many runs of actions it became so far.
+	//
+	// Examples: 1
+	Deliveries int `json:"deliveries"`
+
+	// Duplicate Whether it had been accepted before; `requestId` is the first call's then.
+	//
+	// Examples: true
+	Duplicate *bool `json:"duplicate,omitempty"`
+
+	// Events How many items it became; of many, some become events after the answer.
+	//
+	// Examples: 1
+	Events int `json:"events"`
+
+	// RequestId A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId Id `json:"requestId"`
+}
+
+// DoorResponse What an accepted call is answered. What is left out has its default, which depends on the profile.
+type DoorResponse struct {
+	// Body A Twig template over `request` and `webhook`; null is JSON with the id of the call.
+	//
+	// Examples: OK
+	Body nullable.Nullable[string] `json:"body,omitempty"`
+
+	// Headers Headers.
+	//
+	// Examples: [{"name":"Content-Type","value":"text/plain"}]
+	Headers *[]DoorHeader `json:"headers,omitempty"`
+
+	// Mode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+	//
+	// Examples: accepted
+	Mode *DoorResponseMode `json:"mode,omitempty"`
+
+	// Status The status, 200 for the profile `atrocore`.
+	//
+	// Examples: 202
+	Status *int `json:"status,omitempty"`
+
+	// Timeout With `wait`, how long: 100ms to 25s, 5s unless given.
+	//
+	// Examples: 1h30m
+	Timeout *Duration `json:"timeout,omitempty"`
+}
+
+// DoorResponseMode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+//
+// Examples: accepted
+type DoorResponseMode string
 
 // Duration A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 //
@@ -1516,6 +2597,19 @@ type EventTypeName = string
 // Examples: ["order.*"]
 type EventTypes = []string
 
+// Expansion How far a large call has become events.
+type Expansion struct {
+	// Done How many have.
+	//
+	// Examples: 12000
+	Done int `json:"done"`
+
+	// Total Items that become events after the answer.
+	//
+	// Examples: 39000
+	Total int `json:"total"`
+}
+
 // Exponential Waits `initial`, `initial * factor`, and so on, up to `max`.
 type Exponential struct {
 	// Factor By how much each wait grows.
@@ -1536,7 +2630,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1556,6 +2650,24 @@ type Fault struct {
 	// Examples: /retry/schedule/2
 	Pointer string `json:"pointer"`
 }
+
+// HashPlace Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+type HashPlace struct {
+	// In In the query or in a header.
+	//
+	// Examples: query
+	In *HashPlaceIn `json:"in,omitempty"`
+
+	// Name Name of the parameter or header.
+	//
+	// Examples: hash
+	Name *string `json:"name,omitempty"`
+}
+
+// HashPlaceIn In the query or in a header.
+//
+// Examples: query
+type HashPlaceIn string
 
 // Header A header of your own.
 type Header struct {
@@ -1686,6 +2798,628 @@ type Id = openapi_types.UUID
 //
 // Examples: null
 type Ignored = interface{}
+
+// InboundRequest A call at an incoming webhook, accepted or refused, and why.
+type InboundRequest struct {
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestList One page.
+type InboundRequestList struct {
+	// Data The calls.
+	Data []InboundRequest `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// InboundRequestWithContent A call with its content and what it led to.
+type InboundRequestWithContent struct {
+	// Body The body, or its beginning.
+	//
+	// Examples: busy
+	Body string `json:"body"`
+
+	// BodyBytes How long it was.
+	//
+	// Examples: 4
+	BodyBytes int64 `json:"bodyBytes"`
+
+	// BodyEncoding `base64` when it is not text.
+	//
+	// Examples: utf8
+	BodyEncoding InboundRequestWithContentBodyEncoding `json:"bodyEncoding"`
+
+	// BodySha256 SHA-256 of all of it, hex.
+	//
+	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
+	BodySha256 string `json:"bodySha256"`
+
+	// BodyTruncated Whether only the beginning was kept.
+	//
+	// Examples: false
+	BodyTruncated bool `json:"bodyTruncated"`
+
+	// Checks The checks it went through, in order.
+	Checks []Check `json:"checks"`
+
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Deliveries The runs it became, at most 100.
+	Deliveries []RequestDelivery `json:"deliveries"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Events Ids of the events it became, at most 100.
+	Events []string `json:"events"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Headers Its headers; the order of different names is not known.
+	Headers []HeaderField `json:"headers"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// States How many of all its deliveries are in which state.
+	//
+	// Examples: {"succeeded":1}
+	States map[string]int `json:"states"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestWithContentBodyEncoding `base64` when it is not text.
+//
+// Examples: utf8
+type InboundRequestWithContentBodyEncoding string
+
+// IncomingWebhook A door: its checks, and where it leads.
+type IncomingWebhook struct {
+	// BodyTimeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	BodyTimeout Duration `json:"bodyTimeout"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Example A command that makes a call; what it needs beside the URL stands there by name, never by value.
+	//
+	// Examples: curl -X POST --json '{}' "https://hooks.example.com/in/erp-stock?hash=$HASH"
+	Example string `json:"example"`
+
+	// Hash What callers must send along; shown to admins only.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Whether calls need a hash.
+	//
+	// Examples: true
+	HashConfigured bool `json:"hashConfigured"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn HashPlace `json:"hashIn"`
+
+	// HashTimezone The zone that dates in the hash are in.
+	//
+	// Examples: UTC
+	HashTimezone string `json:"hashTimezone"`
+
+	// HashTolerance A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	HashTolerance Duration `json:"hashTolerance"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IpAllowList Addresses and ranges that may call; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList []string `json:"ipAllowList"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging IncomingWebhookLogging `json:"logging"`
+
+	// MaxBodyBytes How large a body may be.
+	//
+	// Examples: 1048576
+	MaxBodyBytes int64 `json:"maxBodyBytes"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Methods Methods that work.
+	//
+	// Examples: ["POST"]
+	Methods []DoorMethod `json:"methods"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser Parser `json:"parser"`
+
+	// PostProcessors What follows.
+	PostProcessors []PostProcessor `json:"postProcessors"`
+
+	// PreProcessors Checks, all of which must pass.
+	PreProcessors []PreProcessor `json:"preProcessors"`
+
+	// Profile Whose URL and answers it has.
+	//
+	// Examples: default
+	Profile IncomingWebhookProfile `json:"profile"`
+
+	// RateLimit At most so many calls in so long; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit"`
+
+	// Refusal Whether refused callers are told why.
+	//
+	// Examples: precise
+	Refusal IncomingWebhookRefusal `json:"refusal"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response DoorResponse `json:"response"`
+
+	// Routes Where items go; the first is the primary one.
+	Routes []Route `json:"routes"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State IncomingWebhookState `json:"state"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Url Where others call, without the hash.
+	//
+	// Examples: https://hooks.example.com/in/erp-stock
+	Url string `json:"url"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant: `no_check` (anybody may call), `hash_md5`.
+	Warnings []string `json:"warnings"`
+}
+
+// IncomingWebhookLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookLogging string
+
+// IncomingWebhookProfile Whose URL and answers it has.
+//
+// Examples: default
+type IncomingWebhookProfile string
+
+// IncomingWebhookRefusal Whether refused callers are told why.
+//
+// Examples: precise
+type IncomingWebhookRefusal string
+
+// IncomingWebhookState What is so.
+//
+// Examples: active
+type IncomingWebhookState string
+
+// IncomingWebhookInput An incoming webhook as a client writes it: who may call, how a call is checked and read, and where it leads. Needs `name` or `code`.
+type IncomingWebhookInput struct {
+	// BodyTimeout How long a body may take: 1s to 30m, 60s unless given.
+	//
+	// Examples: 1h30m
+	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it can be called; else it answers 404 as if it were not there.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Example Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Example *Ignored `json:"example,omitempty"`
+
+	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	HashConfigured *Ignored `json:"hashConfigured,omitempty"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn *HashPlace `json:"hashIn,omitempty"`
+
+	// HashTimezone The zone that dates in the hash are in, by its IANA name.
+	//
+	// Examples: UTC
+	HashTimezone *string `json:"hashTimezone,omitempty"`
+
+	// HashTolerance How far a caller's clock may be off: 0 to 5m, 30s unless given, 0 for the profile `atrocore`.
+	//
+	// Examples: 1h30m
+	HashTolerance *Duration `json:"hashTolerance,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// IpAllowList Addresses and ranges that may call, IPv4 and IPv6; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList *[]string `json:"ipAllowList,omitempty"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging *IncomingWebhookInputLogging `json:"logging,omitempty"`
+
+	// MaxBodyBytes How large a body may be, else 413.
+	//
+	// Examples: 1048576
+	MaxBodyBytes *int64 `json:"maxBodyBytes,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Methods Methods that work, `["POST"]` unless given. A preset's handshake may add another for itself.
+	//
+	// Examples: ["POST"]
+	Methods *[]DoorMethod `json:"methods,omitempty"`
+
+	// Name For people, need not be unique; the code unless given.
+	//
+	// Examples: ERP Stock
+	Name *string `json:"name,omitempty"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser *Parser `json:"parser,omitempty"`
+
+	// PostProcessors What follows.
+	//
+	// Examples: [{"config":{"type":"stock.received"},"type":"publishEvent"}]
+	PostProcessors *[]PostProcessor `json:"postProcessors,omitempty"`
+
+	// PreProcessors Checks, all of which must pass.
+	//
+	// Examples: [{"name":"gh","preset":"github","secrets":["gh"],"type":"signature"}]
+	PreProcessors *[]PreProcessor `json:"preProcessors,omitempty"`
+
+	// Profile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+	//
+	// Examples: default
+	Profile *IncomingWebhookInputProfile `json:"profile,omitempty"`
+
+	// RateLimit At most so many calls in so long, else 429 `rate_limited`; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit,omitempty"`
+
+	// Refusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+	//
+	// Examples: precise
+	Refusal *IncomingWebhookInputRefusal `json:"refusal,omitempty"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response *DoorResponse `json:"response,omitempty"`
+
+	// Routes Where items go; the first is the primary one.
+	//
+	// Examples: [{"action":"book-stock","name":"primary"}]
+	Routes *[]Route `json:"routes,omitempty"`
+
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Url Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Url *Ignored `json:"url,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// IncomingWebhookInputLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookInputLogging string
+
+// IncomingWebhookInputProfile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+//
+// Examples: default
+type IncomingWebhookInputProfile string
+
+// IncomingWebhookInputRefusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+//
+// Examples: precise
+type IncomingWebhookInputRefusal string
+
+// IncomingWebhookList One page.
+type IncomingWebhookList struct {
+	// Data The incoming webhooks.
+	Data []IncomingWebhook `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// IncomingWebhookRef An incoming webhook by its names.
+type IncomingWebhookRef struct {
+	// Code Its code.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+}
 
 // Info The installation as this key sees it.
 type Info struct {
@@ -1830,6 +3564,37 @@ type MergePatch = json.RawMessage
 // Examples: POST
 type Method string
 
+// NamedSecret A secret by its name; its value is not shown.
+type NamedSecret struct {
+	// Hint How it ends, to recognise it.
+	//
+	// Examples: …t-x1
+	Hint string `json:"hint"`
+
+	// Name Its name.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+}
+
+// NamedSecretInput A secret that templates and checks refer to by its name. A value left out is kept.
+type NamedSecretInput struct {
+	// Hint Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Hint *Ignored `json:"hint,omitempty"`
+
+	// Name Its name, unique here.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+
+	// Value The secret itself, or a sender's public key.
+	//
+	// Examples: not-a-real-secret-x1
+	Value *string `json:"value,omitempty"`
+}
+
 // NextCursor Send as `cursor` for the next page; null at the end.
 //
 // Examples: null
@@ -1877,6 +3642,263 @@ type Notification struct {
 //
 // Examples: failed
 type Outcome string
+
+// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+type Parser struct {
+	// Columns Of CSV: names of the columns.
+	//
+	// Examples: ["sku","quantity"]
+	Columns *[]string `json:"columns,omitempty"`
+
+	// Delimiter Of CSV: between fields, one character.
+	//
+	// Examples: ;
+	Delimiter *string `json:"delimiter,omitempty"`
+
+	// Enclosure Of CSV: around fields, one character.
+	//
+	// Examples: "
+	Enclosure *string `json:"enclosure,omitempty"`
+
+	// Encoding Of the characters; what the call says unless given, else UTF-8.
+	//
+	// Examples: windows-1252
+	Encoding *string `json:"encoding,omitempty"`
+
+	// Escape Of CSV: before an enclosure that is meant, one character; without it enclosures are doubled.
+	//
+	// Examples: \
+	Escape *string `json:"escape,omitempty"`
+
+	// Header Of CSV: whether the first row names the columns.
+	//
+	// Examples: true
+	Header *bool `json:"header,omitempty"`
+
+	// Items JMESPath to the items, or XPath for XML, which begins with a slash.
+	//
+	// Examples: rows[*]
+	Items *string `json:"items,omitempty"`
+
+	// MaxItems More are refused, 413 `too_many_items`.
+	//
+	// Examples: 10000
+	MaxItems *int `json:"maxItems,omitempty"`
+
+	// OnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+	//
+	// Examples: refuse
+	OnItemError *ParserOnItemError `json:"onItemError,omitempty"`
+
+	// Split Whether rows or elements of a list become an item each; else the whole is one.
+	//
+	// Examples: true
+	Split *bool `json:"split,omitempty"`
+
+	// Type `auto` goes by the content type, and takes the query where there is no body.
+	//
+	// Examples: csv
+	Type *ParserType `json:"type,omitempty"`
+}
+
+// ParserOnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+//
+// Examples: refuse
+type ParserOnItemError string
+
+// ParserType `auto` goes by the content type, and takes the query where there is no body.
+//
+// Examples: csv
+type ParserType string
+
+// PostProcessor Runs once the deliveries of a call exist, one after the other; not after a refusal.
+type PostProcessor struct {
+	// Action With type `action`: code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// Config As an action's of this type; not with `action`.
+	//
+	// Examples: {"entityId":"{{ request.id }}","type":"stock.received"}
+	Config *json.RawMessage `json:"config,omitempty"`
+
+	// Type What it does.
+	//
+	// Examples: publishEvent
+	Type PostProcessorType `json:"type"`
+}
+
+// PostProcessorType What it does.
+//
+// Examples: publishEvent
+type PostProcessorType string
+
+// PreProcessor A check that a call must pass. `type` says which other fields count: `header` (`header`, and `equals` or `matches`, else it must be
+// there), `query` (`parameter`, and `equals` or `matches`; without `parameter`, `matches` looks at path and query), `body` (`matches` on the
+// raw body, or `path` and `equals` or `matches`), `basicAuth` (`username`, `secrets`), `bearer` (`secrets`), `apiKey` (`header` or `parameter`,
+// `secrets`), `ip` (`allow`), `schema` (`schema`, which every item must fit), `condition` (`condition`), `signature` (`preset` or
+// `verification`, `secrets`, `tolerance`). Of several secrets any one may fit.
+type PreProcessor struct {
+	// Allow Addresses and ranges.
+	//
+	// Examples: ["203.0.113.0/24"]
+	Allow *[]string `json:"allow,omitempty"`
+
+	// Condition A Twig expression without braces over `request`.
+	//
+	// Examples: request.body.quantity > 0
+	Condition *string `json:"condition,omitempty"`
+
+	// Equals The exact value. A credential belongs into `secrets` instead.
+	//
+	// Examples: push
+	Equals *string `json:"equals,omitempty"`
+
+	// Handshake Names of secrets for the handshake, where the preset has one of its own for that.
+	//
+	// Examples: ["verify-token"]
+	Handshake *[]string `json:"handshake,omitempty"`
+
+	// Header Name of a header.
+	//
+	// Examples: X-Token
+	Header *string `json:"header,omitempty"`
+
+	// Matches A regular expression (RE2) that must match somewhere; `^` and `$` bind it.
+	//
+	// Examples: ^abc$
+	Matches *string `json:"matches,omitempty"`
+
+	// Name For the record of a call, unique in the webhook; made of the type unless given.
+	//
+	// Examples: gh
+	Name *string `json:"name,omitempty"`
+
+	// Parameter Name of a query parameter.
+	//
+	// Examples: token
+	Parameter *string `json:"parameter,omitempty"`
+
+	// Path JMESPath into the parsed body.
+	//
+	// Examples: type
+	Path *string `json:"path,omitempty"`
+
+	// Preset Name of a preset, see `/v1/presets`.
+	//
+	// Examples: github
+	Preset *string `json:"preset,omitempty"`
+
+	// Schema A JSON Schema (2020-12).
+	//
+	// Examples: {"required":["sku"],"type":"object"}
+	Schema *json.RawMessage `json:"schema,omitempty"`
+
+	// Secrets Names of secrets of the webhook.
+	//
+	// Examples: ["gh"]
+	Secrets *[]string `json:"secrets,omitempty"`
+
+	// Tolerance How far the time of signing may be from now; the preset's unless given.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+
+	// Type What is checked.
+	//
+	// Examples: signature
+	Type PreProcessorType `json:"type"`
+
+	// Username The user.
+	//
+	// Examples: erp
+	Username *string `json:"username,omitempty"`
+
+	// Verification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+	Verification *SignatureVerification `json:"verification,omitempty"`
+}
+
+// PreProcessorType What is checked.
+//
+// Examples: signature
+type PreProcessorType string
+
+// Preset How a sender signs.
+type Preset struct {
+	// Dedupe The template by which repeats are recognised unless the webhook has its own; null if there is none.
+	//
+	// Examples: {{ request.headers["X-GitHub-Delivery"] }}
+	Dedupe nullable.Nullable[string] `json:"dedupe"`
+
+	// Description What it covers.
+	//
+	// Examples: Repository, organisation and app webhooks
+	Description string `json:"description"`
+
+	// Documentation The sender's own description.
+	//
+	// Examples: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+	Documentation string `json:"documentation"`
+
+	// EventHeader The header with the type of the sender's event; null if there is none.
+	//
+	// Examples: X-GitHub-Event
+	EventHeader nullable.Nullable[string] `json:"eventHeader"`
+
+	// HandshakeSecret The secret of the handshake, where that has one of its own; null otherwise.
+	HandshakeSecret nullable.Nullable[PresetSecret] `json:"handshakeSecret"`
+
+	// Handshakes Methods of the calls by which the sender tests the URL; they are answered and make no event.
+	//
+	// Examples: ["GET"]
+	Handshakes []string `json:"handshakes"`
+
+	// Name For `preset` of a pre-processor.
+	//
+	// Examples: github
+	Name string `json:"name"`
+
+	// Operator Whether it comes from the operator's directory.
+	//
+	// Examples: false
+	Operator bool `json:"operator"`
+
+	// Secret A secret and where to find it.
+	Secret PresetSecret `json:"secret"`
+
+	// Title The sender.
+	//
+	// Examples: GitHub
+	Title string `json:"title"`
+
+	// Verifications How the signature is checked; any of them may match.
+	Verifications []SignatureVerification `json:"verifications"`
+}
+
+// PresetList All of them; never more than one page.
+type PresetList struct {
+	// Data The presets.
+	Data []Preset `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// PresetSecret A secret and where to find it.
+type PresetSecret struct {
+	// Name What the sender calls it.
+	//
+	// Examples: Webhook secret
+	Name string `json:"name"`
+
+	// Where Where it is found or chosen.
+	//
+	// Examples: Settings > Webhooks > the webhook > Secret; you choose it
+	Where string `json:"where"`
+}
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -2024,6 +4046,71 @@ type ReceivedResponse struct {
 // Examples: utf8
 type ReceivedResponseBodyEncoding string
 
+// Record A JSON document under a key.
+type Record struct {
+	// Collection Its collection.
+	//
+	// Examples: stock
+	Collection string `json:"collection"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Document A document, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Document Document `json:"document"`
+
+	// Key Its key.
+	//
+	// Examples: A-7
+	Key string `json:"key"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 3
+	Version int64 `json:"version"`
+}
+
+// RecordList One page.
+type RecordList struct {
+	// Data The records.
+	Data []Record `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// RequestDelivery What a call led to.
+type RequestDelivery struct {
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// State `held` waits for its target to be active; `failed` is the dead letter, which can be retried.
+	//
+	// Examples: pending
+	State DeliveryState `json:"state"`
+
+	// StateReason Why it is in that state.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
 // ResumeInput How to resume.
 type ResumeInput struct {
 	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
@@ -2134,6 +4221,32 @@ type RotateResult struct {
 	//
 	// Examples: whsec_bm90LWEtcmVhbC1zZWNyZXQtMTIzNDU2
 	Secret *string `json:"secret,omitempty"`
+}
+
+// Route Leads items to an action. One route that fails or filters stops no other.
+type Route struct {
+	// Action Code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action string `json:"action"`
+
+	// Condition A Twig expression without braces over `request` and `item`; where it is false the item does not go this way. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Name Unique in the webhook; the action's code unless given.
+	//
+	// Examples: primary
+	Name *string `json:"name,omitempty"`
+
+	// Parser A parser of the route's own; null is the webhook's.
+	Parser nullable.Nullable[Parser] `json:"parser,omitempty"`
+
+	// Transform A Twig template that renders the JSON of the item that the action sees; null leaves it as it is.
+	//
+	// Examples: {"sku": {{ item.sku|json_encode|raw }}}
+	Transform nullable.Nullable[string] `json:"transform,omitempty"`
 }
 
 // SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
@@ -2248,6 +4361,109 @@ type SignatureAlgorithm string
 // Examples: hex
 type SignatureEncoding string
 
+// SignatureVerification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+type SignatureVerification struct {
+	// Algorithm How it is computed; `token` compares the secret itself.
+	//
+	// Examples: hmac-sha256
+	Algorithm *SignatureVerificationAlgorithm `json:"algorithm,omitempty"`
+
+	// BodyField The field of a JSON body or form that carries it.
+	//
+	// Examples: signature.signature
+	BodyField *string `json:"bodyField,omitempty"`
+
+	// BodySHA256Query The query parameter with the hex SHA-256 of the body, where only the URL is signed.
+	//
+	// Examples: bodySHA256
+	BodySHA256Query *string `json:"bodySHA256Query,omitempty"`
+
+	// Content What is signed, with placeholders such as `{body}`, `{timestamp}`, `{id}`, `{url}`, `{method}` and `{header:X-Id}`.
+	//
+	// Examples: {timestamp}.{body}
+	Content *string `json:"content,omitempty"`
+
+	// Encoding How it is written.
+	//
+	// Examples: hex
+	Encoding *SignatureVerificationEncoding `json:"encoding,omitempty"`
+
+	// Header The header that carries it.
+	//
+	// Examples: X-Hub-Signature-256
+	Header *string `json:"header,omitempty"`
+
+	// IdHeader The header that `{id}` stands for.
+	//
+	// Examples: webhook-id
+	IdHeader *string `json:"idHeader,omitempty"`
+
+	// Key How a secret becomes key bytes; public keys are recognised.
+	//
+	// Examples: utf8
+	Key *SignatureVerificationKey `json:"key,omitempty"`
+
+	// Prefix What stands before each signature.
+	//
+	// Examples: sha256=
+	Prefix *string `json:"prefix,omitempty"`
+
+	// Query The query parameter that carries it.
+	//
+	// Examples: signature
+	Query *string `json:"query,omitempty"`
+
+	// Separator What stands between the entries of a value that has several.
+	//
+	// Examples: ,
+	Separator *string `json:"separator,omitempty"`
+
+	// TimestampField a field of the body,
+	//
+	// Examples: signature.timestamp
+	TimestampField *string `json:"timestampField,omitempty"`
+
+	// TimestampHeader Where the time of signing is: a header,
+	//
+	// Examples: webhook-timestamp
+	TimestampHeader *string `json:"timestampHeader,omitempty"`
+
+	// TimestampPrefix or the entry of the signature's own value that begins so.
+	//
+	// Examples: t=
+	TimestampPrefix *string `json:"timestampPrefix,omitempty"`
+
+	// TimestampUnit How the time is written.
+	//
+	// Examples: s
+	TimestampUnit *SignatureVerificationTimestampUnit `json:"timestampUnit,omitempty"`
+
+	// Tolerance How far that time may be from now: up to 7d, 5m unless given; 0 looks at no time.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+}
+
+// SignatureVerificationAlgorithm How it is computed; `token` compares the secret itself.
+//
+// Examples: hmac-sha256
+type SignatureVerificationAlgorithm string
+
+// SignatureVerificationEncoding How it is written.
+//
+// Examples: hex
+type SignatureVerificationEncoding string
+
+// SignatureVerificationKey How a secret becomes key bytes; public keys are recognised.
+//
+// Examples: utf8
+type SignatureVerificationKey string
+
+// SignatureVerificationTimestampUnit How the time is written.
+//
+// Examples: s
+type SignatureVerificationTimestampUnit string
+
 // Source Where an event came from.
 type Source struct {
 	// Id Id of the API key, incoming webhook or action.
@@ -2306,7 +4522,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `webhook` or `action`.
+	// Kind `webhook`, `action`, or `incomingWebhook` for the post-processors of one.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -2385,6 +4601,27 @@ type Timings struct {
 	//
 	// Examples: 212.4
 	TotalMs float64 `json:"totalMs"`
+}
+
+// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+//
+// Examples: refused
+type Verdict string
+
+// Verification What would become of a call now.
+type Verification struct {
+	// Checks The checks, in order.
+	Checks []Check `json:"checks"`
+
+	// Reason Code of the refusal; null if there is none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
 }
 
 // Webhook An outgoing subscription.
@@ -3051,6 +5288,12 @@ type DryRun = bool
 // EntityId defines model for EntityId.
 type EntityId = []string
 
+// EntryCode defines model for EntryCode.
+type EntryCode = string
+
+// EntryPoint defines model for EntryPoint.
+type EntryPoint = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3072,14 +5315,26 @@ type Metadata = []string
 // Order defines model for Order.
 type Order string
 
+// Reasons defines model for Reasons.
+type Reasons = []string
+
 // Since defines model for Since.
 type Since = time.Time
 
 // State defines model for State.
 type State = []DeliveryState
 
+// ThisAction defines model for ThisAction.
+type ThisAction = string
+
 // ThisAttempt defines model for ThisAttempt.
 type ThisAttempt = string
+
+// ThisCode defines model for ThisCode.
+type ThisCode = string
+
+// ThisCollection defines model for ThisCollection.
+type ThisCollection = string
 
 // ThisDelivery defines model for ThisDelivery.
 type ThisDelivery = openapi_types.UUID
@@ -3087,8 +5342,20 @@ type ThisDelivery = openapi_types.UUID
 // ThisEvent defines model for ThisEvent.
 type ThisEvent = string
 
+// ThisIncomingWebhook defines model for ThisIncomingWebhook.
+type ThisIncomingWebhook = string
+
 // ThisKey defines model for ThisKey.
 type ThisKey = string
+
+// ThisPreset defines model for ThisPreset.
+type ThisPreset = string
+
+// ThisRecord defines model for ThisRecord.
+type ThisRecord = string
+
+// Call defines model for ThisRequest.
+type Call = openapi_types.UUID
 
 // ThisType defines model for ThisType.
 type ThisType = string
@@ -3102,14 +5369,38 @@ type ThisWorkspace = string
 // Until defines model for Until.
 type Until = time.Time
 
+// Verdicts defines model for Verdicts.
+type Verdicts = []Verdict
+
+// ActionFailed What went wrong (RFC 9457).
+type ActionFailed = Problem
+
 // Alive How the process is.
 type Alive = Status
 
 // BadRequest What went wrong (RFC 9457).
 type BadRequest = Problem
 
+// BodyTimeout What went wrong (RFC 9457).
+type BodyTimeout = Problem
+
 // Conflict What went wrong (RFC 9457).
 type Conflict = Problem
+
+// CredentialsRefused What went wrong (RFC 9457).
+type CredentialsRefused = Problem
+
+// DoorAccepted An accepted call.
+type DoorAccepted = DoorReceipt
+
+// DoorBadRequest What went wrong (RFC 9457).
+type DoorBadRequest = Problem
+
+// DoorNotFound What went wrong (RFC 9457).
+type DoorNotFound = Problem
+
+// DoorOther What went wrong (RFC 9457).
+type DoorOther = Problem
 
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
@@ -3135,6 +5426,9 @@ type OtherProblem = Problem
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
 
+// Refused What went wrong (RFC 9457).
+type Refused = Problem
+
 // TemplateProblem What went wrong (RFC 9457).
 type TemplateProblem = Problem
 
@@ -3152,6 +5446,123 @@ type Unavailable = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListActionsParams defines parameters for ListActions.
+type ListActionsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListActionsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionsParamsOrder defines parameters for ListActions.
+type ListActionsParamsOrder string
+
+// CreateActionParams defines parameters for CreateAction.
+type CreateActionParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteActionParams defines parameters for DeleteAction.
+type DeleteActionParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetActionParams defines parameters for GetAction.
+type GetActionParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PatchActionParams defines parameters for PatchAction.
+type PatchActionParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutActionParams defines parameters for PutAction.
+type PutActionParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionDeliveriesParams defines parameters for ListActionDeliveries.
+type ListActionDeliveriesParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListActionDeliveriesParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// State Only deliveries in one of these states.
+	State *State `form:"state,omitempty" json:"state,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListActionDeliveriesParamsOrder defines parameters for ListActionDeliveries.
+type ListActionDeliveriesParamsOrder string
+
+// TestActionParams defines parameters for TestAction.
+type TestActionParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
@@ -3234,6 +5645,66 @@ type PutAPIKeyParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// ListCollectionsParams defines parameters for ListCollections.
+type ListCollectionsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRecordsParams defines parameters for ListRecords.
+type ListRecordsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `asc` begins with the smallest key.
+	Order *ListRecordsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Prefix Only records whose key begins so.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRecordsParamsOrder defines parameters for ListRecords.
+type ListRecordsParamsOrder string
+
+// DeleteRecordParams defines parameters for DeleteRecord.
+type DeleteRecordParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetRecordParams defines parameters for GetRecord.
+type GetRecordParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutRecordParams defines parameters for PutRecord.
+type PutRecordParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// Limit How many rows a page has at most.
@@ -3262,6 +5733,9 @@ type ListDeliveriesParams struct {
 
 	// Webhook Only deliveries to one of these webhooks, by id or code.
 	Webhook *[]string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// Action Only deliveries to one of these actions, by id or code; together with `webhook`, to any of them.
+	Action *[]string `form:"action,omitempty" json:"action,omitempty"`
 
 	// State Only deliveries in one of these states.
 	State *State `form:"state,omitempty" json:"state,omitempty"`
@@ -3468,8 +5942,200 @@ type ListEventMatchesParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// ListIncomingWebhooksParams defines parameters for ListIncomingWebhooks.
+type ListIncomingWebhooksParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListIncomingWebhooksParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
+	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhooksParamsOrder defines parameters for ListIncomingWebhooks.
+type ListIncomingWebhooksParamsOrder string
+
+// CreateIncomingWebhookParams defines parameters for CreateIncomingWebhook.
+type CreateIncomingWebhookParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteIncomingWebhookParams defines parameters for DeleteIncomingWebhook.
+type DeleteIncomingWebhookParams struct {
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetIncomingWebhookParams defines parameters for GetIncomingWebhook.
+type GetIncomingWebhookParams struct {
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PatchIncomingWebhookParams defines parameters for PatchIncomingWebhook.
+type PatchIncomingWebhookParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PutIncomingWebhookParams defines parameters for PutIncomingWebhook.
+type PutIncomingWebhookParams struct {
+	// DryRun Check and compare only: nothing is written, the answer is what it would be.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IfMatch Only if the version is still this one, else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch On `GET`, 304 if the version is still this one. On `PUT`, `*` creates only.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// DeleteIncomingWebhookHashParams defines parameters for DeleteIncomingWebhookHash.
+type DeleteIncomingWebhookHashParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhookRequestsParams defines parameters for ListIncomingWebhookRequests.
+type ListIncomingWebhookRequestsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListIncomingWebhookRequestsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Verdict Only calls with one of these verdicts.
+	Verdict *Verdicts `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Reason Only calls that were refused for one of these reasons.
+	Reason *Reasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListIncomingWebhookRequestsParamsOrder defines parameters for ListIncomingWebhookRequests.
+type ListIncomingWebhookRequestsParamsOrder string
+
 // GetInfoParams defines parameters for GetInfo.
 type GetInfoParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListPresetsParams defines parameters for ListPresets.
+type ListPresetsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetPresetParams defines parameters for GetPreset.
+type GetPresetParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListRequestsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Verdict Only calls with one of these verdicts.
+	Verdict *Verdicts `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Reason Only calls that were refused for one of these reasons.
+	Reason *Reasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Code Only calls with one of these codes, as they were called.
+	Code *[]string `form:"code,omitempty" json:"code,omitempty"`
+
+	// IncomingWebhook Only calls of this incoming webhook, by id or code.
+	IncomingWebhook *string `form:"incomingWebhook,omitempty" json:"incomingWebhook,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListRequestsParamsOrder defines parameters for ListRequests.
+type ListRequestsParamsOrder string
+
+// GetRequestParams defines parameters for GetRequest.
+type GetRequestParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// GetRequestBodyParams defines parameters for GetRequestBody.
+type GetRequestBodyParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ReplayRequestParams defines parameters for ReplayRequest.
+type ReplayRequestParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// VerifyRequestParams defines parameters for VerifyRequest.
+type VerifyRequestParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -3732,6 +6398,21 @@ type SendEventParams struct {
 	XWebhookAttempt int `json:"X-Webhook-Attempt"`
 }
 
+// CreateActionJSONRequestBody defines body for CreateAction for application/json ContentType.
+type CreateActionJSONRequestBody = ActionInput
+
+// PatchActionJSONRequestBody defines body for PatchAction for application/json ContentType.
+type PatchActionJSONRequestBody = MergePatch
+
+// PatchActionApplicationMergePatchPlusJSONRequestBody defines body for PatchAction for application/merge-patch+json ContentType.
+type PatchActionApplicationMergePatchPlusJSONRequestBody = MergePatch
+
+// PutActionJSONRequestBody defines body for PutAction for application/json ContentType.
+type PutActionJSONRequestBody = ActionInput
+
+// TestActionJSONRequestBody defines body for TestAction for application/json ContentType.
+type TestActionJSONRequestBody = ActionTestInput
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyInput
 
@@ -3743,6 +6424,9 @@ type PatchAPIKeyApplicationMergePatchPlusJSONRequestBody = MergePatch
 
 // PutAPIKeyJSONRequestBody defines body for PutAPIKey for application/json ContentType.
 type PutAPIKeyJSONRequestBody = APIKeyInput
+
+// PutRecordJSONRequestBody defines body for PutRecord for application/json ContentType.
+type PutRecordJSONRequestBody = Document
 
 // CreateEventTypeJSONRequestBody defines body for CreateEventType for application/json ContentType.
 type CreateEventTypeJSONRequestBody = EventTypeInput
@@ -3761,6 +6445,18 @@ type PublishEventJSONRequestBody = EventInput
 
 // PublishEventsJSONRequestBody defines body for PublishEvents for application/json ContentType.
 type PublishEventsJSONRequestBody = EventBatch
+
+// CreateIncomingWebhookJSONRequestBody defines body for CreateIncomingWebhook for application/json ContentType.
+type CreateIncomingWebhookJSONRequestBody = IncomingWebhookInput
+
+// PatchIncomingWebhookJSONRequestBody defines body for PatchIncomingWebhook for application/json ContentType.
+type PatchIncomingWebhookJSONRequestBody = MergePatch
+
+// PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody defines body for PatchIncomingWebhook for application/merge-patch+json ContentType.
+type PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody = MergePatch
+
+// PutIncomingWebhookJSONRequestBody defines body for PutIncomingWebhook for application/json ContentType.
+type PutIncomingWebhookJSONRequestBody = IncomingWebhookInput
 
 // RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
 type RenderTemplateJSONRequestBody = TemplateInput
@@ -3875,6 +6571,121 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListActions List actions
+	//
+	// The actions of the workspace, newest first.
+	//
+	// Corresponds with GET /v1/actions (the `ListActions` operationId).
+	ListActions(ctx context.Context, params *ListActionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateActionWithBody Create an action
+	//
+	// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+	// `secrets` and `now`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+	CreateActionWithBody(ctx context.Context, params *CreateActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAction Create an action
+	//
+	// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+	// `secrets` and `now`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+	CreateAction(ctx context.Context, params *CreateActionParams, body CreateActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAction Delete an action
+	//
+	// Refused, 409 `in_use`, while an incoming webhook or a set names it. Open deliveries are skipped, the history stays readable until its retention ends, and the code is free at once.
+	//
+	// Corresponds with DELETE /v1/actions/{action} (the `DeleteAction` operationId).
+	DeleteAction(ctx context.Context, action ThisAction, params *DeleteActionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAction Get an action
+	//
+	// One action by id or code. Secrets show as hints.
+	//
+	// Corresponds with GET /v1/actions/{action} (the `GetAction` operationId).
+	GetAction(ctx context.Context, action ThisAction, params *GetActionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchActionWithBody Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchActionWithBody(ctx context.Context, action ThisAction, params *PatchActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchAction Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchAction(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchActionWithApplicationMergePatchPlusJSONBody Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchActionWithApplicationMergePatchPlusJSONBody(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutActionWithBody Create or replace an action
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+	// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+	PutActionWithBody(ctx context.Context, action ThisAction, params *PutActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAction Create or replace an action
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+	// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+	PutAction(ctx context.Context, action ThisAction, params *PutActionParams, body PutActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListActionDeliveries List the runs of an action
+	//
+	// Its deliveries, newest first.
+	//
+	// Corresponds with GET /v1/actions/{action}/deliveries (the `ListActionDeliveries` operationId).
+	ListActionDeliveries(ctx context.Context, action ThisAction, params *ListActionDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestActionWithBody Run an action now
+	//
+	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+	TestActionWithBody(ctx context.Context, action ThisAction, params *TestActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestAction Run an action now
+	//
+	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+	TestAction(ctx context.Context, action ThisAction, params *TestActionParams, body TestActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAPIKeys List API keys
 	//
 	// The keys of the workspace, newest first, without their values.
@@ -3961,9 +6772,55 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/api-keys/{key} (the `PutAPIKey` operationId).
 	PutAPIKey(ctx context.Context, key ThisKey, params *PutAPIKeyParams, body PutAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListCollections List collections
+	//
+	// All collections of the workspace, by name. A collection is there as long as it has records.
+	//
+	// Corresponds with GET /v1/collections (the `ListCollections` operationId).
+	ListCollections(ctx context.Context, params *ListCollectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecords List the records of a collection
+	//
+	// By key. A collection that is not there has no records.
+	//
+	// Corresponds with GET /v1/collections/{collection}/records (the `ListRecords` operationId).
+	ListRecords(ctx context.Context, collection ThisCollection, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRecord Delete a record
+	//
+	// Removes the record and publishes `Record.Deleted`.
+	//
+	// Corresponds with DELETE /v1/collections/{collection}/records/{key} (the `DeleteRecord` operationId).
+	DeleteRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *DeleteRecordParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRecord Get a record
+	//
+	// One record by its key.
+	//
+	// Corresponds with GET /v1/collections/{collection}/records/{key} (the `GetRecord` operationId).
+	GetRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *GetRecordParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutRecordWithBody Create or replace a record
+	//
+	// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+	PutRecordWithBody(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutRecord Create or replace a record
+	//
+	// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+	PutRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDeliveries Search deliveries
 	//
-	// Across all webhooks of the workspace, newest first, by the time they were created.
+	// Across all webhooks and actions of the workspace, newest first, by the time they were created.
 	//
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 	ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4167,6 +7024,111 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events/{event}/matches (the `ListEventMatches` operationId).
 	ListEventMatches(ctx context.Context, event ThisEvent, params *ListEventMatchesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListIncomingWebhooks List incoming webhooks
+	//
+	// The incoming webhooks of the workspace, newest first.
+	//
+	// Corresponds with GET /v1/incoming-webhooks (the `ListIncomingWebhooks` operationId).
+	ListIncomingWebhooks(ctx context.Context, params *ListIncomingWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateIncomingWebhookWithBody Create an incoming webhook
+	//
+	// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+	// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+	CreateIncomingWebhookWithBody(ctx context.Context, params *CreateIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateIncomingWebhook Create an incoming webhook
+	//
+	// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+	// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+	CreateIncomingWebhook(ctx context.Context, params *CreateIncomingWebhookParams, body CreateIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteIncomingWebhook Delete an incoming webhook
+	//
+	// Its URL answers 404 from now on, the history stays readable until its retention ends, and the code is free at once. What was accepted is still run.
+	//
+	// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook} (the `DeleteIncomingWebhook` operationId).
+	DeleteIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetIncomingWebhook Get an incoming webhook
+	//
+	// One incoming webhook by id or code. Secrets show as hints, and the hash to admins only.
+	//
+	// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook} (the `GetIncomingWebhook` operationId).
+	GetIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *GetIncomingWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchIncomingWebhookWithBody Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhookWithBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchIncomingWebhook Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchIncomingWebhookWithApplicationMergePatchPlusJSONBody Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutIncomingWebhookWithBody Create or replace an incoming webhook
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+	// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+	PutIncomingWebhookWithBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutIncomingWebhook Create or replace an incoming webhook
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+	// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+	PutIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, body PutIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteIncomingWebhookHash Remove an incoming webhook's hash
+	//
+	// Drops the check on purpose: calls need no hash from now on. No `PUT` and no null does that.
+	//
+	// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook}/hash (the `DeleteIncomingWebhookHash` operationId).
+	DeleteIncomingWebhookHash(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookHashParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListIncomingWebhookRequests List the calls of an incoming webhook
+	//
+	// Newest first, accepted and refused ones.
+	//
+	// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook}/requests (the `ListIncomingWebhookRequests` operationId).
+	ListIncomingWebhookRequests(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *ListIncomingWebhookRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetInfo Who am I, and what is this?
 	//
 	// Answers the version, the base URL, the workspace and role of the key, and which address the
@@ -4174,6 +7136,57 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
 	GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPresets List presets
+	//
+	// All presets, by name: how known senders sign, for pre-processors of type `signature`.
+	//
+	// Corresponds with GET /v1/presets (the `ListPresets` operationId).
+	ListPresets(ctx context.Context, params *ListPresetsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPreset Get a preset
+	//
+	// One preset by its name.
+	//
+	// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
+	GetPreset(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRequests Search calls
+	//
+	// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
+	// incoming webhook has are there, too. Every answer of an incoming webhook names its call in `X-Request-Id`.
+	//
+	// Corresponds with GET /v1/requests (the `ListRequests` operationId).
+	ListRequests(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRequest Get a call
+	//
+	// One call with its headers, its body, the checks it went through, and what it led to. Hidden values show as `[redacted]`.
+	//
+	// Corresponds with GET /v1/requests/{request} (the `GetRequest` operationId).
+	GetRequest(ctx context.Context, call Call, params *GetRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRequestBody Get the body that came
+	//
+	// The bytes that came, as an attachment, as far as the history keeps them.
+	//
+	// Corresponds with GET /v1/requests/{request}/body (the `GetRequestBody` operationId).
+	GetRequestBody(ctx context.Context, call Call, params *GetRequestBodyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayRequest Replay a call
+	//
+	// Runs an accepted call again with the present configuration; a refused one is released if it would pass now, as `verify` tells, else 409
+	// `invalid_state`. Makes a new call, whose `replayOf` is this one.
+	//
+	// Corresponds with POST /v1/requests/{request}/replay (the `ReplayRequest` operationId).
+	ReplayRequest(ctx context.Context, call Call, params *ReplayRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyRequest Would it pass now?
+	//
+	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+	//
+	// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
+	VerifyRequest(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RenderTemplateWithBody Try a template
 	//
@@ -4460,6 +7473,251 @@ type ClientInterface interface {
 	PutWorkspace(ctx context.Context, workspace ThisWorkspace, params *PutWorkspaceParams, body PutWorkspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListActions List actions
+//
+// The actions of the workspace, newest first.
+//
+// Corresponds with GET /v1/actions (the `ListActions` operationId).
+func (c *Client) ListActions(ctx context.Context, params *ListActionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListActionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateActionWithBody Create an action
+//
+// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+// `secrets` and `now`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+func (c *Client) CreateActionWithBody(ctx context.Context, params *CreateActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateActionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAction Create an action
+//
+// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+// `secrets` and `now`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+func (c *Client) CreateAction(ctx context.Context, params *CreateActionParams, body CreateActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateActionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAction Delete an action
+//
+// Refused, 409 `in_use`, while an incoming webhook or a set names it. Open deliveries are skipped, the history stays readable until its retention ends, and the code is free at once.
+//
+// Corresponds with DELETE /v1/actions/{action} (the `DeleteAction` operationId).
+func (c *Client) DeleteAction(ctx context.Context, action ThisAction, params *DeleteActionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteActionRequest(c.Server, action, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAction Get an action
+//
+// One action by id or code. Secrets show as hints.
+//
+// Corresponds with GET /v1/actions/{action} (the `GetAction` operationId).
+func (c *Client) GetAction(ctx context.Context, action ThisAction, params *GetActionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetActionRequest(c.Server, action, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchActionWithBody Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *Client) PatchActionWithBody(ctx context.Context, action ThisAction, params *PatchActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchActionRequestWithBody(c.Server, action, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchAction Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *Client) PatchAction(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchActionRequest(c.Server, action, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchActionWithApplicationMergePatchPlusJSONBody Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *Client) PatchActionWithApplicationMergePatchPlusJSONBody(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchActionRequestWithApplicationMergePatchPlusJSONBody(c.Server, action, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutActionWithBody Create or replace an action
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+func (c *Client) PutActionWithBody(ctx context.Context, action ThisAction, params *PutActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutActionRequestWithBody(c.Server, action, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAction Create or replace an action
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+func (c *Client) PutAction(ctx context.Context, action ThisAction, params *PutActionParams, body PutActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutActionRequest(c.Server, action, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListActionDeliveries List the runs of an action
+//
+// Its deliveries, newest first.
+//
+// Corresponds with GET /v1/actions/{action}/deliveries (the `ListActionDeliveries` operationId).
+func (c *Client) ListActionDeliveries(ctx context.Context, action ThisAction, params *ListActionDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListActionDeliveriesRequest(c.Server, action, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestActionWithBody Run an action now
+//
+// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+// on disabled actions, is recorded with `test: true`, and is not tried again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+func (c *Client) TestActionWithBody(ctx context.Context, action ThisAction, params *TestActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestActionRequestWithBody(c.Server, action, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestAction Run an action now
+//
+// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+// on disabled actions, is recorded with `test: true`, and is not tried again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+func (c *Client) TestAction(ctx context.Context, action ThisAction, params *TestActionParams, body TestActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestActionRequest(c.Server, action, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAPIKeys List API keys
 //
 // The keys of the workspace, newest first, without their values.
@@ -4646,9 +7904,115 @@ func (c *Client) PutAPIKey(ctx context.Context, key ThisKey, params *PutAPIKeyPa
 	return c.Client.Do(req)
 }
 
+// ListCollections List collections
+//
+// All collections of the workspace, by name. A collection is there as long as it has records.
+//
+// Corresponds with GET /v1/collections (the `ListCollections` operationId).
+func (c *Client) ListCollections(ctx context.Context, params *ListCollectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCollectionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecords List the records of a collection
+//
+// By key. A collection that is not there has no records.
+//
+// Corresponds with GET /v1/collections/{collection}/records (the `ListRecords` operationId).
+func (c *Client) ListRecords(ctx context.Context, collection ThisCollection, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecordsRequest(c.Server, collection, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRecord Delete a record
+//
+// Removes the record and publishes `Record.Deleted`.
+//
+// Corresponds with DELETE /v1/collections/{collection}/records/{key} (the `DeleteRecord` operationId).
+func (c *Client) DeleteRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *DeleteRecordParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRecordRequest(c.Server, collection, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRecord Get a record
+//
+// One record by its key.
+//
+// Corresponds with GET /v1/collections/{collection}/records/{key} (the `GetRecord` operationId).
+func (c *Client) GetRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *GetRecordParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRecordRequest(c.Server, collection, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutRecordWithBody Create or replace a record
+//
+// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+func (c *Client) PutRecordWithBody(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRecordRequestWithBody(c.Server, collection, key, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutRecord Create or replace a record
+//
+// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+func (c *Client) PutRecord(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRecordRequest(c.Server, collection, key, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDeliveries Search deliveries
 //
-// Across all webhooks of the workspace, newest first, by the time they were created.
+// Across all webhooks and actions of the workspace, newest first, by the time they were created.
 //
 // Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5092,6 +8456,231 @@ func (c *Client) ListEventMatches(ctx context.Context, event ThisEvent, params *
 	return c.Client.Do(req)
 }
 
+// ListIncomingWebhooks List incoming webhooks
+//
+// The incoming webhooks of the workspace, newest first.
+//
+// Corresponds with GET /v1/incoming-webhooks (the `ListIncomingWebhooks` operationId).
+func (c *Client) ListIncomingWebhooks(ctx context.Context, params *ListIncomingWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListIncomingWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateIncomingWebhookWithBody Create an incoming webhook
+//
+// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+func (c *Client) CreateIncomingWebhookWithBody(ctx context.Context, params *CreateIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateIncomingWebhookRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateIncomingWebhook Create an incoming webhook
+//
+// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+func (c *Client) CreateIncomingWebhook(ctx context.Context, params *CreateIncomingWebhookParams, body CreateIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateIncomingWebhookRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteIncomingWebhook Delete an incoming webhook
+//
+// Its URL answers 404 from now on, the history stays readable until its retention ends, and the code is free at once. What was accepted is still run.
+//
+// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook} (the `DeleteIncomingWebhook` operationId).
+func (c *Client) DeleteIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteIncomingWebhookRequest(c.Server, incomingWebhook, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetIncomingWebhook Get an incoming webhook
+//
+// One incoming webhook by id or code. Secrets show as hints, and the hash to admins only.
+//
+// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook} (the `GetIncomingWebhook` operationId).
+func (c *Client) GetIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *GetIncomingWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIncomingWebhookRequest(c.Server, incomingWebhook, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchIncomingWebhookWithBody Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *Client) PatchIncomingWebhookWithBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchIncomingWebhookRequestWithBody(c.Server, incomingWebhook, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchIncomingWebhook Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *Client) PatchIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchIncomingWebhookRequest(c.Server, incomingWebhook, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchIncomingWebhookWithApplicationMergePatchPlusJSONBody Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *Client) PatchIncomingWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchIncomingWebhookRequestWithApplicationMergePatchPlusJSONBody(c.Server, incomingWebhook, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutIncomingWebhookWithBody Create or replace an incoming webhook
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+func (c *Client) PutIncomingWebhookWithBody(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutIncomingWebhookRequestWithBody(c.Server, incomingWebhook, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutIncomingWebhook Create or replace an incoming webhook
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+func (c *Client) PutIncomingWebhook(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, body PutIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutIncomingWebhookRequest(c.Server, incomingWebhook, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteIncomingWebhookHash Remove an incoming webhook's hash
+//
+// Drops the check on purpose: calls need no hash from now on. No `PUT` and no null does that.
+//
+// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook}/hash (the `DeleteIncomingWebhookHash` operationId).
+func (c *Client) DeleteIncomingWebhookHash(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookHashParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteIncomingWebhookHashRequest(c.Server, incomingWebhook, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListIncomingWebhookRequests List the calls of an incoming webhook
+//
+// Newest first, accepted and refused ones.
+//
+// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook}/requests (the `ListIncomingWebhookRequests` operationId).
+func (c *Client) ListIncomingWebhookRequests(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *ListIncomingWebhookRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListIncomingWebhookRequestsRequest(c.Server, incomingWebhook, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetInfo Who am I, and what is this?
 //
 // Answers the version, the base URL, the workspace and role of the key, and which address the
@@ -5100,6 +8689,127 @@ func (c *Client) ListEventMatches(ctx context.Context, event ThisEvent, params *
 // Corresponds with GET /v1/info (the `GetInfo` operationId).
 func (c *Client) GetInfo(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetInfoRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPresets List presets
+//
+// All presets, by name: how known senders sign, for pre-processors of type `signature`.
+//
+// Corresponds with GET /v1/presets (the `ListPresets` operationId).
+func (c *Client) ListPresets(ctx context.Context, params *ListPresetsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPresetsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPreset Get a preset
+//
+// One preset by its name.
+//
+// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
+func (c *Client) GetPreset(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPresetRequest(c.Server, preset, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRequests Search calls
+//
+// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
+// incoming webhook has are there, too. Every answer of an incoming webhook names its call in `X-Request-Id`.
+//
+// Corresponds with GET /v1/requests (the `ListRequests` operationId).
+func (c *Client) ListRequests(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRequestsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRequest Get a call
+//
+// One call with its headers, its body, the checks it went through, and what it led to. Hidden values show as `[redacted]`.
+//
+// Corresponds with GET /v1/requests/{request} (the `GetRequest` operationId).
+func (c *Client) GetRequest(ctx context.Context, call Call, params *GetRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRequestRequest(c.Server, call, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRequestBody Get the body that came
+//
+// The bytes that came, as an attachment, as far as the history keeps them.
+//
+// Corresponds with GET /v1/requests/{request}/body (the `GetRequestBody` operationId).
+func (c *Client) GetRequestBody(ctx context.Context, call Call, params *GetRequestBodyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRequestBodyRequest(c.Server, call, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayRequest Replay a call
+//
+// Runs an accepted call again with the present configuration; a refused one is released if it would pass now, as `verify` tells, else 409
+// `invalid_state`. Makes a new call, whose `replayOf` is this one.
+//
+// Corresponds with POST /v1/requests/{request}/replay (the `ReplayRequest` operationId).
+func (c *Client) ReplayRequest(ctx context.Context, call Call, params *ReplayRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayRequestRequest(c.Server, call, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyRequest Would it pass now?
+//
+// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+//
+// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
+func (c *Client) VerifyRequest(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRequestRequest(c.Server, call, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5714,6 +9424,752 @@ func (c *Client) PutWorkspace(ctx context.Context, workspace ThisWorkspace, para
 	return c.Client.Do(req)
 }
 
+// NewListActionsRequest constructs an http.Request for the ListActions method
+func NewListActionsRequest(server string, params *ListActionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Metadata != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", *params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateActionRequest calls the generic CreateAction builder with application/json body
+func NewCreateActionRequest(server string, params *CreateActionParams, body CreateActionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateActionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateActionRequestWithBody constructs an http.Request for the CreateAction method, with any body, and a specified content type
+func NewCreateActionRequestWithBody(server string, params *CreateActionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteActionRequest constructs an http.Request for the DeleteAction method
+func NewDeleteActionRequest(server string, action ThisAction, params *DeleteActionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetActionRequest constructs an http.Request for the GetAction method
+func NewGetActionRequest(server string, action ThisAction, params *GetActionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPatchActionRequest calls the generic PatchAction builder with application/json body
+func NewPatchActionRequest(server string, action ThisAction, params *PatchActionParams, body PatchActionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchActionRequestWithBody(server, action, params, "application/json", bodyReader)
+}
+
+// NewPatchActionRequestWithApplicationMergePatchPlusJSONBody calls the generic PatchAction builder with application/merge-patch+json body
+func NewPatchActionRequestWithApplicationMergePatchPlusJSONBody(server string, action ThisAction, params *PatchActionParams, body PatchActionApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchActionRequestWithBody(server, action, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewPatchActionRequestWithBody constructs an http.Request for the PatchAction method, with any body, and a specified content type
+func NewPatchActionRequestWithBody(server string, action ThisAction, params *PatchActionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutActionRequest calls the generic PutAction builder with application/json body
+func NewPutActionRequest(server string, action ThisAction, params *PutActionParams, body PutActionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutActionRequestWithBody(server, action, params, "application/json", bodyReader)
+}
+
+// NewPutActionRequestWithBody constructs an http.Request for the PutAction method, with any body, and a specified content type
+func NewPutActionRequestWithBody(server string, action ThisAction, params *PutActionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListActionDeliveriesRequest constructs an http.Request for the ListActionDeliveries method
+func NewListActionDeliveriesRequest(server string, action ThisAction, params *ListActionDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTestActionRequest calls the generic TestAction builder with application/json body
+func NewTestActionRequest(server string, action ThisAction, params *TestActionParams, body TestActionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTestActionRequestWithBody(server, action, params, "application/json", bodyReader)
+}
+
+// NewTestActionRequestWithBody constructs an http.Request for the TestAction method, with any body, and a specified content type
+func NewTestActionRequestWithBody(server string, action ThisAction, params *TestActionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "action", action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListAPIKeysRequest constructs an http.Request for the ListAPIKeys method
 func NewListAPIKeysRequest(server string, params *ListAPIKeysParams) (*http.Request, error) {
 	var err error
@@ -6251,6 +10707,412 @@ func NewPutAPIKeyRequestWithBody(server string, key ThisKey, params *PutAPIKeyPa
 	return req, nil
 }
 
+// NewListCollectionsRequest constructs an http.Request for the ListCollections method
+func NewListCollectionsRequest(server string, params *ListCollectionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/collections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListRecordsRequest constructs an http.Request for the ListRecords method
+func NewListRecordsRequest(server string, collection ThisCollection, params *ListRecordsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/collections/%s/records", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteRecordRequest constructs an http.Request for the DeleteRecord method
+func NewDeleteRecordRequest(server string, collection ThisCollection, key ThisRecord, params *DeleteRecordParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/collections/%s/records/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetRecordRequest constructs an http.Request for the GetRecord method
+func NewGetRecordRequest(server string, collection ThisCollection, key ThisRecord, params *GetRecordParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/collections/%s/records/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutRecordRequest calls the generic PutRecord builder with application/json body
+func NewPutRecordRequest(server string, collection ThisCollection, key ThisRecord, params *PutRecordParams, body PutRecordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutRecordRequestWithBody(server, collection, key, params, "application/json", bodyReader)
+}
+
+// NewPutRecordRequestWithBody constructs an http.Request for the PutRecord method, with any body, and a specified content type
+func NewPutRecordRequestWithBody(server string, collection ThisCollection, key ThisRecord, params *PutRecordParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/collections/%s/records/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListDeliveriesRequest constructs an http.Request for the ListDeliveries method
 func NewListDeliveriesRequest(server string, params *ListDeliveriesParams) (*http.Request, error) {
 	var err error
@@ -6378,6 +11240,18 @@ func NewListDeliveriesRequest(server string, params *ListDeliveriesParams) (*htt
 		if params.Webhook != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "webhook", *params.Webhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -7719,6 +12593,740 @@ func NewListEventMatchesRequest(server string, event ThisEvent, params *ListEven
 	return req, nil
 }
 
+// NewListIncomingWebhooksRequest constructs an http.Request for the ListIncomingWebhooks method
+func NewListIncomingWebhooksRequest(server string, params *ListIncomingWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Metadata != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", *params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateIncomingWebhookRequest calls the generic CreateIncomingWebhook builder with application/json body
+func NewCreateIncomingWebhookRequest(server string, params *CreateIncomingWebhookParams, body CreateIncomingWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateIncomingWebhookRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateIncomingWebhookRequestWithBody constructs an http.Request for the CreateIncomingWebhook method, with any body, and a specified content type
+func NewCreateIncomingWebhookRequestWithBody(server string, params *CreateIncomingWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteIncomingWebhookRequest constructs an http.Request for the DeleteIncomingWebhook method
+func NewDeleteIncomingWebhookRequest(server string, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetIncomingWebhookRequest constructs an http.Request for the GetIncomingWebhook method
+func NewGetIncomingWebhookRequest(server string, incomingWebhook ThisIncomingWebhook, params *GetIncomingWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPatchIncomingWebhookRequest calls the generic PatchIncomingWebhook builder with application/json body
+func NewPatchIncomingWebhookRequest(server string, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchIncomingWebhookRequestWithBody(server, incomingWebhook, params, "application/json", bodyReader)
+}
+
+// NewPatchIncomingWebhookRequestWithApplicationMergePatchPlusJSONBody calls the generic PatchIncomingWebhook builder with application/merge-patch+json body
+func NewPatchIncomingWebhookRequestWithApplicationMergePatchPlusJSONBody(server string, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchIncomingWebhookRequestWithBody(server, incomingWebhook, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewPatchIncomingWebhookRequestWithBody constructs an http.Request for the PatchIncomingWebhook method, with any body, and a specified content type
+func NewPatchIncomingWebhookRequestWithBody(server string, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutIncomingWebhookRequest calls the generic PutIncomingWebhook builder with application/json body
+func NewPutIncomingWebhookRequest(server string, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, body PutIncomingWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutIncomingWebhookRequestWithBody(server, incomingWebhook, params, "application/json", bodyReader)
+}
+
+// NewPutIncomingWebhookRequestWithBody constructs an http.Request for the PutIncomingWebhook method, with any body, and a specified content type
+func NewPutIncomingWebhookRequestWithBody(server string, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteIncomingWebhookHashRequest constructs an http.Request for the DeleteIncomingWebhookHash method
+func NewDeleteIncomingWebhookHashRequest(server string, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookHashParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s/hash", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListIncomingWebhookRequestsRequest constructs an http.Request for the ListIncomingWebhookRequests method
+func NewListIncomingWebhookRequestsRequest(server string, incomingWebhook ThisIncomingWebhook, params *ListIncomingWebhookRequestsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "incomingWebhook", incomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/incoming-webhooks/%s/requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Verdict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", *params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewGetInfoRequest constructs an http.Request for the GetInfo method
 func NewGetInfoRequest(server string, params *GetInfoParams) (*http.Request, error) {
 	var err error
@@ -7739,6 +13347,469 @@ func NewGetInfoRequest(server string, params *GetInfoParams) (*http.Request, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPresetsRequest constructs an http.Request for the ListPresets method
+func NewListPresetsRequest(server string, params *ListPresetsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/presets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetPresetRequest constructs an http.Request for the GetPreset method
+func NewGetPresetRequest(server string, preset ThisPreset, params *GetPresetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "preset", preset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/presets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListRequestsRequest constructs an http.Request for the ListRequests method
+func NewListRequestsRequest(server string, params *ListRequestsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Verdict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", *params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Code != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "code", *params.Code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncomingWebhook != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "incomingWebhook", *params.IncomingWebhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetRequestRequest constructs an http.Request for the GetRequest method
+func NewGetRequestRequest(server string, call Call, params *GetRequestParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "request", call, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetRequestBodyRequest constructs an http.Request for the GetRequestBody method
+func NewGetRequestBodyRequest(server string, call Call, params *GetRequestBodyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "request", call, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s/body", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReplayRequestRequest constructs an http.Request for the ReplayRequest method
+func NewReplayRequestRequest(server string, call Call, params *ReplayRequestParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "request", call, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s/replay", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewVerifyRequestRequest constructs an http.Request for the VerifyRequest method
+func NewVerifyRequestRequest(server string, call Call, params *VerifyRequestParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "request", call, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s/verify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -9394,6 +15465,129 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListActionsWithResponse List actions
+	//
+	// The actions of the workspace, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/actions (the `ListActions` operationId).
+	ListActionsWithResponse(ctx context.Context, params *ListActionsParams, reqEditors ...RequestEditorFn) (*ListActionsResponse, error)
+
+	// CreateActionWithBodyWithResponse Create an action
+	//
+	// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+	// `secrets` and `now`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+	CreateActionWithBodyWithResponse(ctx context.Context, params *CreateActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateActionResponse, error)
+
+	// CreateActionWithResponse Create an action
+	//
+	// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+	// `secrets` and `now`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+	CreateActionWithResponse(ctx context.Context, params *CreateActionParams, body CreateActionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateActionResponse, error)
+
+	// DeleteActionWithResponse Delete an action
+	//
+	// Refused, 409 `in_use`, while an incoming webhook or a set names it. Open deliveries are skipped, the history stays readable until its retention ends, and the code is free at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/actions/{action} (the `DeleteAction` operationId).
+	DeleteActionWithResponse(ctx context.Context, action ThisAction, params *DeleteActionParams, reqEditors ...RequestEditorFn) (*DeleteActionResponse, error)
+
+	// GetActionWithResponse Get an action
+	//
+	// One action by id or code. Secrets show as hints.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/actions/{action} (the `GetAction` operationId).
+	GetActionWithResponse(ctx context.Context, action ThisAction, params *GetActionParams, reqEditors ...RequestEditorFn) (*GetActionResponse, error)
+
+	// PatchActionWithBodyWithResponse Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchActionResponse, error)
+
+	// PatchActionWithResponse Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchActionWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchActionResponse, error)
+
+	// PatchActionWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an action
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+	PatchActionWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchActionResponse, error)
+
+	// PutActionWithBodyWithResponse Create or replace an action
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+	// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+	PutActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *PutActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutActionResponse, error)
+
+	// PutActionWithResponse Create or replace an action
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+	// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+	PutActionWithResponse(ctx context.Context, action ThisAction, params *PutActionParams, body PutActionJSONRequestBody, reqEditors ...RequestEditorFn) (*PutActionResponse, error)
+
+	// ListActionDeliveriesWithResponse List the runs of an action
+	//
+	// Its deliveries, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/actions/{action}/deliveries (the `ListActionDeliveries` operationId).
+	ListActionDeliveriesWithResponse(ctx context.Context, action ThisAction, params *ListActionDeliveriesParams, reqEditors ...RequestEditorFn) (*ListActionDeliveriesResponse, error)
+
+	// TestActionWithBodyWithResponse Run an action now
+	//
+	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+	TestActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *TestActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestActionResponse, error)
+
+	// TestActionWithResponse Run an action now
+	//
+	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+	TestActionWithResponse(ctx context.Context, action ThisAction, params *TestActionParams, body TestActionJSONRequestBody, reqEditors ...RequestEditorFn) (*TestActionResponse, error)
+
 	// ListAPIKeysWithResponse List API keys
 	//
 	// The keys of the workspace, newest first, without their values.
@@ -9486,9 +15680,63 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/api-keys/{key} (the `PutAPIKey` operationId).
 	PutAPIKeyWithResponse(ctx context.Context, key ThisKey, params *PutAPIKeyParams, body PutAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PutAPIKeyResponse, error)
 
+	// ListCollectionsWithResponse List collections
+	//
+	// All collections of the workspace, by name. A collection is there as long as it has records.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/collections (the `ListCollections` operationId).
+	ListCollectionsWithResponse(ctx context.Context, params *ListCollectionsParams, reqEditors ...RequestEditorFn) (*ListCollectionsResponse, error)
+
+	// ListRecordsWithResponse List the records of a collection
+	//
+	// By key. A collection that is not there has no records.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/collections/{collection}/records (the `ListRecords` operationId).
+	ListRecordsWithResponse(ctx context.Context, collection ThisCollection, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*ListRecordsResponse, error)
+
+	// DeleteRecordWithResponse Delete a record
+	//
+	// Removes the record and publishes `Record.Deleted`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/collections/{collection}/records/{key} (the `DeleteRecord` operationId).
+	DeleteRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *DeleteRecordParams, reqEditors ...RequestEditorFn) (*DeleteRecordResponse, error)
+
+	// GetRecordWithResponse Get a record
+	//
+	// One record by its key.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/collections/{collection}/records/{key} (the `GetRecord` operationId).
+	GetRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *GetRecordParams, reqEditors ...RequestEditorFn) (*GetRecordResponse, error)
+
+	// PutRecordWithBodyWithResponse Create or replace a record
+	//
+	// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+	PutRecordWithBodyWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRecordResponse, error)
+
+	// PutRecordWithResponse Create or replace a record
+	//
+	// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+	PutRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRecordResponse, error)
+
 	// ListDeliveriesWithResponse Search deliveries
 	//
-	// Across all webhooks of the workspace, newest first, by the time they were created.
+	// Across all webhooks and actions of the workspace, newest first, by the time they were created.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9718,6 +15966,121 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events/{event}/matches (the `ListEventMatches` operationId).
 	ListEventMatchesWithResponse(ctx context.Context, event ThisEvent, params *ListEventMatchesParams, reqEditors ...RequestEditorFn) (*ListEventMatchesResponse, error)
 
+	// ListIncomingWebhooksWithResponse List incoming webhooks
+	//
+	// The incoming webhooks of the workspace, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/incoming-webhooks (the `ListIncomingWebhooks` operationId).
+	ListIncomingWebhooksWithResponse(ctx context.Context, params *ListIncomingWebhooksParams, reqEditors ...RequestEditorFn) (*ListIncomingWebhooksResponse, error)
+
+	// CreateIncomingWebhookWithBodyWithResponse Create an incoming webhook
+	//
+	// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+	// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+	CreateIncomingWebhookWithBodyWithResponse(ctx context.Context, params *CreateIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateIncomingWebhookResponse, error)
+
+	// CreateIncomingWebhookWithResponse Create an incoming webhook
+	//
+	// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+	// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+	CreateIncomingWebhookWithResponse(ctx context.Context, params *CreateIncomingWebhookParams, body CreateIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateIncomingWebhookResponse, error)
+
+	// DeleteIncomingWebhookWithResponse Delete an incoming webhook
+	//
+	// Its URL answers 404 from now on, the history stays readable until its retention ends, and the code is free at once. What was accepted is still run.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook} (the `DeleteIncomingWebhook` operationId).
+	DeleteIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookParams, reqEditors ...RequestEditorFn) (*DeleteIncomingWebhookResponse, error)
+
+	// GetIncomingWebhookWithResponse Get an incoming webhook
+	//
+	// One incoming webhook by id or code. Secrets show as hints, and the hash to admins only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook} (the `GetIncomingWebhook` operationId).
+	GetIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *GetIncomingWebhookParams, reqEditors ...RequestEditorFn) (*GetIncomingWebhookResponse, error)
+
+	// PatchIncomingWebhookWithBodyWithResponse Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhookWithBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error)
+
+	// PatchIncomingWebhookWithResponse Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error)
+
+	// PatchIncomingWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an incoming webhook
+	//
+	// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+	// Lists are replaced as a whole.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+	PatchIncomingWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error)
+
+	// PutIncomingWebhookWithBodyWithResponse Create or replace an incoming webhook
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+	// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+	PutIncomingWebhookWithBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutIncomingWebhookResponse, error)
+
+	// PutIncomingWebhookWithResponse Create or replace an incoming webhook
+	//
+	// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+	// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+	PutIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, body PutIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PutIncomingWebhookResponse, error)
+
+	// DeleteIncomingWebhookHashWithResponse Remove an incoming webhook's hash
+	//
+	// Drops the check on purpose: calls need no hash from now on. No `PUT` and no null does that.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook}/hash (the `DeleteIncomingWebhookHash` operationId).
+	DeleteIncomingWebhookHashWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookHashParams, reqEditors ...RequestEditorFn) (*DeleteIncomingWebhookHashResponse, error)
+
+	// ListIncomingWebhookRequestsWithResponse List the calls of an incoming webhook
+	//
+	// Newest first, accepted and refused ones.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook}/requests (the `ListIncomingWebhookRequests` operationId).
+	ListIncomingWebhookRequestsWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *ListIncomingWebhookRequestsParams, reqEditors ...RequestEditorFn) (*ListIncomingWebhookRequestsResponse, error)
+
 	// GetInfoWithResponse Who am I, and what is this?
 	//
 	// Answers the version, the base URL, the workspace and role of the key, and which address the
@@ -9727,6 +16090,71 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/info (the `GetInfo` operationId).
 	GetInfoWithResponse(ctx context.Context, params *GetInfoParams, reqEditors ...RequestEditorFn) (*GetInfoResponse, error)
+
+	// ListPresetsWithResponse List presets
+	//
+	// All presets, by name: how known senders sign, for pre-processors of type `signature`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/presets (the `ListPresets` operationId).
+	ListPresetsWithResponse(ctx context.Context, params *ListPresetsParams, reqEditors ...RequestEditorFn) (*ListPresetsResponse, error)
+
+	// GetPresetWithResponse Get a preset
+	//
+	// One preset by its name.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
+	GetPresetWithResponse(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*GetPresetResponse, error)
+
+	// ListRequestsWithResponse Search calls
+	//
+	// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
+	// incoming webhook has are there, too. Every answer of an incoming webhook names its call in `X-Request-Id`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/requests (the `ListRequests` operationId).
+	ListRequestsWithResponse(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*ListRequestsResponse, error)
+
+	// GetRequestWithResponse Get a call
+	//
+	// One call with its headers, its body, the checks it went through, and what it led to. Hidden values show as `[redacted]`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/requests/{request} (the `GetRequest` operationId).
+	GetRequestWithResponse(ctx context.Context, call Call, params *GetRequestParams, reqEditors ...RequestEditorFn) (*GetRequestResponse, error)
+
+	// GetRequestBodyWithResponse Get the body that came
+	//
+	// The bytes that came, as an attachment, as far as the history keeps them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/requests/{request}/body (the `GetRequestBody` operationId).
+	GetRequestBodyWithResponse(ctx context.Context, call Call, params *GetRequestBodyParams, reqEditors ...RequestEditorFn) (*GetRequestBodyResponse, error)
+
+	// ReplayRequestWithResponse Replay a call
+	//
+	// Runs an accepted call again with the present configuration; a refused one is released if it would pass now, as `verify` tells, else 409
+	// `invalid_state`. Makes a new call, whose `replayOf` is this one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/requests/{request}/replay (the `ReplayRequest` operationId).
+	ReplayRequestWithResponse(ctx context.Context, call Call, params *ReplayRequestParams, reqEditors ...RequestEditorFn) (*ReplayRequestResponse, error)
+
+	// VerifyRequestWithResponse Would it pass now?
+	//
+	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
+	VerifyRequestWithResponse(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*VerifyRequestResponse, error)
 
 	// RenderTemplateWithBodyWithResponse Try a template
 	//
@@ -10031,6 +16459,1099 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/workspaces/{workspace} (the `PutWorkspace` operationId).
 	PutWorkspaceWithResponse(ctx context.Context, workspace ThisWorkspace, params *PutWorkspaceParams, body PutWorkspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*PutWorkspaceResponse, error)
+}
+
+// ListActionsResponse200Headers the declared response headers of an HTTP 200 response for ListActions
+type ListActionsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListActionsResponse400Headers the declared response headers of an HTTP 400 response for ListActions
+type ListActionsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListActionsResponse401Headers the declared response headers of an HTTP 401 response for ListActions
+type ListActionsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListActionsResponse403Headers the declared response headers of an HTTP 403 response for ListActions
+type ListActionsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListActionsResponseDefaultHeaders the declared response headers of an HTTP default response for ListActions
+type ListActionsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListActionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActionList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListActionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListActionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListActionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListActionsResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListActionsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListActionsResponse) GetJSON200() *ActionList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListActionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListActionsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListActionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListActionsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListActionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListActionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListActionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListActionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateActionResponse201Headers the declared response headers of an HTTP 201 response for CreateAction
+type CreateActionResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+// CreateActionResponse400Headers the declared response headers of an HTTP 400 response for CreateAction
+type CreateActionResponse400Headers struct {
+	XRequestId *string
+}
+
+// CreateActionResponse401Headers the declared response headers of an HTTP 401 response for CreateAction
+type CreateActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// CreateActionResponse403Headers the declared response headers of an HTTP 403 response for CreateAction
+type CreateActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// CreateActionResponse409Headers the declared response headers of an HTTP 409 response for CreateAction
+type CreateActionResponse409Headers struct {
+	XRequestId *string
+}
+
+// CreateActionResponse422Headers the declared response headers of an HTTP 422 response for CreateAction
+type CreateActionResponse422Headers struct {
+	XRequestId *string
+}
+
+// CreateActionResponseDefaultHeaders the declared response headers of an HTTP default response for CreateAction
+type CreateActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type CreateActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Action
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateActionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateActionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateActionResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateActionResponse409Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateActionResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *CreateActionResponseDefaultHeaders
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateActionResponse) GetJSON201() *Action {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteActionResponse204Headers the declared response headers of an HTTP 204 response for DeleteAction
+type DeleteActionResponse204Headers struct {
+	XRequestId *string
+}
+
+// DeleteActionResponse401Headers the declared response headers of an HTTP 401 response for DeleteAction
+type DeleteActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// DeleteActionResponse403Headers the declared response headers of an HTTP 403 response for DeleteAction
+type DeleteActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// DeleteActionResponse404Headers the declared response headers of an HTTP 404 response for DeleteAction
+type DeleteActionResponse404Headers struct {
+	XRequestId *string
+}
+
+// DeleteActionResponse409Headers the declared response headers of an HTTP 409 response for DeleteAction
+type DeleteActionResponse409Headers struct {
+	XRequestId *string
+}
+
+// DeleteActionResponse412Headers the declared response headers of an HTTP 412 response for DeleteAction
+type DeleteActionResponse412Headers struct {
+	XRequestId *string
+}
+
+// DeleteActionResponseDefaultHeaders the declared response headers of an HTTP default response for DeleteAction
+type DeleteActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type DeleteActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteActionResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteActionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *DeleteActionResponse409Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *DeleteActionResponse412Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *DeleteActionResponseDefaultHeaders
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetActionResponse200Headers the declared response headers of an HTTP 200 response for GetAction
+type GetActionResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetActionResponse304Headers the declared response headers of an HTTP 304 response for GetAction
+type GetActionResponse304Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetActionResponse401Headers the declared response headers of an HTTP 401 response for GetAction
+type GetActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetActionResponse403Headers the declared response headers of an HTTP 403 response for GetAction
+type GetActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetActionResponse404Headers the declared response headers of an HTTP 404 response for GetAction
+type GetActionResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetActionResponseDefaultHeaders the declared response headers of an HTTP default response for GetAction
+type GetActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Action
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetActionResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetActionResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetActionResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetActionResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetActionResponse) GetJSON200() *Action {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetActionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PatchActionResponse200Headers the declared response headers of an HTTP 200 response for PatchAction
+type PatchActionResponse200Headers struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PatchActionResponse400Headers the declared response headers of an HTTP 400 response for PatchAction
+type PatchActionResponse400Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponse401Headers the declared response headers of an HTTP 401 response for PatchAction
+type PatchActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PatchActionResponse403Headers the declared response headers of an HTTP 403 response for PatchAction
+type PatchActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponse404Headers the declared response headers of an HTTP 404 response for PatchAction
+type PatchActionResponse404Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponse409Headers the declared response headers of an HTTP 409 response for PatchAction
+type PatchActionResponse409Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponse412Headers the declared response headers of an HTTP 412 response for PatchAction
+type PatchActionResponse412Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponse422Headers the declared response headers of an HTTP 422 response for PatchAction
+type PatchActionResponse422Headers struct {
+	XRequestId *string
+}
+
+// PatchActionResponseDefaultHeaders the declared response headers of an HTTP default response for PatchAction
+type PatchActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PatchActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Action
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PatchActionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchActionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PatchActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PatchActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PatchActionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PatchActionResponse409Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PatchActionResponse412Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PatchActionResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PatchActionResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PatchActionResponse) GetJSON200() *Action {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PatchActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PatchActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PatchActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PatchActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PatchActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutActionResponse200Headers the declared response headers of an HTTP 200 response for PutAction
+type PutActionResponse200Headers struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PutActionResponse201Headers the declared response headers of an HTTP 201 response for PutAction
+type PutActionResponse201Headers struct {
+	ETag             *string
+	Location         *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PutActionResponse400Headers the declared response headers of an HTTP 400 response for PutAction
+type PutActionResponse400Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponse401Headers the declared response headers of an HTTP 401 response for PutAction
+type PutActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PutActionResponse403Headers the declared response headers of an HTTP 403 response for PutAction
+type PutActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponse404Headers the declared response headers of an HTTP 404 response for PutAction
+type PutActionResponse404Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponse409Headers the declared response headers of an HTTP 409 response for PutAction
+type PutActionResponse409Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponse412Headers the declared response headers of an HTTP 412 response for PutAction
+type PutActionResponse412Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponse422Headers the declared response headers of an HTTP 422 response for PutAction
+type PutActionResponse422Headers struct {
+	XRequestId *string
+}
+
+// PutActionResponseDefaultHeaders the declared response headers of an HTTP default response for PutAction
+type PutActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PutActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Action
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Action
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutActionResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutActionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutActionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PutActionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PutActionResponse409Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PutActionResponse412Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutActionResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PutActionResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutActionResponse) GetJSON200() *Action {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutActionResponse) GetJSON201() *Action {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListActionDeliveriesResponse200Headers the declared response headers of an HTTP 200 response for ListActionDeliveries
+type ListActionDeliveriesResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListActionDeliveriesResponse400Headers the declared response headers of an HTTP 400 response for ListActionDeliveries
+type ListActionDeliveriesResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListActionDeliveriesResponse401Headers the declared response headers of an HTTP 401 response for ListActionDeliveries
+type ListActionDeliveriesResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListActionDeliveriesResponse403Headers the declared response headers of an HTTP 403 response for ListActionDeliveries
+type ListActionDeliveriesResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListActionDeliveriesResponse404Headers the declared response headers of an HTTP 404 response for ListActionDeliveries
+type ListActionDeliveriesResponse404Headers struct {
+	XRequestId *string
+}
+
+// ListActionDeliveriesResponseDefaultHeaders the declared response headers of an HTTP default response for ListActionDeliveries
+type ListActionDeliveriesResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListActionDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeliveryList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListActionDeliveriesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListActionDeliveriesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListActionDeliveriesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListActionDeliveriesResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListActionDeliveriesResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListActionDeliveriesResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListActionDeliveriesResponse) GetJSON200() *DeliveryList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListActionDeliveriesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListActionDeliveriesResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListActionDeliveriesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListActionDeliveriesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListActionDeliveriesResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListActionDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListActionDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListActionDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListActionDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TestActionResponse200Headers the declared response headers of an HTTP 200 response for TestAction
+type TestActionResponse200Headers struct {
+	XRequestId *string
+}
+
+// TestActionResponse400Headers the declared response headers of an HTTP 400 response for TestAction
+type TestActionResponse400Headers struct {
+	XRequestId *string
+}
+
+// TestActionResponse401Headers the declared response headers of an HTTP 401 response for TestAction
+type TestActionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// TestActionResponse403Headers the declared response headers of an HTTP 403 response for TestAction
+type TestActionResponse403Headers struct {
+	XRequestId *string
+}
+
+// TestActionResponse404Headers the declared response headers of an HTTP 404 response for TestAction
+type TestActionResponse404Headers struct {
+	XRequestId *string
+}
+
+// TestActionResponse422Headers the declared response headers of an HTTP 422 response for TestAction
+type TestActionResponse422Headers struct {
+	XRequestId *string
+}
+
+// TestActionResponse503Headers the declared response headers of an HTTP 503 response for TestAction
+type TestActionResponse503Headers struct {
+	RetryAfter *int
+	XRequestId *string
+}
+
+// TestActionResponseDefaultHeaders the declared response headers of an HTTP default response for TestAction
+type TestActionResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type TestActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Attempt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TestActionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TestActionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TestActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TestActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *TestActionResponse404Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *TestActionResponse422Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TestActionResponse503Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TestActionResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestActionResponse) GetJSON200() *Attempt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestActionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // ListAPIKeysResponse200Headers the declared response headers of an HTTP 200 response for ListAPIKeys
@@ -10839,6 +18360,594 @@ func (r PutAPIKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PutAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListCollectionsResponse200Headers the declared response headers of an HTTP 200 response for ListCollections
+type ListCollectionsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListCollectionsResponse400Headers the declared response headers of an HTTP 400 response for ListCollections
+type ListCollectionsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListCollectionsResponse401Headers the declared response headers of an HTTP 401 response for ListCollections
+type ListCollectionsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListCollectionsResponse403Headers the declared response headers of an HTTP 403 response for ListCollections
+type ListCollectionsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListCollectionsResponseDefaultHeaders the declared response headers of an HTTP default response for ListCollections
+type ListCollectionsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListCollectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CollectionList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListCollectionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListCollectionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCollectionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListCollectionsResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListCollectionsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCollectionsResponse) GetJSON200() *CollectionList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCollectionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCollectionsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCollectionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCollectionsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCollectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCollectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCollectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCollectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListRecordsResponse200Headers the declared response headers of an HTTP 200 response for ListRecords
+type ListRecordsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListRecordsResponse400Headers the declared response headers of an HTTP 400 response for ListRecords
+type ListRecordsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListRecordsResponse401Headers the declared response headers of an HTTP 401 response for ListRecords
+type ListRecordsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListRecordsResponse403Headers the declared response headers of an HTTP 403 response for ListRecords
+type ListRecordsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListRecordsResponseDefaultHeaders the declared response headers of an HTTP default response for ListRecords
+type ListRecordsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListRecordsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecordList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRecordsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListRecordsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListRecordsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListRecordsResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListRecordsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecordsResponse) GetJSON200() *RecordList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRecordsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRecordsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRecordsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRecordsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecordsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecordsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecordsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecordsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteRecordResponse204Headers the declared response headers of an HTTP 204 response for DeleteRecord
+type DeleteRecordResponse204Headers struct {
+	XRequestId *string
+}
+
+// DeleteRecordResponse401Headers the declared response headers of an HTTP 401 response for DeleteRecord
+type DeleteRecordResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// DeleteRecordResponse403Headers the declared response headers of an HTTP 403 response for DeleteRecord
+type DeleteRecordResponse403Headers struct {
+	XRequestId *string
+}
+
+// DeleteRecordResponse404Headers the declared response headers of an HTTP 404 response for DeleteRecord
+type DeleteRecordResponse404Headers struct {
+	XRequestId *string
+}
+
+// DeleteRecordResponse412Headers the declared response headers of an HTTP 412 response for DeleteRecord
+type DeleteRecordResponse412Headers struct {
+	XRequestId *string
+}
+
+// DeleteRecordResponseDefaultHeaders the declared response headers of an HTTP default response for DeleteRecord
+type DeleteRecordResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type DeleteRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteRecordResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteRecordResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteRecordResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteRecordResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *DeleteRecordResponse412Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *DeleteRecordResponseDefaultHeaders
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteRecordResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteRecordResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteRecordResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteRecordResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteRecordResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRecordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRecordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRecordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRecordResponse200Headers the declared response headers of an HTTP 200 response for GetRecord
+type GetRecordResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetRecordResponse304Headers the declared response headers of an HTTP 304 response for GetRecord
+type GetRecordResponse304Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetRecordResponse401Headers the declared response headers of an HTTP 401 response for GetRecord
+type GetRecordResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetRecordResponse403Headers the declared response headers of an HTTP 403 response for GetRecord
+type GetRecordResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetRecordResponse404Headers the declared response headers of an HTTP 404 response for GetRecord
+type GetRecordResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetRecordResponseDefaultHeaders the declared response headers of an HTTP default response for GetRecord
+type GetRecordResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Record
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRecordResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetRecordResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRecordResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetRecordResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetRecordResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetRecordResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRecordResponse) GetJSON200() *Record {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRecordResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRecordResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetRecordResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRecordResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRecordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRecordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRecordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutRecordResponse200Headers the declared response headers of an HTTP 200 response for PutRecord
+type PutRecordResponse200Headers struct {
+	ETag            *string
+	SallyportResult *string
+	XRequestId      *string
+}
+
+// PutRecordResponse201Headers the declared response headers of an HTTP 201 response for PutRecord
+type PutRecordResponse201Headers struct {
+	ETag            *string
+	Location        *string
+	SallyportResult *string
+	XRequestId      *string
+}
+
+// PutRecordResponse400Headers the declared response headers of an HTTP 400 response for PutRecord
+type PutRecordResponse400Headers struct {
+	XRequestId *string
+}
+
+// PutRecordResponse401Headers the declared response headers of an HTTP 401 response for PutRecord
+type PutRecordResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PutRecordResponse403Headers the declared response headers of an HTTP 403 response for PutRecord
+type PutRecordResponse403Headers struct {
+	XRequestId *string
+}
+
+// PutRecordResponse412Headers the declared response headers of an HTTP 412 response for PutRecord
+type PutRecordResponse412Headers struct {
+	XRequestId *string
+}
+
+// PutRecordResponse422Headers the declared response headers of an HTTP 422 response for PutRecord
+type PutRecordResponse422Headers struct {
+	XRequestId *string
+}
+
+// PutRecordResponseDefaultHeaders the declared response headers of an HTTP default response for PutRecord
+type PutRecordResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PutRecordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Record
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Record
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutRecordResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutRecordResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutRecordResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutRecordResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutRecordResponse403Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PutRecordResponse412Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutRecordResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PutRecordResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutRecordResponse) GetJSON200() *Record {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutRecordResponse) GetJSON201() *Record {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutRecordResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutRecordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutRecordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutRecordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutRecordResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13211,6 +21320,1035 @@ func (r ListEventMatchesResponse) ContentType() string {
 	return ""
 }
 
+// ListIncomingWebhooksResponse200Headers the declared response headers of an HTTP 200 response for ListIncomingWebhooks
+type ListIncomingWebhooksResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhooksResponse400Headers the declared response headers of an HTTP 400 response for ListIncomingWebhooks
+type ListIncomingWebhooksResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhooksResponse401Headers the declared response headers of an HTTP 401 response for ListIncomingWebhooks
+type ListIncomingWebhooksResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListIncomingWebhooksResponse403Headers the declared response headers of an HTTP 403 response for ListIncomingWebhooks
+type ListIncomingWebhooksResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhooksResponseDefaultHeaders the declared response headers of an HTTP default response for ListIncomingWebhooks
+type ListIncomingWebhooksResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListIncomingWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IncomingWebhookList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListIncomingWebhooksResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListIncomingWebhooksResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListIncomingWebhooksResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListIncomingWebhooksResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListIncomingWebhooksResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListIncomingWebhooksResponse) GetJSON200() *IncomingWebhookList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListIncomingWebhooksResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListIncomingWebhooksResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListIncomingWebhooksResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListIncomingWebhooksResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListIncomingWebhooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListIncomingWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListIncomingWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListIncomingWebhooksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateIncomingWebhookResponse201Headers the declared response headers of an HTTP 201 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+// CreateIncomingWebhookResponse400Headers the declared response headers of an HTTP 400 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse400Headers struct {
+	XRequestId *string
+}
+
+// CreateIncomingWebhookResponse401Headers the declared response headers of an HTTP 401 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// CreateIncomingWebhookResponse403Headers the declared response headers of an HTTP 403 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse403Headers struct {
+	XRequestId *string
+}
+
+// CreateIncomingWebhookResponse409Headers the declared response headers of an HTTP 409 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse409Headers struct {
+	XRequestId *string
+}
+
+// CreateIncomingWebhookResponse422Headers the declared response headers of an HTTP 422 response for CreateIncomingWebhook
+type CreateIncomingWebhookResponse422Headers struct {
+	XRequestId *string
+}
+
+// CreateIncomingWebhookResponseDefaultHeaders the declared response headers of an HTTP default response for CreateIncomingWebhook
+type CreateIncomingWebhookResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type CreateIncomingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *IncomingWebhook
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateIncomingWebhookResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateIncomingWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateIncomingWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateIncomingWebhookResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateIncomingWebhookResponse409Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateIncomingWebhookResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *CreateIncomingWebhookResponseDefaultHeaders
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateIncomingWebhookResponse) GetJSON201() *IncomingWebhook {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateIncomingWebhookResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateIncomingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateIncomingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateIncomingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateIncomingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteIncomingWebhookResponse204Headers the declared response headers of an HTTP 204 response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponse204Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookResponse401Headers the declared response headers of an HTTP 401 response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// DeleteIncomingWebhookResponse403Headers the declared response headers of an HTTP 403 response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponse403Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookResponse404Headers the declared response headers of an HTTP 404 response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponse404Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookResponse412Headers the declared response headers of an HTTP 412 response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponse412Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookResponseDefaultHeaders the declared response headers of an HTTP default response for DeleteIncomingWebhook
+type DeleteIncomingWebhookResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type DeleteIncomingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteIncomingWebhookResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteIncomingWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteIncomingWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteIncomingWebhookResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *DeleteIncomingWebhookResponse412Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *DeleteIncomingWebhookResponseDefaultHeaders
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteIncomingWebhookResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteIncomingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteIncomingWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteIncomingWebhookResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteIncomingWebhookResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteIncomingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteIncomingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteIncomingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteIncomingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetIncomingWebhookResponse200Headers the declared response headers of an HTTP 200 response for GetIncomingWebhook
+type GetIncomingWebhookResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetIncomingWebhookResponse304Headers the declared response headers of an HTTP 304 response for GetIncomingWebhook
+type GetIncomingWebhookResponse304Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+// GetIncomingWebhookResponse401Headers the declared response headers of an HTTP 401 response for GetIncomingWebhook
+type GetIncomingWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetIncomingWebhookResponse403Headers the declared response headers of an HTTP 403 response for GetIncomingWebhook
+type GetIncomingWebhookResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetIncomingWebhookResponse404Headers the declared response headers of an HTTP 404 response for GetIncomingWebhook
+type GetIncomingWebhookResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetIncomingWebhookResponseDefaultHeaders the declared response headers of an HTTP default response for GetIncomingWebhook
+type GetIncomingWebhookResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetIncomingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IncomingWebhook
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetIncomingWebhookResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetIncomingWebhookResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetIncomingWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetIncomingWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetIncomingWebhookResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetIncomingWebhookResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIncomingWebhookResponse) GetJSON200() *IncomingWebhook {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetIncomingWebhookResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetIncomingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetIncomingWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetIncomingWebhookResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIncomingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIncomingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIncomingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIncomingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PatchIncomingWebhookResponse200Headers the declared response headers of an HTTP 200 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse200Headers struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PatchIncomingWebhookResponse400Headers the declared response headers of an HTTP 400 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse400Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponse401Headers the declared response headers of an HTTP 401 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PatchIncomingWebhookResponse403Headers the declared response headers of an HTTP 403 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse403Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponse404Headers the declared response headers of an HTTP 404 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse404Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponse409Headers the declared response headers of an HTTP 409 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse409Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponse412Headers the declared response headers of an HTTP 412 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse412Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponse422Headers the declared response headers of an HTTP 422 response for PatchIncomingWebhook
+type PatchIncomingWebhookResponse422Headers struct {
+	XRequestId *string
+}
+
+// PatchIncomingWebhookResponseDefaultHeaders the declared response headers of an HTTP default response for PatchIncomingWebhook
+type PatchIncomingWebhookResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PatchIncomingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IncomingWebhook
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PatchIncomingWebhookResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchIncomingWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PatchIncomingWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PatchIncomingWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PatchIncomingWebhookResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PatchIncomingWebhookResponse409Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PatchIncomingWebhookResponse412Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PatchIncomingWebhookResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PatchIncomingWebhookResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PatchIncomingWebhookResponse) GetJSON200() *IncomingWebhook {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PatchIncomingWebhookResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PatchIncomingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PatchIncomingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PatchIncomingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PatchIncomingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutIncomingWebhookResponse200Headers the declared response headers of an HTTP 200 response for PutIncomingWebhook
+type PutIncomingWebhookResponse200Headers struct {
+	ETag             *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PutIncomingWebhookResponse201Headers the declared response headers of an HTTP 201 response for PutIncomingWebhook
+type PutIncomingWebhookResponse201Headers struct {
+	ETag             *string
+	Location         *string
+	SallyportChanged *string
+	SallyportResult  *string
+	XRequestId       *string
+}
+
+// PutIncomingWebhookResponse400Headers the declared response headers of an HTTP 400 response for PutIncomingWebhook
+type PutIncomingWebhookResponse400Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponse401Headers the declared response headers of an HTTP 401 response for PutIncomingWebhook
+type PutIncomingWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PutIncomingWebhookResponse403Headers the declared response headers of an HTTP 403 response for PutIncomingWebhook
+type PutIncomingWebhookResponse403Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponse404Headers the declared response headers of an HTTP 404 response for PutIncomingWebhook
+type PutIncomingWebhookResponse404Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponse409Headers the declared response headers of an HTTP 409 response for PutIncomingWebhook
+type PutIncomingWebhookResponse409Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponse412Headers the declared response headers of an HTTP 412 response for PutIncomingWebhook
+type PutIncomingWebhookResponse412Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponse422Headers the declared response headers of an HTTP 422 response for PutIncomingWebhook
+type PutIncomingWebhookResponse422Headers struct {
+	XRequestId *string
+}
+
+// PutIncomingWebhookResponseDefaultHeaders the declared response headers of an HTTP default response for PutIncomingWebhook
+type PutIncomingWebhookResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PutIncomingWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IncomingWebhook
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *IncomingWebhook
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutIncomingWebhookResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutIncomingWebhookResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutIncomingWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutIncomingWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutIncomingWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PutIncomingWebhookResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PutIncomingWebhookResponse409Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PutIncomingWebhookResponse412Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutIncomingWebhookResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PutIncomingWebhookResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutIncomingWebhookResponse) GetJSON200() *IncomingWebhook {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutIncomingWebhookResponse) GetJSON201() *IncomingWebhook {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutIncomingWebhookResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutIncomingWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutIncomingWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutIncomingWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutIncomingWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteIncomingWebhookHashResponse204Headers the declared response headers of an HTTP 204 response for DeleteIncomingWebhookHash
+type DeleteIncomingWebhookHashResponse204Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookHashResponse401Headers the declared response headers of an HTTP 401 response for DeleteIncomingWebhookHash
+type DeleteIncomingWebhookHashResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// DeleteIncomingWebhookHashResponse403Headers the declared response headers of an HTTP 403 response for DeleteIncomingWebhookHash
+type DeleteIncomingWebhookHashResponse403Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookHashResponse404Headers the declared response headers of an HTTP 404 response for DeleteIncomingWebhookHash
+type DeleteIncomingWebhookHashResponse404Headers struct {
+	XRequestId *string
+}
+
+// DeleteIncomingWebhookHashResponseDefaultHeaders the declared response headers of an HTTP default response for DeleteIncomingWebhookHash
+type DeleteIncomingWebhookHashResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type DeleteIncomingWebhookHashResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteIncomingWebhookHashResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteIncomingWebhookHashResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteIncomingWebhookHashResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteIncomingWebhookHashResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *DeleteIncomingWebhookHashResponseDefaultHeaders
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteIncomingWebhookHashResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteIncomingWebhookHashResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteIncomingWebhookHashResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteIncomingWebhookHashResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteIncomingWebhookHashResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteIncomingWebhookHashResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteIncomingWebhookHashResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteIncomingWebhookHashResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListIncomingWebhookRequestsResponse200Headers the declared response headers of an HTTP 200 response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhookRequestsResponse400Headers the declared response headers of an HTTP 400 response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhookRequestsResponse401Headers the declared response headers of an HTTP 401 response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListIncomingWebhookRequestsResponse403Headers the declared response headers of an HTTP 403 response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhookRequestsResponse404Headers the declared response headers of an HTTP 404 response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponse404Headers struct {
+	XRequestId *string
+}
+
+// ListIncomingWebhookRequestsResponseDefaultHeaders the declared response headers of an HTTP default response for ListIncomingWebhookRequests
+type ListIncomingWebhookRequestsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListIncomingWebhookRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InboundRequestList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListIncomingWebhookRequestsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListIncomingWebhookRequestsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListIncomingWebhookRequestsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListIncomingWebhookRequestsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListIncomingWebhookRequestsResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListIncomingWebhookRequestsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListIncomingWebhookRequestsResponse) GetJSON200() *InboundRequestList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListIncomingWebhookRequestsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListIncomingWebhookRequestsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListIncomingWebhookRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListIncomingWebhookRequestsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListIncomingWebhookRequestsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListIncomingWebhookRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListIncomingWebhookRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListIncomingWebhookRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListIncomingWebhookRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetInfoResponse200Headers the declared response headers of an HTTP 200 response for GetInfo
 type GetInfoResponse200Headers struct {
 	XRequestId *string
@@ -13296,6 +22434,865 @@ func (r GetInfoResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListPresetsResponse200Headers the declared response headers of an HTTP 200 response for ListPresets
+type ListPresetsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListPresetsResponse400Headers the declared response headers of an HTTP 400 response for ListPresets
+type ListPresetsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListPresetsResponse401Headers the declared response headers of an HTTP 401 response for ListPresets
+type ListPresetsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListPresetsResponse403Headers the declared response headers of an HTTP 403 response for ListPresets
+type ListPresetsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListPresetsResponseDefaultHeaders the declared response headers of an HTTP default response for ListPresets
+type ListPresetsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListPresetsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PresetList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPresetsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListPresetsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPresetsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListPresetsResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListPresetsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPresetsResponse) GetJSON200() *PresetList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPresetsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPresetsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPresetsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPresetsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPresetsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPresetsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPresetsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPresetsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetPresetResponse200Headers the declared response headers of an HTTP 200 response for GetPreset
+type GetPresetResponse200Headers struct {
+	XRequestId *string
+}
+
+// GetPresetResponse401Headers the declared response headers of an HTTP 401 response for GetPreset
+type GetPresetResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetPresetResponse403Headers the declared response headers of an HTTP 403 response for GetPreset
+type GetPresetResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetPresetResponse404Headers the declared response headers of an HTTP 404 response for GetPreset
+type GetPresetResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetPresetResponseDefaultHeaders the declared response headers of an HTTP default response for GetPreset
+type GetPresetResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetPresetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preset
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetPresetResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetPresetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetPresetResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetPresetResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetPresetResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPresetResponse) GetJSON200() *Preset {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetPresetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetPresetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetPresetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPresetResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPresetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPresetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPresetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPresetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListRequestsResponse200Headers the declared response headers of an HTTP 200 response for ListRequests
+type ListRequestsResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListRequestsResponse400Headers the declared response headers of an HTTP 400 response for ListRequests
+type ListRequestsResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListRequestsResponse401Headers the declared response headers of an HTTP 401 response for ListRequests
+type ListRequestsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListRequestsResponse403Headers the declared response headers of an HTTP 403 response for ListRequests
+type ListRequestsResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListRequestsResponse404Headers the declared response headers of an HTTP 404 response for ListRequests
+type ListRequestsResponse404Headers struct {
+	XRequestId *string
+}
+
+// ListRequestsResponseDefaultHeaders the declared response headers of an HTTP default response for ListRequests
+type ListRequestsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InboundRequestList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRequestsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListRequestsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListRequestsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListRequestsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListRequestsResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListRequestsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRequestsResponse) GetJSON200() *InboundRequestList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRequestsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRequestsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListRequestsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRequestsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRequestResponse200Headers the declared response headers of an HTTP 200 response for GetRequest
+type GetRequestResponse200Headers struct {
+	XRequestId *string
+}
+
+// GetRequestResponse400Headers the declared response headers of an HTTP 400 response for GetRequest
+type GetRequestResponse400Headers struct {
+	XRequestId *string
+}
+
+// GetRequestResponse401Headers the declared response headers of an HTTP 401 response for GetRequest
+type GetRequestResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetRequestResponse403Headers the declared response headers of an HTTP 403 response for GetRequest
+type GetRequestResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetRequestResponse404Headers the declared response headers of an HTTP 404 response for GetRequest
+type GetRequestResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetRequestResponseDefaultHeaders the declared response headers of an HTTP default response for GetRequest
+type GetRequestResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InboundRequestWithContent
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetRequestResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetRequestResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRequestResponse) GetJSON200() *InboundRequestWithContent {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRequestResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRequestResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRequestResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRequestBodyResponse200Headers the declared response headers of an HTTP 200 response for GetRequestBody
+type GetRequestBodyResponse200Headers struct {
+	ContentDisposition     *string
+	SallyportBodyTruncated *string
+	XContentTypeOptions    *string
+	XRequestId             *string
+}
+
+// GetRequestBodyResponse400Headers the declared response headers of an HTTP 400 response for GetRequestBody
+type GetRequestBodyResponse400Headers struct {
+	XRequestId *string
+}
+
+// GetRequestBodyResponse401Headers the declared response headers of an HTTP 401 response for GetRequestBody
+type GetRequestBodyResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetRequestBodyResponse403Headers the declared response headers of an HTTP 403 response for GetRequestBody
+type GetRequestBodyResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetRequestBodyResponse404Headers the declared response headers of an HTTP 404 response for GetRequestBody
+type GetRequestBodyResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetRequestBodyResponseDefaultHeaders the declared response headers of an HTTP default response for GetRequestBody
+type GetRequestBodyResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetRequestBodyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRequestBodyResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetRequestBodyResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRequestBodyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetRequestBodyResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetRequestBodyResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetRequestBodyResponseDefaultHeaders
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRequestBodyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRequestBodyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRequestBodyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetRequestBodyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRequestBodyResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRequestBodyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRequestBodyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRequestBodyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRequestBodyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplayRequestResponse202Headers the declared response headers of an HTTP 202 response for ReplayRequest
+type ReplayRequestResponse202Headers struct {
+	Location   *string
+	XRequestId *string
+}
+
+// ReplayRequestResponse400Headers the declared response headers of an HTTP 400 response for ReplayRequest
+type ReplayRequestResponse400Headers struct {
+	XRequestId *string
+}
+
+// ReplayRequestResponse401Headers the declared response headers of an HTTP 401 response for ReplayRequest
+type ReplayRequestResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ReplayRequestResponse403Headers the declared response headers of an HTTP 403 response for ReplayRequest
+type ReplayRequestResponse403Headers struct {
+	XRequestId *string
+}
+
+// ReplayRequestResponse404Headers the declared response headers of an HTTP 404 response for ReplayRequest
+type ReplayRequestResponse404Headers struct {
+	XRequestId *string
+}
+
+// ReplayRequestResponse409Headers the declared response headers of an HTTP 409 response for ReplayRequest
+type ReplayRequestResponse409Headers struct {
+	XRequestId *string
+}
+
+// ReplayRequestResponse422Headers the declared response headers of an HTTP 422 response for ReplayRequest
+type ReplayRequestResponse422Headers struct {
+	XRequestId *string
+}
+
+// ReplayRequestResponse503Headers the declared response headers of an HTTP 503 response for ReplayRequest
+type ReplayRequestResponse503Headers struct {
+	RetryAfter *int
+	XRequestId *string
+}
+
+// ReplayRequestResponseDefaultHeaders the declared response headers of an HTTP default response for ReplayRequest
+type ReplayRequestResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ReplayRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *DoorReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ReplayRequestResponse202Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReplayRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReplayRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReplayRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ReplayRequestResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReplayRequestResponse409Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ReplayRequestResponse422Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReplayRequestResponse503Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ReplayRequestResponseDefaultHeaders
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ReplayRequestResponse) GetJSON202() *DoorReceipt {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplayRequestResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// VerifyRequestResponse200Headers the declared response headers of an HTTP 200 response for VerifyRequest
+type VerifyRequestResponse200Headers struct {
+	XRequestId *string
+}
+
+// VerifyRequestResponse400Headers the declared response headers of an HTTP 400 response for VerifyRequest
+type VerifyRequestResponse400Headers struct {
+	XRequestId *string
+}
+
+// VerifyRequestResponse401Headers the declared response headers of an HTTP 401 response for VerifyRequest
+type VerifyRequestResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// VerifyRequestResponse403Headers the declared response headers of an HTTP 403 response for VerifyRequest
+type VerifyRequestResponse403Headers struct {
+	XRequestId *string
+}
+
+// VerifyRequestResponse404Headers the declared response headers of an HTTP 404 response for VerifyRequest
+type VerifyRequestResponse404Headers struct {
+	XRequestId *string
+}
+
+// VerifyRequestResponse409Headers the declared response headers of an HTTP 409 response for VerifyRequest
+type VerifyRequestResponse409Headers struct {
+	XRequestId *string
+}
+
+// VerifyRequestResponseDefaultHeaders the declared response headers of an HTTP default response for VerifyRequest
+type VerifyRequestResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type VerifyRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Verification
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *VerifyRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *VerifyRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *VerifyRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *VerifyRequestResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *VerifyRequestResponse409Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *VerifyRequestResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyRequestResponse) GetJSON200() *Verification {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyRequestResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyRequestResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15987,6 +25984,207 @@ func (r PutWorkspaceResponse) ContentType() string {
 	return ""
 }
 
+// ListActionsWithResponse List actions
+//
+// The actions of the workspace, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/actions (the `ListActions` operationId).
+func (c *ClientWithResponses) ListActionsWithResponse(ctx context.Context, params *ListActionsParams, reqEditors ...RequestEditorFn) (*ListActionsResponse, error) {
+	rsp, err := c.ListActions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListActionsResponse(rsp)
+}
+
+// CreateActionWithBodyWithResponse Create an action
+//
+// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+// `secrets` and `now`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+func (c *ClientWithResponses) CreateActionWithBodyWithResponse(ctx context.Context, params *CreateActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateActionResponse, error) {
+	rsp, err := c.CreateActionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateActionResponse(rsp)
+}
+
+// CreateActionWithResponse Create an action
+//
+// Needs `type`, `config`, and `name` or `code`. Texts in the configuration are Twig templates over `request`, `item`, `event`, `webhook`,
+// `secrets` and `now`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions (the `CreateAction` operationId).
+func (c *ClientWithResponses) CreateActionWithResponse(ctx context.Context, params *CreateActionParams, body CreateActionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateActionResponse, error) {
+	rsp, err := c.CreateAction(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateActionResponse(rsp)
+}
+
+// DeleteActionWithResponse Delete an action
+//
+// Refused, 409 `in_use`, while an incoming webhook or a set names it. Open deliveries are skipped, the history stays readable until its retention ends, and the code is free at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/actions/{action} (the `DeleteAction` operationId).
+func (c *ClientWithResponses) DeleteActionWithResponse(ctx context.Context, action ThisAction, params *DeleteActionParams, reqEditors ...RequestEditorFn) (*DeleteActionResponse, error) {
+	rsp, err := c.DeleteAction(ctx, action, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteActionResponse(rsp)
+}
+
+// GetActionWithResponse Get an action
+//
+// One action by id or code. Secrets show as hints.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/actions/{action} (the `GetAction` operationId).
+func (c *ClientWithResponses) GetActionWithResponse(ctx context.Context, action ThisAction, params *GetActionParams, reqEditors ...RequestEditorFn) (*GetActionResponse, error) {
+	rsp, err := c.GetAction(ctx, action, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetActionResponse(rsp)
+}
+
+// PatchActionWithBodyWithResponse Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *ClientWithResponses) PatchActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchActionResponse, error) {
+	rsp, err := c.PatchActionWithBody(ctx, action, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchActionResponse(rsp)
+}
+
+// PatchActionWithResponse Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *ClientWithResponses) PatchActionWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchActionResponse, error) {
+	rsp, err := c.PatchAction(ctx, action, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchActionResponse(rsp)
+}
+
+// PatchActionWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an action
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/actions/{action} (the `PatchAction` operationId).
+func (c *ClientWithResponses) PatchActionWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, action ThisAction, params *PatchActionParams, body PatchActionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchActionResponse, error) {
+	rsp, err := c.PatchActionWithApplicationMergePatchPlusJSONBody(ctx, action, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchActionResponse(rsp)
+}
+
+// PutActionWithBodyWithResponse Create or replace an action
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+func (c *ClientWithResponses) PutActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *PutActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutActionResponse, error) {
+	rsp, err := c.PutActionWithBody(ctx, action, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutActionResponse(rsp)
+}
+
+// PutActionWithResponse Create or replace an action
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but values of secrets are kept: `{"name": "erp"}`
+// among the secrets keeps that one's value. The type cannot change. Open deliveries run with the new configuration.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/actions/{action} (the `PutAction` operationId).
+func (c *ClientWithResponses) PutActionWithResponse(ctx context.Context, action ThisAction, params *PutActionParams, body PutActionJSONRequestBody, reqEditors ...RequestEditorFn) (*PutActionResponse, error) {
+	rsp, err := c.PutAction(ctx, action, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutActionResponse(rsp)
+}
+
+// ListActionDeliveriesWithResponse List the runs of an action
+//
+// Its deliveries, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/actions/{action}/deliveries (the `ListActionDeliveries` operationId).
+func (c *ClientWithResponses) ListActionDeliveriesWithResponse(ctx context.Context, action ThisAction, params *ListActionDeliveriesParams, reqEditors ...RequestEditorFn) (*ListActionDeliveriesResponse, error) {
+	rsp, err := c.ListActionDeliveries(ctx, action, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListActionDeliveriesResponse(rsp)
+}
+
+// TestActionWithBodyWithResponse Run an action now
+//
+// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+// on disabled actions, is recorded with `test: true`, and is not tried again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+func (c *ClientWithResponses) TestActionWithBodyWithResponse(ctx context.Context, action ThisAction, params *TestActionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestActionResponse, error) {
+	rsp, err := c.TestActionWithBody(ctx, action, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestActionResponse(rsp)
+}
+
+// TestActionWithResponse Run an action now
+//
+// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
+// on disabled actions, is recorded with `test: true`, and is not tried again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions/{action}/test (the `TestAction` operationId).
+func (c *ClientWithResponses) TestActionWithResponse(ctx context.Context, action ThisAction, params *TestActionParams, body TestActionJSONRequestBody, reqEditors ...RequestEditorFn) (*TestActionResponse, error) {
+	rsp, err := c.TestAction(ctx, action, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestActionResponse(rsp)
+}
+
 // ListAPIKeysWithResponse List API keys
 //
 // The keys of the workspace, newest first, without their values.
@@ -16139,9 +26337,99 @@ func (c *ClientWithResponses) PutAPIKeyWithResponse(ctx context.Context, key Thi
 	return ParsePutAPIKeyResponse(rsp)
 }
 
+// ListCollectionsWithResponse List collections
+//
+// All collections of the workspace, by name. A collection is there as long as it has records.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/collections (the `ListCollections` operationId).
+func (c *ClientWithResponses) ListCollectionsWithResponse(ctx context.Context, params *ListCollectionsParams, reqEditors ...RequestEditorFn) (*ListCollectionsResponse, error) {
+	rsp, err := c.ListCollections(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCollectionsResponse(rsp)
+}
+
+// ListRecordsWithResponse List the records of a collection
+//
+// By key. A collection that is not there has no records.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/collections/{collection}/records (the `ListRecords` operationId).
+func (c *ClientWithResponses) ListRecordsWithResponse(ctx context.Context, collection ThisCollection, params *ListRecordsParams, reqEditors ...RequestEditorFn) (*ListRecordsResponse, error) {
+	rsp, err := c.ListRecords(ctx, collection, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecordsResponse(rsp)
+}
+
+// DeleteRecordWithResponse Delete a record
+//
+// Removes the record and publishes `Record.Deleted`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/collections/{collection}/records/{key} (the `DeleteRecord` operationId).
+func (c *ClientWithResponses) DeleteRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *DeleteRecordParams, reqEditors ...RequestEditorFn) (*DeleteRecordResponse, error) {
+	rsp, err := c.DeleteRecord(ctx, collection, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRecordResponse(rsp)
+}
+
+// GetRecordWithResponse Get a record
+//
+// One record by its key.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/collections/{collection}/records/{key} (the `GetRecord` operationId).
+func (c *ClientWithResponses) GetRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *GetRecordParams, reqEditors ...RequestEditorFn) (*GetRecordResponse, error) {
+	rsp, err := c.GetRecord(ctx, collection, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRecordResponse(rsp)
+}
+
+// PutRecordWithBodyWithResponse Create or replace a record
+//
+// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+func (c *ClientWithResponses) PutRecordWithBodyWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRecordResponse, error) {
+	rsp, err := c.PutRecordWithBody(ctx, collection, key, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutRecordResponse(rsp)
+}
+
+// PutRecordWithResponse Create or replace a record
+//
+// Stores the body as the document. A change publishes `Record.Created` or `Record.Updated`; an identical document changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/collections/{collection}/records/{key} (the `PutRecord` operationId).
+func (c *ClientWithResponses) PutRecordWithResponse(ctx context.Context, collection ThisCollection, key ThisRecord, params *PutRecordParams, body PutRecordJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRecordResponse, error) {
+	rsp, err := c.PutRecord(ctx, collection, key, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutRecordResponse(rsp)
+}
+
 // ListDeliveriesWithResponse Search deliveries
 //
-// Across all webhooks of the workspace, newest first, by the time they were created.
+// Across all webhooks and actions of the workspace, newest first, by the time they were created.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16515,6 +26803,193 @@ func (c *ClientWithResponses) ListEventMatchesWithResponse(ctx context.Context, 
 	return ParseListEventMatchesResponse(rsp)
 }
 
+// ListIncomingWebhooksWithResponse List incoming webhooks
+//
+// The incoming webhooks of the workspace, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/incoming-webhooks (the `ListIncomingWebhooks` operationId).
+func (c *ClientWithResponses) ListIncomingWebhooksWithResponse(ctx context.Context, params *ListIncomingWebhooksParams, reqEditors ...RequestEditorFn) (*ListIncomingWebhooksResponse, error) {
+	rsp, err := c.ListIncomingWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListIncomingWebhooksResponse(rsp)
+}
+
+// CreateIncomingWebhookWithBodyWithResponse Create an incoming webhook
+//
+// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+func (c *ClientWithResponses) CreateIncomingWebhookWithBodyWithResponse(ctx context.Context, params *CreateIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateIncomingWebhookResponse, error) {
+	rsp, err := c.CreateIncomingWebhookWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateIncomingWebhookResponse(rsp)
+}
+
+// CreateIncomingWebhookWithResponse Create an incoming webhook
+//
+// Needs `name` or `code`. It is open at once, at the `url` in the answer, to whoever passes its checks; one without any
+// carries the warning `no_check`. An incoming webhook without routes records its calls and does nothing else.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/incoming-webhooks (the `CreateIncomingWebhook` operationId).
+func (c *ClientWithResponses) CreateIncomingWebhookWithResponse(ctx context.Context, params *CreateIncomingWebhookParams, body CreateIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateIncomingWebhookResponse, error) {
+	rsp, err := c.CreateIncomingWebhook(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateIncomingWebhookResponse(rsp)
+}
+
+// DeleteIncomingWebhookWithResponse Delete an incoming webhook
+//
+// Its URL answers 404 from now on, the history stays readable until its retention ends, and the code is free at once. What was accepted is still run.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook} (the `DeleteIncomingWebhook` operationId).
+func (c *ClientWithResponses) DeleteIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookParams, reqEditors ...RequestEditorFn) (*DeleteIncomingWebhookResponse, error) {
+	rsp, err := c.DeleteIncomingWebhook(ctx, incomingWebhook, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteIncomingWebhookResponse(rsp)
+}
+
+// GetIncomingWebhookWithResponse Get an incoming webhook
+//
+// One incoming webhook by id or code. Secrets show as hints, and the hash to admins only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook} (the `GetIncomingWebhook` operationId).
+func (c *ClientWithResponses) GetIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *GetIncomingWebhookParams, reqEditors ...RequestEditorFn) (*GetIncomingWebhookResponse, error) {
+	rsp, err := c.GetIncomingWebhook(ctx, incomingWebhook, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIncomingWebhookResponse(rsp)
+}
+
+// PatchIncomingWebhookWithBodyWithResponse Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *ClientWithResponses) PatchIncomingWebhookWithBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error) {
+	rsp, err := c.PatchIncomingWebhookWithBody(ctx, incomingWebhook, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchIncomingWebhookResponse(rsp)
+}
+
+// PatchIncomingWebhookWithResponse Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *ClientWithResponses) PatchIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error) {
+	rsp, err := c.PatchIncomingWebhook(ctx, incomingWebhook, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchIncomingWebhookResponse(rsp)
+}
+
+// PatchIncomingWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an incoming webhook
+//
+// Applies a JSON Merge Patch to the configuration; null resets a field to its default, but never a secret or the hash.
+// Lists are replaced as a whole.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/incoming-webhooks/{incomingWebhook} (the `PatchIncomingWebhook` operationId).
+func (c *ClientWithResponses) PatchIncomingWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PatchIncomingWebhookParams, body PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchIncomingWebhookResponse, error) {
+	rsp, err := c.PatchIncomingWebhookWithApplicationMergePatchPlusJSONBody(ctx, incomingWebhook, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchIncomingWebhookResponse(rsp)
+}
+
+// PutIncomingWebhookWithBodyWithResponse Create or replace an incoming webhook
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+func (c *ClientWithResponses) PutIncomingWebhookWithBodyWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutIncomingWebhookResponse, error) {
+	rsp, err := c.PutIncomingWebhookWithBody(ctx, incomingWebhook, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutIncomingWebhookResponse(rsp)
+}
+
+// PutIncomingWebhookWithResponse Create or replace an incoming webhook
+//
+// By code, creates or replaces; by id, replaces. A field left out becomes its default, but the hash and the values of secrets
+// are kept: `{"name": "erp"}` among the secrets keeps that one's value, a name that is not mentioned is removed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/incoming-webhooks/{incomingWebhook} (the `PutIncomingWebhook` operationId).
+func (c *ClientWithResponses) PutIncomingWebhookWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *PutIncomingWebhookParams, body PutIncomingWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PutIncomingWebhookResponse, error) {
+	rsp, err := c.PutIncomingWebhook(ctx, incomingWebhook, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutIncomingWebhookResponse(rsp)
+}
+
+// DeleteIncomingWebhookHashWithResponse Remove an incoming webhook's hash
+//
+// Drops the check on purpose: calls need no hash from now on. No `PUT` and no null does that.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/incoming-webhooks/{incomingWebhook}/hash (the `DeleteIncomingWebhookHash` operationId).
+func (c *ClientWithResponses) DeleteIncomingWebhookHashWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *DeleteIncomingWebhookHashParams, reqEditors ...RequestEditorFn) (*DeleteIncomingWebhookHashResponse, error) {
+	rsp, err := c.DeleteIncomingWebhookHash(ctx, incomingWebhook, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteIncomingWebhookHashResponse(rsp)
+}
+
+// ListIncomingWebhookRequestsWithResponse List the calls of an incoming webhook
+//
+// Newest first, accepted and refused ones.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/incoming-webhooks/{incomingWebhook}/requests (the `ListIncomingWebhookRequests` operationId).
+func (c *ClientWithResponses) ListIncomingWebhookRequestsWithResponse(ctx context.Context, incomingWebhook ThisIncomingWebhook, params *ListIncomingWebhookRequestsParams, reqEditors ...RequestEditorFn) (*ListIncomingWebhookRequestsResponse, error) {
+	rsp, err := c.ListIncomingWebhookRequests(ctx, incomingWebhook, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListIncomingWebhookRequestsResponse(rsp)
+}
+
 // GetInfoWithResponse Who am I, and what is this?
 //
 // Answers the version, the base URL, the workspace and role of the key, and which address the
@@ -16529,6 +27004,113 @@ func (c *ClientWithResponses) GetInfoWithResponse(ctx context.Context, params *G
 		return nil, err
 	}
 	return ParseGetInfoResponse(rsp)
+}
+
+// ListPresetsWithResponse List presets
+//
+// All presets, by name: how known senders sign, for pre-processors of type `signature`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/presets (the `ListPresets` operationId).
+func (c *ClientWithResponses) ListPresetsWithResponse(ctx context.Context, params *ListPresetsParams, reqEditors ...RequestEditorFn) (*ListPresetsResponse, error) {
+	rsp, err := c.ListPresets(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPresetsResponse(rsp)
+}
+
+// GetPresetWithResponse Get a preset
+//
+// One preset by its name.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
+func (c *ClientWithResponses) GetPresetWithResponse(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*GetPresetResponse, error) {
+	rsp, err := c.GetPreset(ctx, preset, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPresetResponse(rsp)
+}
+
+// ListRequestsWithResponse Search calls
+//
+// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
+// incoming webhook has are there, too. Every answer of an incoming webhook names its call in `X-Request-Id`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/requests (the `ListRequests` operationId).
+func (c *ClientWithResponses) ListRequestsWithResponse(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*ListRequestsResponse, error) {
+	rsp, err := c.ListRequests(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRequestsResponse(rsp)
+}
+
+// GetRequestWithResponse Get a call
+//
+// One call with its headers, its body, the checks it went through, and what it led to. Hidden values show as `[redacted]`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/requests/{request} (the `GetRequest` operationId).
+func (c *ClientWithResponses) GetRequestWithResponse(ctx context.Context, call Call, params *GetRequestParams, reqEditors ...RequestEditorFn) (*GetRequestResponse, error) {
+	rsp, err := c.GetRequest(ctx, call, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRequestResponse(rsp)
+}
+
+// GetRequestBodyWithResponse Get the body that came
+//
+// The bytes that came, as an attachment, as far as the history keeps them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/requests/{request}/body (the `GetRequestBody` operationId).
+func (c *ClientWithResponses) GetRequestBodyWithResponse(ctx context.Context, call Call, params *GetRequestBodyParams, reqEditors ...RequestEditorFn) (*GetRequestBodyResponse, error) {
+	rsp, err := c.GetRequestBody(ctx, call, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRequestBodyResponse(rsp)
+}
+
+// ReplayRequestWithResponse Replay a call
+//
+// Runs an accepted call again with the present configuration; a refused one is released if it would pass now, as `verify` tells, else 409
+// `invalid_state`. Makes a new call, whose `replayOf` is this one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/requests/{request}/replay (the `ReplayRequest` operationId).
+func (c *ClientWithResponses) ReplayRequestWithResponse(ctx context.Context, call Call, params *ReplayRequestParams, reqEditors ...RequestEditorFn) (*ReplayRequestResponse, error) {
+	rsp, err := c.ReplayRequest(ctx, call, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayRequestResponse(rsp)
+}
+
+// VerifyRequestWithResponse Would it pass now?
+//
+// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
+func (c *ClientWithResponses) VerifyRequestWithResponse(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*VerifyRequestResponse, error) {
+	rsp, err := c.VerifyRequest(ctx, call, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyRequestResponse(rsp)
 }
 
 // RenderTemplateWithBodyWithResponse Try a template
@@ -17025,6 +27607,1321 @@ func (c *ClientWithResponses) PutWorkspaceWithResponse(ctx context.Context, work
 		return nil, err
 	}
 	return ParsePutWorkspaceResponse(rsp)
+}
+
+// ParseListActionsResponse parses an HTTP response from a ListActionsWithResponse call
+func ParseListActionsResponse(rsp *http.Response) (*ListActionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListActionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListActionsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListActionsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListActionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListActionsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ListActionsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateActionResponse parses an HTTP response from a CreateActionWithResponse call
+func ParseCreateActionResponse(rsp *http.Response) (*CreateActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Action
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateActionResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateActionResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateActionResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers CreateActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteActionResponse parses an HTTP response from a DeleteActionWithResponse call
+func ParseDeleteActionResponse(rsp *http.Response) (*DeleteActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteActionResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers DeleteActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 412:
+		var headers DeleteActionResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case true:
+		var headers DeleteActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetActionResponse parses an HTTP response from a GetActionWithResponse call
+func ParseGetActionResponse(rsp *http.Response) (*GetActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Action
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetActionResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetActionResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePatchActionResponse parses an HTTP response from a PatchActionWithResponse call
+func ParsePatchActionResponse(rsp *http.Response) (*PatchActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PatchActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Action
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PatchActionResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchActionResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PatchActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PatchActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PatchActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers PatchActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 412:
+		var headers PatchActionResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 422:
+		var headers PatchActionResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers PatchActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutActionResponse parses an HTTP response from a PutActionWithResponse call
+func ParsePutActionResponse(rsp *http.Response) (*PutActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Action
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Action
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutActionResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutActionResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutActionResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PutActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers PutActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 412:
+		var headers PutActionResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutActionResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers PutActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListActionDeliveriesResponse parses an HTTP response from a ListActionDeliveriesWithResponse call
+func ParseListActionDeliveriesResponse(rsp *http.Response) (*ListActionDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListActionDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListActionDeliveriesResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListActionDeliveriesResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListActionDeliveriesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListActionDeliveriesResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListActionDeliveriesResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers ListActionDeliveriesResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestActionResponse parses an HTTP response from a TestActionWithResponse call
+func ParseTestActionResponse(rsp *http.Response) (*TestActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Attempt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TestActionResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers TestActionResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers TestActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TestActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers TestActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 422:
+		var headers TestActionResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 503:
+		var headers TestActionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers503 = &headers
+	case true:
+		var headers TestActionResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
 }
 
 // ParseListAPIKeysResponse parses an HTTP response from a ListAPIKeysWithResponse call
@@ -18009,6 +29906,702 @@ func ParsePutAPIKeyResponse(rsp *http.Response) (*PutAPIKeyResponse, error) {
 		response.Headers422 = &headers
 	case true:
 		var headers PutAPIKeyResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCollectionsResponse parses an HTTP response from a ListCollectionsWithResponse call
+func ParseListCollectionsResponse(rsp *http.Response) (*ListCollectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCollectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CollectionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListCollectionsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListCollectionsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListCollectionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListCollectionsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ListCollectionsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRecordsResponse parses an HTTP response from a ListRecordsWithResponse call
+func ParseListRecordsResponse(rsp *http.Response) (*ListRecordsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecordsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecordList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRecordsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListRecordsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListRecordsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListRecordsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ListRecordsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRecordResponse parses an HTTP response from a DeleteRecordWithResponse call
+func ParseDeleteRecordResponse(rsp *http.Response) (*DeleteRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteRecordResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteRecordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteRecordResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteRecordResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers DeleteRecordResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case true:
+		var headers DeleteRecordResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRecordResponse parses an HTTP response from a GetRecordWithResponse call
+func ParseGetRecordResponse(rsp *http.Response) (*GetRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRecordResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetRecordResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetRecordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetRecordResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetRecordResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetRecordResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutRecordResponse parses an HTTP response from a PutRecordWithResponse call
+func ParsePutRecordResponse(rsp *http.Response) (*PutRecordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutRecordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Record
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutRecordResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutRecordResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutRecordResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutRecordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutRecordResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 412:
+		var headers PutRecordResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutRecordResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers PutRecordResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20826,6 +33419,1242 @@ func ParseListEventMatchesResponse(rsp *http.Response) (*ListEventMatchesRespons
 	return response, nil
 }
 
+// ParseListIncomingWebhooksResponse parses an HTTP response from a ListIncomingWebhooksWithResponse call
+func ParseListIncomingWebhooksResponse(rsp *http.Response) (*ListIncomingWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListIncomingWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IncomingWebhookList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListIncomingWebhooksResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListIncomingWebhooksResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListIncomingWebhooksResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListIncomingWebhooksResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ListIncomingWebhooksResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateIncomingWebhookResponse parses an HTTP response from a CreateIncomingWebhookWithResponse call
+func ParseCreateIncomingWebhookResponse(rsp *http.Response) (*CreateIncomingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateIncomingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest IncomingWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateIncomingWebhookResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateIncomingWebhookResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateIncomingWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateIncomingWebhookResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateIncomingWebhookResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateIncomingWebhookResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers CreateIncomingWebhookResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteIncomingWebhookResponse parses an HTTP response from a DeleteIncomingWebhookWithResponse call
+func ParseDeleteIncomingWebhookResponse(rsp *http.Response) (*DeleteIncomingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteIncomingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteIncomingWebhookResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteIncomingWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteIncomingWebhookResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteIncomingWebhookResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers DeleteIncomingWebhookResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case true:
+		var headers DeleteIncomingWebhookResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIncomingWebhookResponse parses an HTTP response from a GetIncomingWebhookWithResponse call
+func ParseGetIncomingWebhookResponse(rsp *http.Response) (*GetIncomingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIncomingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IncomingWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetIncomingWebhookResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetIncomingWebhookResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetIncomingWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetIncomingWebhookResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetIncomingWebhookResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetIncomingWebhookResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePatchIncomingWebhookResponse parses an HTTP response from a PatchIncomingWebhookWithResponse call
+func ParsePatchIncomingWebhookResponse(rsp *http.Response) (*PatchIncomingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PatchIncomingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IncomingWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PatchIncomingWebhookResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchIncomingWebhookResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PatchIncomingWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PatchIncomingWebhookResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PatchIncomingWebhookResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers PatchIncomingWebhookResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 412:
+		var headers PatchIncomingWebhookResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 422:
+		var headers PatchIncomingWebhookResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers PatchIncomingWebhookResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutIncomingWebhookResponse parses an HTTP response from a PutIncomingWebhookWithResponse call
+func ParsePutIncomingWebhookResponse(rsp *http.Response) (*PutIncomingWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutIncomingWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IncomingWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest IncomingWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutIncomingWebhookResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutIncomingWebhookResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Changed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Changed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportChanged = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Result"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Result", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportResult = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutIncomingWebhookResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutIncomingWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutIncomingWebhookResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PutIncomingWebhookResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers PutIncomingWebhookResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 412:
+		var headers PutIncomingWebhookResponse412Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutIncomingWebhookResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers PutIncomingWebhookResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteIncomingWebhookHashResponse parses an HTTP response from a DeleteIncomingWebhookHashWithResponse call
+func ParseDeleteIncomingWebhookHashResponse(rsp *http.Response) (*DeleteIncomingWebhookHashResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteIncomingWebhookHashResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteIncomingWebhookHashResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteIncomingWebhookHashResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteIncomingWebhookHashResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteIncomingWebhookHashResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers DeleteIncomingWebhookHashResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListIncomingWebhookRequestsResponse parses an HTTP response from a ListIncomingWebhookRequestsWithResponse call
+func ParseListIncomingWebhookRequestsResponse(rsp *http.Response) (*ListIncomingWebhookRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListIncomingWebhookRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InboundRequestList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListIncomingWebhookRequestsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListIncomingWebhookRequestsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListIncomingWebhookRequestsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListIncomingWebhookRequestsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListIncomingWebhookRequestsResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers ListIncomingWebhookRequestsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetInfoResponse parses an HTTP response from a GetInfoWithResponse call
 func ParseGetInfoResponse(rsp *http.Response) (*GetInfoResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -20910,6 +34739,985 @@ func ParseGetInfoResponse(rsp *http.Response) (*GetInfoResponse, error) {
 		response.Headers403 = &headers
 	case true:
 		var headers GetInfoResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPresetsResponse parses an HTTP response from a ListPresetsWithResponse call
+func ParseListPresetsResponse(rsp *http.Response) (*ListPresetsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPresetsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PresetList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPresetsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListPresetsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListPresetsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListPresetsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ListPresetsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPresetResponse parses an HTTP response from a GetPresetWithResponse call
+func ParseGetPresetResponse(rsp *http.Response) (*GetPresetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPresetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preset
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetPresetResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetPresetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetPresetResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetPresetResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetPresetResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRequestsResponse parses an HTTP response from a ListRequestsWithResponse call
+func ParseListRequestsResponse(rsp *http.Response) (*ListRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InboundRequestList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRequestsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListRequestsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListRequestsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListRequestsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListRequestsResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers ListRequestsResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRequestResponse parses an HTTP response from a GetRequestWithResponse call
+func ParseGetRequestResponse(rsp *http.Response) (*GetRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InboundRequestWithContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetRequestResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRequestBodyResponse parses an HTTP response from a GetRequestBodyWithResponse call
+func ParseGetRequestBodyResponse(rsp *http.Response) (*GetRequestBodyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRequestBodyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRequestBodyResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Sallyport-Body-Truncated"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Sallyport-Body-Truncated", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SallyportBodyTruncated = &value
+		}
+		if values := rsp.Header.Values("X-Content-Type-Options"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Content-Type-Options", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XContentTypeOptions = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetRequestBodyResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetRequestBodyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetRequestBodyResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetRequestBodyResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetRequestBodyResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplayRequestResponse parses an HTTP response from a ReplayRequestWithResponse call
+func ParseReplayRequestResponse(rsp *http.Response) (*ReplayRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest DoorReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ReplayRequestResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReplayRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReplayRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReplayRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ReplayRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReplayRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 422:
+		var headers ReplayRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReplayRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers503 = &headers
+	case true:
+		var headers ReplayRequestResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseVerifyRequestResponse parses an HTTP response from a VerifyRequestWithResponse call
+func ParseVerifyRequestResponse(rsp *http.Response) (*VerifyRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Verification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers VerifyRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers VerifyRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers VerifyRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers VerifyRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers VerifyRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers VerifyRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case true:
+		var headers VerifyRequestResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -15,6 +15,63 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActionState.
+const (
+	ActionStateActive   ActionState = "active"
+	ActionStateDisabled ActionState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the ActionState enum.
+func (e ActionState) Valid() bool {
+	switch e {
+	case ActionStateActive:
+		return true
+	case ActionStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ActionType.
+const (
+	ActionTypeCreateRecord ActionType = "createRecord"
+	ActionTypeDeleteRecord ActionType = "deleteRecord"
+	ActionTypeHttpRequest  ActionType = "httpRequest"
+	ActionTypePublishEvent ActionType = "publishEvent"
+	ActionTypeRunCommand   ActionType = "runCommand"
+	ActionTypeSendEmail    ActionType = "sendEmail"
+	ActionTypeSet          ActionType = "set"
+	ActionTypeUpdateRecord ActionType = "updateRecord"
+	ActionTypeUpsertRecord ActionType = "upsertRecord"
+)
+
+// Valid indicates whether the value is a known member of the ActionType enum.
+func (e ActionType) Valid() bool {
+	switch e {
+	case ActionTypeCreateRecord:
+		return true
+	case ActionTypeDeleteRecord:
+		return true
+	case ActionTypeHttpRequest:
+		return true
+	case ActionTypePublishEvent:
+		return true
+	case ActionTypeRunCommand:
+		return true
+	case ActionTypeSendEmail:
+		return true
+	case ActionTypeSet:
+		return true
+	case ActionTypeUpdateRecord:
+		return true
+	case ActionTypeUpsertRecord:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -47,19 +104,19 @@ func (e AttemptTrigger) Valid() bool {
 
 // Defines values for BatchItemStatus.
 const (
-	Accepted  BatchItemStatus = "accepted"
-	Duplicate BatchItemStatus = "duplicate"
-	Rejected  BatchItemStatus = "rejected"
+	BatchItemStatusAccepted  BatchItemStatus = "accepted"
+	BatchItemStatusDuplicate BatchItemStatus = "duplicate"
+	BatchItemStatusRejected  BatchItemStatus = "rejected"
 )
 
 // Valid indicates whether the value is a known member of the BatchItemStatus enum.
 func (e BatchItemStatus) Valid() bool {
 	switch e {
-	case Accepted:
+	case BatchItemStatusAccepted:
 		return true
-	case Duplicate:
+	case BatchItemStatusDuplicate:
 		return true
-	case Rejected:
+	case BatchItemStatusRejected:
 		return true
 	default:
 		return false
@@ -105,6 +162,45 @@ func (e BreakerState) Valid() bool {
 	}
 }
 
+// Defines values for CheckResult.
+const (
+	CheckResultFailed  CheckResult = "failed"
+	CheckResultPassed  CheckResult = "passed"
+	CheckResultSkipped CheckResult = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the CheckResult enum.
+func (e CheckResult) Valid() bool {
+	switch e {
+	case CheckResultFailed:
+		return true
+	case CheckResultPassed:
+		return true
+	case CheckResultSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DedupeOnDuplicate.
+const (
+	DedupeOnDuplicateAccept DedupeOnDuplicate = "accept"
+	DedupeOnDuplicateRefuse DedupeOnDuplicate = "refuse"
+)
+
+// Valid indicates whether the value is a known member of the DedupeOnDuplicate enum.
+func (e DedupeOnDuplicate) Valid() bool {
+	switch e {
+	case DedupeOnDuplicateAccept:
+		return true
+	case DedupeOnDuplicateRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	DeliveryStateFailed    DeliveryState = "failed"
@@ -135,6 +231,219 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for DoorMethod.
+const (
+	DoorMethodDELETE DoorMethod = "DELETE"
+	DoorMethodGET    DoorMethod = "GET"
+	DoorMethodPATCH  DoorMethod = "PATCH"
+	DoorMethodPOST   DoorMethod = "POST"
+	DoorMethodPUT    DoorMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the DoorMethod enum.
+func (e DoorMethod) Valid() bool {
+	switch e {
+	case DoorMethodDELETE:
+		return true
+	case DoorMethodGET:
+		return true
+	case DoorMethodPATCH:
+		return true
+	case DoorMethodPOST:
+		return true
+	case DoorMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DoorResponseMode.
+const (
+	DoorResponseModeAccepted DoorResponseMode = "accepted"
+	DoorResponseModeWait     DoorResponseMode = "wait"
+)
+
+// Valid indicates whether the value is a known member of the DoorResponseMode enum.
+func (e DoorResponseMode) Valid() bool {
+	switch e {
+	case DoorResponseModeAccepted:
+		return true
+	case DoorResponseModeWait:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HashPlaceIn.
+const (
+	HashPlaceInHeader HashPlaceIn = "header"
+	HashPlaceInQuery  HashPlaceIn = "query"
+)
+
+// Valid indicates whether the value is a known member of the HashPlaceIn enum.
+func (e HashPlaceIn) Valid() bool {
+	switch e {
+	case HashPlaceInHeader:
+		return true
+	case HashPlaceInQuery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InboundRequestWithContentBodyEncoding.
+const (
+	InboundRequestWithContentBodyEncodingBase64 InboundRequestWithContentBodyEncoding = "base64"
+	InboundRequestWithContentBodyEncodingUtf8   InboundRequestWithContentBodyEncoding = "utf8"
+)
+
+// Valid indicates whether the value is a known member of the InboundRequestWithContentBodyEncoding enum.
+func (e InboundRequestWithContentBodyEncoding) Valid() bool {
+	switch e {
+	case InboundRequestWithContentBodyEncodingBase64:
+		return true
+	case InboundRequestWithContentBodyEncodingUtf8:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookLogging.
+const (
+	IncomingWebhookLoggingAll      IncomingWebhookLogging = "all"
+	IncomingWebhookLoggingMetadata IncomingWebhookLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookLogging enum.
+func (e IncomingWebhookLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookLoggingAll:
+		return true
+	case IncomingWebhookLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookProfile.
+const (
+	IncomingWebhookProfileAlumio   IncomingWebhookProfile = "alumio"
+	IncomingWebhookProfileAtrocore IncomingWebhookProfile = "atrocore"
+	IncomingWebhookProfileDefault  IncomingWebhookProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookProfile enum.
+func (e IncomingWebhookProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookProfileAlumio:
+		return true
+	case IncomingWebhookProfileAtrocore:
+		return true
+	case IncomingWebhookProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookRefusal.
+const (
+	IncomingWebhookRefusalPrecise IncomingWebhookRefusal = "precise"
+	IncomingWebhookRefusalUniform IncomingWebhookRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookRefusal enum.
+func (e IncomingWebhookRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookRefusalPrecise:
+		return true
+	case IncomingWebhookRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookState.
+const (
+	IncomingWebhookStateActive   IncomingWebhookState = "active"
+	IncomingWebhookStateDisabled IncomingWebhookState = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookState enum.
+func (e IncomingWebhookState) Valid() bool {
+	switch e {
+	case IncomingWebhookStateActive:
+		return true
+	case IncomingWebhookStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputLogging.
+const (
+	IncomingWebhookInputLoggingAll      IncomingWebhookInputLogging = "all"
+	IncomingWebhookInputLoggingMetadata IncomingWebhookInputLogging = "metadata"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputLogging enum.
+func (e IncomingWebhookInputLogging) Valid() bool {
+	switch e {
+	case IncomingWebhookInputLoggingAll:
+		return true
+	case IncomingWebhookInputLoggingMetadata:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputProfile.
+const (
+	IncomingWebhookInputProfileAlumio   IncomingWebhookInputProfile = "alumio"
+	IncomingWebhookInputProfileAtrocore IncomingWebhookInputProfile = "atrocore"
+	IncomingWebhookInputProfileDefault  IncomingWebhookInputProfile = "default"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputProfile enum.
+func (e IncomingWebhookInputProfile) Valid() bool {
+	switch e {
+	case IncomingWebhookInputProfileAlumio:
+		return true
+	case IncomingWebhookInputProfileAtrocore:
+		return true
+	case IncomingWebhookInputProfileDefault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IncomingWebhookInputRefusal.
+const (
+	IncomingWebhookInputRefusalPrecise IncomingWebhookInputRefusal = "precise"
+	IncomingWebhookInputRefusalUniform IncomingWebhookInputRefusal = "uniform"
+)
+
+// Valid indicates whether the value is a known member of the IncomingWebhookInputRefusal enum.
+func (e IncomingWebhookInputRefusal) Valid() bool {
+	switch e {
+	case IncomingWebhookInputRefusalPrecise:
+		return true
+	case IncomingWebhookInputRefusalUniform:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MatchEvaluated.
 const (
 	Now      MatchEvaluated = "now"
@@ -155,25 +464,25 @@ func (e MatchEvaluated) Valid() bool {
 
 // Defines values for Method.
 const (
-	DELETE Method = "DELETE"
-	GET    Method = "GET"
-	PATCH  Method = "PATCH"
-	POST   Method = "POST"
-	PUT    Method = "PUT"
+	MethodDELETE Method = "DELETE"
+	MethodGET    Method = "GET"
+	MethodPATCH  Method = "PATCH"
+	MethodPOST   Method = "POST"
+	MethodPUT    Method = "PUT"
 )
 
 // Valid indicates whether the value is a known member of the Method enum.
 func (e Method) Valid() bool {
 	switch e {
-	case DELETE:
+	case MethodDELETE:
 		return true
-	case GET:
+	case MethodGET:
 		return true
-	case PATCH:
+	case MethodPATCH:
 		return true
-	case POST:
+	case MethodPOST:
 		return true
-	case PUT:
+	case MethodPUT:
 		return true
 	default:
 		return false
@@ -204,36 +513,156 @@ func (e Outcome) Valid() bool {
 	}
 }
 
+// Defines values for ParserOnItemError.
+const (
+	ParserOnItemErrorRefuse ParserOnItemError = "refuse"
+	ParserOnItemErrorSkip   ParserOnItemError = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ParserOnItemError enum.
+func (e ParserOnItemError) Valid() bool {
+	switch e {
+	case ParserOnItemErrorRefuse:
+		return true
+	case ParserOnItemErrorSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ParserType.
+const (
+	ParserTypeAuto      ParserType = "auto"
+	ParserTypeBinary    ParserType = "binary"
+	ParserTypeCsv       ParserType = "csv"
+	ParserTypeForm      ParserType = "form"
+	ParserTypeJson      ParserType = "json"
+	ParserTypeMultipart ParserType = "multipart"
+	ParserTypeQuery     ParserType = "query"
+	ParserTypeText      ParserType = "text"
+	ParserTypeXml       ParserType = "xml"
+)
+
+// Valid indicates whether the value is a known member of the ParserType enum.
+func (e ParserType) Valid() bool {
+	switch e {
+	case ParserTypeAuto:
+		return true
+	case ParserTypeBinary:
+		return true
+	case ParserTypeCsv:
+		return true
+	case ParserTypeForm:
+		return true
+	case ParserTypeJson:
+		return true
+	case ParserTypeMultipart:
+		return true
+	case ParserTypeQuery:
+		return true
+	case ParserTypeText:
+		return true
+	case ParserTypeXml:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PostProcessorType.
+const (
+	PostProcessorTypeAction       PostProcessorType = "action"
+	PostProcessorTypePublishEvent PostProcessorType = "publishEvent"
+	PostProcessorTypeSendEmail    PostProcessorType = "sendEmail"
+)
+
+// Valid indicates whether the value is a known member of the PostProcessorType enum.
+func (e PostProcessorType) Valid() bool {
+	switch e {
+	case PostProcessorTypeAction:
+		return true
+	case PostProcessorTypePublishEvent:
+		return true
+	case PostProcessorTypeSendEmail:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreProcessorType.
+const (
+	PreProcessorTypeApiKey    PreProcessorType = "apiKey"
+	PreProcessorTypeBasicAuth PreProcessorType = "basicAuth"
+	PreProcessorTypeBearer    PreProcessorType = "bearer"
+	PreProcessorTypeBody      PreProcessorType = "body"
+	PreProcessorTypeCondition PreProcessorType = "condition"
+	PreProcessorTypeHeader    PreProcessorType = "header"
+	PreProcessorTypeIp        PreProcessorType = "ip"
+	PreProcessorTypeQuery     PreProcessorType = "query"
+	PreProcessorTypeSchema    PreProcessorType = "schema"
+	PreProcessorTypeSignature PreProcessorType = "signature"
+)
+
+// Valid indicates whether the value is a known member of the PreProcessorType enum.
+func (e PreProcessorType) Valid() bool {
+	switch e {
+	case PreProcessorTypeApiKey:
+		return true
+	case PreProcessorTypeBasicAuth:
+		return true
+	case PreProcessorTypeBearer:
+		return true
+	case PreProcessorTypeBody:
+		return true
+	case PreProcessorTypeCondition:
+		return true
+	case PreProcessorTypeHeader:
+		return true
+	case PreProcessorTypeIp:
+		return true
+	case PreProcessorTypeQuery:
+		return true
+	case PreProcessorTypeSchema:
+		return true
+	case PreProcessorTypeSignature:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Profile.
 const (
-	Cloudevents      Profile = "cloudevents"
-	Default          Profile = "default"
-	Etlworks         Profile = "etlworks"
-	Github           Profile = "github"
-	Mixpost          Profile = "mixpost"
-	Shopify          Profile = "shopify"
-	StandardWebhooks Profile = "standard-webhooks"
-	Stripe           Profile = "stripe"
+	ProfileCloudevents      Profile = "cloudevents"
+	ProfileDefault          Profile = "default"
+	ProfileEtlworks         Profile = "etlworks"
+	ProfileGithub           Profile = "github"
+	ProfileMixpost          Profile = "mixpost"
+	ProfileShopify          Profile = "shopify"
+	ProfileStandardWebhooks Profile = "standard-webhooks"
+	ProfileStripe           Profile = "stripe"
 )
 
 // Valid indicates whether the value is a known member of the Profile enum.
 func (e Profile) Valid() bool {
 	switch e {
-	case Cloudevents:
+	case ProfileCloudevents:
 		return true
-	case Default:
+	case ProfileDefault:
 		return true
-	case Etlworks:
+	case ProfileEtlworks:
 		return true
-	case Github:
+	case ProfileGithub:
 		return true
-	case Mixpost:
+	case ProfileMixpost:
 		return true
-	case Shopify:
+	case ProfileShopify:
 		return true
-	case StandardWebhooks:
+	case ProfileStandardWebhooks:
 		return true
-	case Stripe:
+	case ProfileStripe:
 		return true
 	default:
 		return false
@@ -338,19 +767,19 @@ func (e SentRequestBodyEncoding) Valid() bool {
 
 // Defines values for SignatureAlgorithm.
 const (
-	HmacSha1   SignatureAlgorithm = "hmac-sha1"
-	HmacSha256 SignatureAlgorithm = "hmac-sha256"
-	HmacSha512 SignatureAlgorithm = "hmac-sha512"
+	SignatureAlgorithmHmacSha1   SignatureAlgorithm = "hmac-sha1"
+	SignatureAlgorithmHmacSha256 SignatureAlgorithm = "hmac-sha256"
+	SignatureAlgorithmHmacSha512 SignatureAlgorithm = "hmac-sha512"
 )
 
 // Valid indicates whether the value is a known member of the SignatureAlgorithm enum.
 func (e SignatureAlgorithm) Valid() bool {
 	switch e {
-	case HmacSha1:
+	case SignatureAlgorithmHmacSha1:
 		return true
-	case HmacSha256:
+	case SignatureAlgorithmHmacSha256:
 		return true
-	case HmacSha512:
+	case SignatureAlgorithmHmacSha512:
 		return true
 	default:
 		return false
@@ -369,6 +798,129 @@ func (e SignatureEncoding) Valid() bool {
 	case SignatureEncodingBase64:
 		return true
 	case SignatureEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationAlgorithm.
+const (
+	SignatureVerificationAlgorithmEcdsaP256  SignatureVerificationAlgorithm = "ecdsa-p256"
+	SignatureVerificationAlgorithmEd25519    SignatureVerificationAlgorithm = "ed25519"
+	SignatureVerificationAlgorithmHmacSha1   SignatureVerificationAlgorithm = "hmac-sha1"
+	SignatureVerificationAlgorithmHmacSha256 SignatureVerificationAlgorithm = "hmac-sha256"
+	SignatureVerificationAlgorithmHmacSha512 SignatureVerificationAlgorithm = "hmac-sha512"
+	SignatureVerificationAlgorithmRsaSha256  SignatureVerificationAlgorithm = "rsa-sha256"
+	SignatureVerificationAlgorithmToken      SignatureVerificationAlgorithm = "token"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationAlgorithm enum.
+func (e SignatureVerificationAlgorithm) Valid() bool {
+	switch e {
+	case SignatureVerificationAlgorithmEcdsaP256:
+		return true
+	case SignatureVerificationAlgorithmEd25519:
+		return true
+	case SignatureVerificationAlgorithmHmacSha1:
+		return true
+	case SignatureVerificationAlgorithmHmacSha256:
+		return true
+	case SignatureVerificationAlgorithmHmacSha512:
+		return true
+	case SignatureVerificationAlgorithmRsaSha256:
+		return true
+	case SignatureVerificationAlgorithmToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationEncoding.
+const (
+	SignatureVerificationEncodingBase64    SignatureVerificationEncoding = "base64"
+	SignatureVerificationEncodingBase64url SignatureVerificationEncoding = "base64url"
+	SignatureVerificationEncodingHex       SignatureVerificationEncoding = "hex"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationEncoding enum.
+func (e SignatureVerificationEncoding) Valid() bool {
+	switch e {
+	case SignatureVerificationEncodingBase64:
+		return true
+	case SignatureVerificationEncodingBase64url:
+		return true
+	case SignatureVerificationEncodingHex:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationKey.
+const (
+	SignatureVerificationKeyBase64 SignatureVerificationKey = "base64"
+	SignatureVerificationKeyHex    SignatureVerificationKey = "hex"
+	SignatureVerificationKeyUtf8   SignatureVerificationKey = "utf8"
+	SignatureVerificationKeyWhsec  SignatureVerificationKey = "whsec"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationKey enum.
+func (e SignatureVerificationKey) Valid() bool {
+	switch e {
+	case SignatureVerificationKeyBase64:
+		return true
+	case SignatureVerificationKeyHex:
+		return true
+	case SignatureVerificationKeyUtf8:
+		return true
+	case SignatureVerificationKeyWhsec:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureVerificationTimestampUnit.
+const (
+	Ms      SignatureVerificationTimestampUnit = "ms"
+	Rfc3339 SignatureVerificationTimestampUnit = "rfc3339"
+	S       SignatureVerificationTimestampUnit = "s"
+)
+
+// Valid indicates whether the value is a known member of the SignatureVerificationTimestampUnit enum.
+func (e SignatureVerificationTimestampUnit) Valid() bool {
+	switch e {
+	case Ms:
+		return true
+	case Rfc3339:
+		return true
+	case S:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Verdict.
+const (
+	VerdictAccepted  Verdict = "accepted"
+	VerdictDuplicate Verdict = "duplicate"
+	VerdictHandshake Verdict = "handshake"
+	VerdictRefused   Verdict = "refused"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case VerdictAccepted:
+		return true
+	case VerdictDuplicate:
+		return true
+	case VerdictHandshake:
+		return true
+	case VerdictRefused:
 		return true
 	default:
 		return false
@@ -666,8 +1218,249 @@ type APIKeyWithKey struct {
 	Version int64 `json:"version"`
 }
 
+// Action What incoming webhooks lead to.
+type Action struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// Condition A Twig expression, null for none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts int `json:"maxAttempts"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Name For people.
+	//
+	// Examples: Book stock
+	Name string `json:"name"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry Retry `json:"retry"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State ActionState `json:"state"`
+
+	// Timeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	Timeout Duration `json:"timeout"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant.
+	Warnings []string `json:"warnings"`
+}
+
+// ActionState What is so.
+//
+// Examples: active
+type ActionState string
+
+// ActionConfig Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+//
+// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+type ActionConfig = json.RawMessage
+
+// ActionInput An action as a client writes it. Needs `type`, `config`, and `name` or `code`.
+type ActionInput struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// Condition A Twig expression without braces; where it is false a run ends `skipped`, reason `condition_false`. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
+	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
+	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
+	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	//
+	//
+	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
+	Config ActionConfig `json:"config"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Books what the ERP counted.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it runs; while it does not, its deliveries are held.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included.
+	//
+	// Examples: 10
+	MaxAttempts *int `json:"maxAttempts,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Name For people; the code unless given.
+	//
+	// Examples: Book stock
+	Name *string `json:"name,omitempty"`
+
+	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
+	Retry *Retry `json:"retry,omitempty"`
+
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// Timeout How long one attempt may take: 1s to 60s, 15s unless given.
+	//
+	// Examples: 15s
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// Type What it does; fixed at creation.
+	//
+	// Examples: httpRequest
+	Type ActionType `json:"type"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// ActionList One page.
+type ActionList struct {
+	// Data The actions.
+	Data []Action `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ActionTestInput What the templates see; everything may be left out.
+type ActionTestInput struct {
+	// Context Variables, such as `request` and `webhook`. `secrets` and `now` are there without being given.
+	//
+	// Examples: {"request":{"ip":"203.0.113.9"}}
+	Context *json.RawMessage `json:"context,omitempty"`
+
+	// Event The variable `event`.
+	//
+	// Examples: {"entityId":7,"type":"order.paid"}
+	Event *json.RawMessage `json:"event,omitempty"`
+
+	// Item The variable `item`, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Item *json.RawMessage `json:"item,omitempty"`
+}
+
+// ActionType What it does; fixed at creation.
+//
+// Examples: httpRequest
+type ActionType string
+
+// Anything Any bytes.
+//
+// Examples: OK
+type Anything = json.RawMessage
+
 // Attempt One try of a delivery: exact request, exact response, timings, outcome.
 type Attempt struct {
+	// Action Which action ran; null for webhooks. An action other than `httpRequest` has its rendered configuration as `request`, and as `response` its output, with the exit code or the like as status.
+	Action nullable.Nullable[AttemptAction] `json:"action"`
+
 	// Curl The request as a command to try again by hand, with secrets as variables.
 	//
 	// Examples: curl -X POST --data-binary @body -u "erp:$PASSWORD" https://erp.example.com/hooks
@@ -747,6 +1540,29 @@ type Attempt struct {
 //
 // Examples: retry
 type AttemptTrigger string
+
+// AttemptAction The action that an attempt ran.
+type AttemptAction struct {
+	// Code Its code.
+	//
+	// Examples: book-stock
+	Code string `json:"code"`
+
+	// Id Its id; null for a post-processor that is no action.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Step Its place in the set or among the post-processors, from 0.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Type Its type, see `Action`.
+	//
+	// Examples: httpRequest
+	Type string `json:"type"`
+}
 
 // AttemptSummary An attempt in short.
 type AttemptSummary struct {
@@ -903,10 +1719,80 @@ type Breaker struct {
 // Examples: closed
 type BreakerState string
 
+// Check One of the looks at a call.
+type Check struct {
+	// Check Which: `known`, `active`, `method`, `ip`, `hash`, a pre-processor's name, `dedupe`, `parse`, or `route:` and a route's name.
+	//
+	// Examples: hash
+	Check string `json:"check"`
+
+	// Detail More about it; names no secret.
+	//
+	// Examples: no instant within 30s matched
+	Detail *string `json:"detail,omitempty"`
+
+	// Result How it went.
+	//
+	// Examples: failed
+	Result CheckResult `json:"result"`
+}
+
+// CheckResult How it went.
+//
+// Examples: failed
+type CheckResult string
+
 // Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 //
 // Examples: erp-orders
 type Code = string
+
+// Collection A named set of records.
+type Collection struct {
+	// Name Its name.
+	//
+	// Examples: stock
+	Name string `json:"name"`
+
+	// Records How many records it has.
+	//
+	// Examples: 812
+	Records int `json:"records"`
+}
+
+// CollectionList All of them; never more than one page.
+type CollectionList struct {
+	// Data The collections.
+	Data []Collection `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// Dedupe Recognises repeats of accepted calls.
+type Dedupe struct {
+	// Key A Twig template over `request`; calls for which it renders the same are repeats. Where it renders nothing there is no repeat.
+	//
+	// Examples: {{ request.rawBody|sha256 }}
+	Key string `json:"key"`
+
+	// OnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+	//
+	// Examples: accept
+	OnDuplicate *DedupeOnDuplicate `json:"onDuplicate,omitempty"`
+
+	// Window How long a key is remembered: up to 30d, 24h unless given.
+	//
+	// Examples: 1h30m
+	Window *Duration `json:"window,omitempty"`
+}
+
+// DedupeOnDuplicate Answered with the first receipt, or refused with `duplicate_refused`; either way nothing runs.
+//
+// Examples: accept
+type DedupeOnDuplicate string
 
 // Delivery One event for one target.
 type Delivery struct {
@@ -978,7 +1864,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1081,7 +1967,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1094,6 +1980,93 @@ type DeliveryWithAttempts struct {
 	// Examples: false
 	Test bool `json:"test"`
 }
+
+// Document A document, any JSON.
+//
+// Examples: {"quantity":3,"sku":"A-7"}
+type Document = json.RawMessage
+
+// DoorAnswer What a call was answered.
+type DoorAnswer struct {
+	// Status Its status.
+	//
+	// Examples: 403
+	Status int `json:"status"`
+}
+
+// DoorHeader A header of an answer.
+type DoorHeader struct {
+	// Name Its name.
+	//
+	// Examples: Content-Type
+	Name string `json:"name"`
+
+	// Value Its value.
+	//
+	// Examples: text/plain
+	Value string `json:"value"`
+}
+
+// DoorMethod A method that works.
+//
+// Examples: POST
+type DoorMethod string
+
+// DoorReceipt An accepted call.
+type DoorReceipt struct {
+	// Deliveries How many runs of actions it became so far.
+	//
+	// Examples: 1
+	Deliveries int `json:"deliveries"`
+
+	// Duplicate Whether it had been accepted before; `requestId` is the first call's then.
+	//
+	// Examples: true
+	Duplicate *bool `json:"duplicate,omitempty"`
+
+	// Events How many items it became; of many, some become events after the answer.
+	//
+	// Examples: 1
+	Events int `json:"events"`
+
+	// RequestId A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId Id `json:"requestId"`
+}
+
+// DoorResponse What an accepted call is answered. What is left out has its default, which depends on the profile.
+type DoorResponse struct {
+	// Body A Twig template over `request` and `webhook`; null is JSON with the id of the call.
+	//
+	// Examples: OK
+	Body nullable.Nullable[string] `json:"body,omitempty"`
+
+	// Headers Headers.
+	//
+	// Examples: [{"name":"Content-Type","value":"text/plain"}]
+	Headers *[]DoorHeader `json:"headers,omitempty"`
+
+	// Mode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+	//
+	// Examples: accepted
+	Mode *DoorResponseMode `json:"mode,omitempty"`
+
+	// Status The status, 200 for the profile `atrocore`.
+	//
+	// Examples: 202
+	Status *int `json:"status,omitempty"`
+
+	// Timeout With `wait`, how long: 100ms to 25s, 5s unless given.
+	//
+	// Examples: 1h30m
+	Timeout *Duration `json:"timeout,omitempty"`
+}
+
+// DoorResponseMode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+//
+// Examples: accepted
+type DoorResponseMode string
 
 // Duration A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
 //
@@ -1368,6 +2341,19 @@ type EventTypeName = string
 // Examples: ["order.*"]
 type EventTypes = []string
 
+// Expansion How far a large call has become events.
+type Expansion struct {
+	// Done How many have.
+	//
+	// Examples: 12000
+	Done int `json:"done"`
+
+	// Total Items that become events after the answer.
+	//
+	// Examples: 39000
+	Total int `json:"total"`
+}
+
 // Exponential Waits `initial`, `initial * factor`, and so on, up to `max`.
 type Exponential struct {
 	// Factor By how much each wait grows.
@@ -1388,7 +2374,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -1408,6 +2394,24 @@ type Fault struct {
 	// Examples: /retry/schedule/2
 	Pointer string `json:"pointer"`
 }
+
+// HashPlace Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+type HashPlace struct {
+	// In In the query or in a header.
+	//
+	// Examples: query
+	In *HashPlaceIn `json:"in,omitempty"`
+
+	// Name Name of the parameter or header.
+	//
+	// Examples: hash
+	Name *string `json:"name,omitempty"`
+}
+
+// HashPlaceIn In the query or in a header.
+//
+// Examples: query
+type HashPlaceIn string
 
 // Header A header of your own.
 type Header struct {
@@ -1538,6 +2542,628 @@ type Id = openapi_types.UUID
 //
 // Examples: null
 type Ignored = interface{}
+
+// InboundRequest A call at an incoming webhook, accepted or refused, and why.
+type InboundRequest struct {
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestList One page.
+type InboundRequestList struct {
+	// Data The calls.
+	Data []InboundRequest `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// InboundRequestWithContent A call with its content and what it led to.
+type InboundRequestWithContent struct {
+	// Body The body, or its beginning.
+	//
+	// Examples: busy
+	Body string `json:"body"`
+
+	// BodyBytes How long it was.
+	//
+	// Examples: 4
+	BodyBytes int64 `json:"bodyBytes"`
+
+	// BodyEncoding `base64` when it is not text.
+	//
+	// Examples: utf8
+	BodyEncoding InboundRequestWithContentBodyEncoding `json:"bodyEncoding"`
+
+	// BodySha256 SHA-256 of all of it, hex.
+	//
+	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
+	BodySha256 string `json:"bodySha256"`
+
+	// BodyTruncated Whether only the beginning was kept.
+	//
+	// Examples: false
+	BodyTruncated bool `json:"bodyTruncated"`
+
+	// Checks The checks it went through, in order.
+	Checks []Check `json:"checks"`
+
+	// ClientAddress The caller's address, as a trusted proxy or the connection tells it.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress string `json:"clientAddress"`
+
+	// ClockOffset By how much the caller's clock seems to be off, from the instant whose hash matched; null if no clock was looked at.
+	//
+	// Examples: -30s
+	ClockOffset nullable.Nullable[string] `json:"clockOffset"`
+
+	// Code The code, as it was called.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Deliveries The runs it became, at most 100.
+	Deliveries []RequestDelivery `json:"deliveries"`
+
+	// DeliveryCount How many runs of actions it became.
+	//
+	// Examples: 1
+	DeliveryCount int `json:"deliveryCount"`
+
+	// DuplicateOf The accepted call that it repeats.
+	//
+	// Examples: null
+	DuplicateOf nullable.Nullable[openapi_types.UUID] `json:"duplicateOf"`
+
+	// DurationMs How long it took to answer.
+	//
+	// Examples: 3.1
+	DurationMs float64 `json:"durationMs"`
+
+	// EventCount How many events it became.
+	//
+	// Examples: 1
+	EventCount int `json:"eventCount"`
+
+	// Events Ids of the events it became, at most 100.
+	Events []string `json:"events"`
+
+	// Expansion How far a large call has become events; null when all of it has.
+	Expansion nullable.Nullable[Expansion] `json:"expansion"`
+
+	// ForwardedBy The header that named the caller's address; null when it is the connection's.
+	//
+	// Examples: X-Forwarded-For
+	ForwardedBy nullable.Nullable[string] `json:"forwardedBy"`
+
+	// Headers Its headers; the order of different names is not known.
+	Headers []HeaderField `json:"headers"`
+
+	// Hops How many doors and actions of ours it came through.
+	//
+	// Examples: 0
+	Hops int `json:"hops"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IncomingWebhook The incoming webhook; null if none had the code.
+	IncomingWebhook nullable.Nullable[IncomingWebhookRef] `json:"incomingWebhook"`
+
+	// Method Its method.
+	//
+	// Examples: POST
+	Method string `json:"method"`
+
+	// PeerAddress The other end of the connection, maybe a proxy.
+	//
+	// Examples: 10.0.0.2
+	PeerAddress string `json:"peerAddress"`
+
+	// Reason Code of the refusal; null if there was none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// ReceivedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	ReceivedAt Time `json:"receivedAt"`
+
+	// ReplayOf The call that was replayed as this one.
+	//
+	// Examples: null
+	ReplayOf nullable.Nullable[openapi_types.UUID] `json:"replayOf"`
+
+	// Response What a call was answered.
+	Response DoorAnswer `json:"response"`
+
+	// States How many of all its deliveries are in which state.
+	//
+	// Examples: {"succeeded":1}
+	States map[string]int `json:"states"`
+
+	// Url Path and query as received; hidden values are `[redacted]`.
+	//
+	// Examples: /in/erp-stock?hash=[redacted]
+	Url string `json:"url"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
+}
+
+// InboundRequestWithContentBodyEncoding `base64` when it is not text.
+//
+// Examples: utf8
+type InboundRequestWithContentBodyEncoding string
+
+// IncomingWebhook A door: its checks, and where it leads.
+type IncomingWebhook struct {
+	// BodyTimeout A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	BodyTimeout Duration `json:"bodyTimeout"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description string `json:"description"`
+
+	// Enabled The owner's wish.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// Example A command that makes a call; what it needs beside the URL stands there by name, never by value.
+	//
+	// Examples: curl -X POST --json '{}' "https://hooks.example.com/in/erp-stock?hash=$HASH"
+	Example string `json:"example"`
+
+	// Hash What callers must send along; shown to admins only.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Whether calls need a hash.
+	//
+	// Examples: true
+	HashConfigured bool `json:"hashConfigured"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn HashPlace `json:"hashIn"`
+
+	// HashTimezone The zone that dates in the hash are in.
+	//
+	// Examples: UTC
+	HashTimezone string `json:"hashTimezone"`
+
+	// HashTolerance A duration: whole or decimal numbers with `ms`, `s`, `m`, `h` or `d`, largest first. Shown in the shortest form.
+	//
+	// Examples: 1h30m
+	HashTolerance Duration `json:"hashTolerance"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// IpAllowList Addresses and ranges that may call; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList []string `json:"ipAllowList"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging IncomingWebhookLogging `json:"logging"`
+
+	// MaxBodyBytes How large a body may be.
+	//
+	// Examples: 1048576
+	MaxBodyBytes int64 `json:"maxBodyBytes"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata StringMap `json:"metadata"`
+
+	// Methods Methods that work.
+	//
+	// Examples: ["POST"]
+	Methods []DoorMethod `json:"methods"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser Parser `json:"parser"`
+
+	// PostProcessors What follows.
+	PostProcessors []PostProcessor `json:"postProcessors"`
+
+	// PreProcessors Checks, all of which must pass.
+	PreProcessors []PreProcessor `json:"preProcessors"`
+
+	// Profile Whose URL and answers it has.
+	//
+	// Examples: default
+	Profile IncomingWebhookProfile `json:"profile"`
+
+	// RateLimit At most so many calls in so long; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit"`
+
+	// Refusal Whether refused callers are told why.
+	//
+	// Examples: precise
+	Refusal IncomingWebhookRefusal `json:"refusal"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response DoorResponse `json:"response"`
+
+	// Routes Where items go; the first is the primary one.
+	Routes []Route `json:"routes"`
+
+	// Secrets Secrets by their names, without values.
+	Secrets []NamedSecret `json:"secrets"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State IncomingWebhookState `json:"state"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Url Where others call, without the hash.
+	//
+	// Examples: https://hooks.example.com/in/erp-stock
+	Url string `json:"url"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 1
+	Version int64 `json:"version"`
+
+	// Warnings What might not be meant: `no_check` (anybody may call), `hash_md5`.
+	Warnings []string `json:"warnings"`
+}
+
+// IncomingWebhookLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookLogging string
+
+// IncomingWebhookProfile Whose URL and answers it has.
+//
+// Examples: default
+type IncomingWebhookProfile string
+
+// IncomingWebhookRefusal Whether refused callers are told why.
+//
+// Examples: precise
+type IncomingWebhookRefusal string
+
+// IncomingWebhookState What is so.
+//
+// Examples: active
+type IncomingWebhookState string
+
+// IncomingWebhookInput An incoming webhook as a client writes it: who may call, how a call is checked and read, and where it leads. Needs `name` or `code`.
+type IncomingWebhookInput struct {
+	// BodyTimeout How long a body may take: 1s to 30m, 60s unless given.
+	//
+	// Examples: 1h30m
+	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code *Code `json:"code,omitempty"`
+
+	// CreatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	CreatedAt *Ignored `json:"createdAt,omitempty"`
+
+	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	Dedupe nullable.Nullable[Dedupe] `json:"dedupe,omitempty"`
+
+	// Description For people.
+	//
+	// Examples: Stock levels from the ERP.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether it can be called; else it answers 404 as if it were not there.
+	//
+	// Examples: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Example Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Example *Ignored `json:"example,omitempty"`
+
+	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
+	//
+	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
+	Hash *string `json:"hash,omitempty"`
+
+	// HashConfigured Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	HashConfigured *Ignored `json:"hashConfigured,omitempty"`
+
+	// HashIn Where callers put the hash; it is looked for nowhere else, and what actions see is without it.
+	HashIn *HashPlace `json:"hashIn,omitempty"`
+
+	// HashTimezone The zone that dates in the hash are in, by its IANA name.
+	//
+	// Examples: UTC
+	HashTimezone *string `json:"hashTimezone,omitempty"`
+
+	// HashTolerance How far a caller's clock may be off: 0 to 5m, 30s unless given, 0 for the profile `atrocore`.
+	//
+	// Examples: 1h30m
+	HashTolerance *Duration `json:"hashTolerance,omitempty"`
+
+	// Id May be sent back; must be the one of the path.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id *string `json:"id,omitempty"`
+
+	// IpAllowList Addresses and ranges that may call, IPv4 and IPv6; empty is any.
+	//
+	// Examples: ["203.0.113.0/24"]
+	IpAllowList *[]string `json:"ipAllowList,omitempty"`
+
+	// Logging Whether headers and bodies of calls are kept.
+	//
+	// Examples: all
+	Logging *IncomingWebhookInputLogging `json:"logging,omitempty"`
+
+	// MaxBodyBytes How large a body may be, else 413.
+	//
+	// Examples: 1048576
+	MaxBodyBytes *int64 `json:"maxBodyBytes,omitempty"`
+
+	// Metadata Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
+	//
+	// Examples: {"managed-by":"billing-ci"}
+	Metadata *StringMap `json:"metadata,omitempty"`
+
+	// Methods Methods that work, `["POST"]` unless given. A preset's handshake may add another for itself.
+	//
+	// Examples: ["POST"]
+	Methods *[]DoorMethod `json:"methods,omitempty"`
+
+	// Name For people, need not be unique; the code unless given.
+	//
+	// Examples: ERP Stock
+	Name *string `json:"name,omitempty"`
+
+	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+	Parser *Parser `json:"parser,omitempty"`
+
+	// PostProcessors What follows.
+	//
+	// Examples: [{"config":{"type":"stock.received"},"type":"publishEvent"}]
+	PostProcessors *[]PostProcessor `json:"postProcessors,omitempty"`
+
+	// PreProcessors Checks, all of which must pass.
+	//
+	// Examples: [{"name":"gh","preset":"github","secrets":["gh"],"type":"signature"}]
+	PreProcessors *[]PreProcessor `json:"preProcessors,omitempty"`
+
+	// Profile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+	//
+	// Examples: default
+	Profile *IncomingWebhookInputProfile `json:"profile,omitempty"`
+
+	// RateLimit At most so many calls in so long, else 429 `rate_limited`; null is no limit.
+	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit,omitempty"`
+
+	// Refusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+	//
+	// Examples: precise
+	Refusal *IncomingWebhookInputRefusal `json:"refusal,omitempty"`
+
+	// Response What an accepted call is answered. What is left out has its default, which depends on the profile.
+	Response *DoorResponse `json:"response,omitempty"`
+
+	// Routes Where items go; the first is the primary one.
+	//
+	// Examples: [{"action":"book-stock","name":"primary"}]
+	Routes *[]Route `json:"routes,omitempty"`
+
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. One that is not mentioned is removed.
+	//
+	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
+	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
+
+	// State Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	State *Ignored `json:"state,omitempty"`
+
+	// UpdatedAt Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	UpdatedAt *Ignored `json:"updatedAt,omitempty"`
+
+	// Url Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Url *Ignored `json:"url,omitempty"`
+
+	// Version Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Version *Ignored `json:"version,omitempty"`
+
+	// Warnings Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Warnings *Ignored `json:"warnings,omitempty"`
+}
+
+// IncomingWebhookInputLogging Whether headers and bodies of calls are kept.
+//
+// Examples: all
+type IncomingWebhookInputLogging string
+
+// IncomingWebhookInputProfile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
+//
+// Examples: default
+type IncomingWebhookInputProfile string
+
+// IncomingWebhookInputRefusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+//
+// Examples: precise
+type IncomingWebhookInputRefusal string
+
+// IncomingWebhookList One page.
+type IncomingWebhookList struct {
+	// Data The incoming webhooks.
+	Data []IncomingWebhook `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// IncomingWebhookRef An incoming webhook by its names.
+type IncomingWebhookRef struct {
+	// Code Its code.
+	//
+	// Examples: erp-stock
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name For people.
+	//
+	// Examples: ERP Stock
+	Name string `json:"name"`
+}
 
 // Info The installation as this key sees it.
 type Info struct {
@@ -1682,6 +3308,37 @@ type MergePatch = json.RawMessage
 // Examples: POST
 type Method string
 
+// NamedSecret A secret by its name; its value is not shown.
+type NamedSecret struct {
+	// Hint How it ends, to recognise it.
+	//
+	// Examples: …t-x1
+	Hint string `json:"hint"`
+
+	// Name Its name.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+}
+
+// NamedSecretInput A secret that templates and checks refer to by its name. A value left out is kept.
+type NamedSecretInput struct {
+	// Hint Read-only: accepted so that what `GET` answered can be sent back, and ignored.
+	//
+	// Examples: null
+	Hint *Ignored `json:"hint,omitempty"`
+
+	// Name Its name, unique here.
+	//
+	// Examples: erp
+	Name string `json:"name"`
+
+	// Value The secret itself, or a sender's public key.
+	//
+	// Examples: not-a-real-secret-x1
+	Value *string `json:"value,omitempty"`
+}
+
 // NextCursor Send as `cursor` for the next page; null at the end.
 //
 // Examples: null
@@ -1729,6 +3386,263 @@ type Notification struct {
 //
 // Examples: failed
 type Outcome string
+
+// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
+type Parser struct {
+	// Columns Of CSV: names of the columns.
+	//
+	// Examples: ["sku","quantity"]
+	Columns *[]string `json:"columns,omitempty"`
+
+	// Delimiter Of CSV: between fields, one character.
+	//
+	// Examples: ;
+	Delimiter *string `json:"delimiter,omitempty"`
+
+	// Enclosure Of CSV: around fields, one character.
+	//
+	// Examples: "
+	Enclosure *string `json:"enclosure,omitempty"`
+
+	// Encoding Of the characters; what the call says unless given, else UTF-8.
+	//
+	// Examples: windows-1252
+	Encoding *string `json:"encoding,omitempty"`
+
+	// Escape Of CSV: before an enclosure that is meant, one character; without it enclosures are doubled.
+	//
+	// Examples: \
+	Escape *string `json:"escape,omitempty"`
+
+	// Header Of CSV: whether the first row names the columns.
+	//
+	// Examples: true
+	Header *bool `json:"header,omitempty"`
+
+	// Items JMESPath to the items, or XPath for XML, which begins with a slash.
+	//
+	// Examples: rows[*]
+	Items *string `json:"items,omitempty"`
+
+	// MaxItems More are refused, 413 `too_many_items`.
+	//
+	// Examples: 10000
+	MaxItems *int `json:"maxItems,omitempty"`
+
+	// OnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+	//
+	// Examples: refuse
+	OnItemError *ParserOnItemError `json:"onItemError,omitempty"`
+
+	// Split Whether rows or elements of a list become an item each; else the whole is one.
+	//
+	// Examples: true
+	Split *bool `json:"split,omitempty"`
+
+	// Type `auto` goes by the content type, and takes the query where there is no body.
+	//
+	// Examples: csv
+	Type *ParserType `json:"type,omitempty"`
+}
+
+// ParserOnItemError What becomes of a call of which an item cannot be read: refused, or taken without that item.
+//
+// Examples: refuse
+type ParserOnItemError string
+
+// ParserType `auto` goes by the content type, and takes the query where there is no body.
+//
+// Examples: csv
+type ParserType string
+
+// PostProcessor Runs once the deliveries of a call exist, one after the other; not after a refusal.
+type PostProcessor struct {
+	// Action With type `action`: code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// Config As an action's of this type; not with `action`.
+	//
+	// Examples: {"entityId":"{{ request.id }}","type":"stock.received"}
+	Config *json.RawMessage `json:"config,omitempty"`
+
+	// Type What it does.
+	//
+	// Examples: publishEvent
+	Type PostProcessorType `json:"type"`
+}
+
+// PostProcessorType What it does.
+//
+// Examples: publishEvent
+type PostProcessorType string
+
+// PreProcessor A check that a call must pass. `type` says which other fields count: `header` (`header`, and `equals` or `matches`, else it must be
+// there), `query` (`parameter`, and `equals` or `matches`; without `parameter`, `matches` looks at path and query), `body` (`matches` on the
+// raw body, or `path` and `equals` or `matches`), `basicAuth` (`username`, `secrets`), `bearer` (`secrets`), `apiKey` (`header` or `parameter`,
+// `secrets`), `ip` (`allow`), `schema` (`schema`, which every item must fit), `condition` (`condition`), `signature` (`preset` or
+// `verification`, `secrets`, `tolerance`). Of several secrets any one may fit.
+type PreProcessor struct {
+	// Allow Addresses and ranges.
+	//
+	// Examples: ["203.0.113.0/24"]
+	Allow *[]string `json:"allow,omitempty"`
+
+	// Condition A Twig expression without braces over `request`.
+	//
+	// Examples: request.body.quantity > 0
+	Condition *string `json:"condition,omitempty"`
+
+	// Equals The exact value. A credential belongs into `secrets` instead.
+	//
+	// Examples: push
+	Equals *string `json:"equals,omitempty"`
+
+	// Handshake Names of secrets for the handshake, where the preset has one of its own for that.
+	//
+	// Examples: ["verify-token"]
+	Handshake *[]string `json:"handshake,omitempty"`
+
+	// Header Name of a header.
+	//
+	// Examples: X-Token
+	Header *string `json:"header,omitempty"`
+
+	// Matches A regular expression (RE2) that must match somewhere; `^` and `$` bind it.
+	//
+	// Examples: ^abc$
+	Matches *string `json:"matches,omitempty"`
+
+	// Name For the record of a call, unique in the webhook; made of the type unless given.
+	//
+	// Examples: gh
+	Name *string `json:"name,omitempty"`
+
+	// Parameter Name of a query parameter.
+	//
+	// Examples: token
+	Parameter *string `json:"parameter,omitempty"`
+
+	// Path JMESPath into the parsed body.
+	//
+	// Examples: type
+	Path *string `json:"path,omitempty"`
+
+	// Preset Name of a preset, see `/v1/presets`.
+	//
+	// Examples: github
+	Preset *string `json:"preset,omitempty"`
+
+	// Schema A JSON Schema (2020-12).
+	//
+	// Examples: {"required":["sku"],"type":"object"}
+	Schema *json.RawMessage `json:"schema,omitempty"`
+
+	// Secrets Names of secrets of the webhook.
+	//
+	// Examples: ["gh"]
+	Secrets *[]string `json:"secrets,omitempty"`
+
+	// Tolerance How far the time of signing may be from now; the preset's unless given.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+
+	// Type What is checked.
+	//
+	// Examples: signature
+	Type PreProcessorType `json:"type"`
+
+	// Username The user.
+	//
+	// Examples: erp
+	Username *string `json:"username,omitempty"`
+
+	// Verification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+	Verification *SignatureVerification `json:"verification,omitempty"`
+}
+
+// PreProcessorType What is checked.
+//
+// Examples: signature
+type PreProcessorType string
+
+// Preset How a sender signs.
+type Preset struct {
+	// Dedupe The template by which repeats are recognised unless the webhook has its own; null if there is none.
+	//
+	// Examples: {{ request.headers["X-GitHub-Delivery"] }}
+	Dedupe nullable.Nullable[string] `json:"dedupe"`
+
+	// Description What it covers.
+	//
+	// Examples: Repository, organisation and app webhooks
+	Description string `json:"description"`
+
+	// Documentation The sender's own description.
+	//
+	// Examples: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+	Documentation string `json:"documentation"`
+
+	// EventHeader The header with the type of the sender's event; null if there is none.
+	//
+	// Examples: X-GitHub-Event
+	EventHeader nullable.Nullable[string] `json:"eventHeader"`
+
+	// HandshakeSecret The secret of the handshake, where that has one of its own; null otherwise.
+	HandshakeSecret nullable.Nullable[PresetSecret] `json:"handshakeSecret"`
+
+	// Handshakes Methods of the calls by which the sender tests the URL; they are answered and make no event.
+	//
+	// Examples: ["GET"]
+	Handshakes []string `json:"handshakes"`
+
+	// Name For `preset` of a pre-processor.
+	//
+	// Examples: github
+	Name string `json:"name"`
+
+	// Operator Whether it comes from the operator's directory.
+	//
+	// Examples: false
+	Operator bool `json:"operator"`
+
+	// Secret A secret and where to find it.
+	Secret PresetSecret `json:"secret"`
+
+	// Title The sender.
+	//
+	// Examples: GitHub
+	Title string `json:"title"`
+
+	// Verifications How the signature is checked; any of them may match.
+	Verifications []SignatureVerification `json:"verifications"`
+}
+
+// PresetList All of them; never more than one page.
+type PresetList struct {
+	// Data The presets.
+	Data []Preset `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// PresetSecret A secret and where to find it.
+type PresetSecret struct {
+	// Name What the sender calls it.
+	//
+	// Examples: Webhook secret
+	Name string `json:"name"`
+
+	// Where Where it is found or chosen.
+	//
+	// Examples: Settings > Webhooks > the webhook > Secret; you choose it
+	Where string `json:"where"`
+}
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
@@ -1876,6 +3790,71 @@ type ReceivedResponse struct {
 // Examples: utf8
 type ReceivedResponseBodyEncoding string
 
+// Record A JSON document under a key.
+type Record struct {
+	// Collection Its collection.
+	//
+	// Examples: stock
+	Collection string `json:"collection"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// Document A document, any JSON.
+	//
+	// Examples: {"quantity":3,"sku":"A-7"}
+	Document Document `json:"document"`
+
+	// Key Its key.
+	//
+	// Examples: A-7
+	Key string `json:"key"`
+
+	// UpdatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	UpdatedAt Time `json:"updatedAt"`
+
+	// Version Counts changes; the `ETag`.
+	//
+	// Examples: 3
+	Version int64 `json:"version"`
+}
+
+// RecordList One page.
+type RecordList struct {
+	// Data The records.
+	Data []Record `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// RequestDelivery What a call led to.
+type RequestDelivery struct {
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// State `held` waits for its target to be active; `failed` is the dead letter, which can be retried.
+	//
+	// Examples: pending
+	State DeliveryState `json:"state"`
+
+	// StateReason Why it is in that state.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
 // ResumeInput How to resume.
 type ResumeInput struct {
 	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
@@ -1986,6 +3965,32 @@ type RotateResult struct {
 	//
 	// Examples: whsec_bm90LWEtcmVhbC1zZWNyZXQtMTIzNDU2
 	Secret *string `json:"secret,omitempty"`
+}
+
+// Route Leads items to an action. One route that fails or filters stops no other.
+type Route struct {
+	// Action Code of the action, or its id.
+	//
+	// Examples: book-stock
+	Action string `json:"action"`
+
+	// Condition A Twig expression without braces over `request` and `item`; where it is false the item does not go this way. Null is none.
+	//
+	// Examples: item.quantity > 0
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
+
+	// Name Unique in the webhook; the action's code unless given.
+	//
+	// Examples: primary
+	Name *string `json:"name,omitempty"`
+
+	// Parser A parser of the route's own; null is the webhook's.
+	Parser nullable.Nullable[Parser] `json:"parser,omitempty"`
+
+	// Transform A Twig template that renders the JSON of the item that the action sees; null leaves it as it is.
+	//
+	// Examples: {"sku": {{ item.sku|json_encode|raw }}}
+	Transform nullable.Nullable[string] `json:"transform,omitempty"`
 }
 
 // SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
@@ -2100,6 +4105,109 @@ type SignatureAlgorithm string
 // Examples: hex
 type SignatureEncoding string
 
+// SignatureVerification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
+type SignatureVerification struct {
+	// Algorithm How it is computed; `token` compares the secret itself.
+	//
+	// Examples: hmac-sha256
+	Algorithm *SignatureVerificationAlgorithm `json:"algorithm,omitempty"`
+
+	// BodyField The field of a JSON body or form that carries it.
+	//
+	// Examples: signature.signature
+	BodyField *string `json:"bodyField,omitempty"`
+
+	// BodySHA256Query The query parameter with the hex SHA-256 of the body, where only the URL is signed.
+	//
+	// Examples: bodySHA256
+	BodySHA256Query *string `json:"bodySHA256Query,omitempty"`
+
+	// Content What is signed, with placeholders such as `{body}`, `{timestamp}`, `{id}`, `{url}`, `{method}` and `{header:X-Id}`.
+	//
+	// Examples: {timestamp}.{body}
+	Content *string `json:"content,omitempty"`
+
+	// Encoding How it is written.
+	//
+	// Examples: hex
+	Encoding *SignatureVerificationEncoding `json:"encoding,omitempty"`
+
+	// Header The header that carries it.
+	//
+	// Examples: X-Hub-Signature-256
+	Header *string `json:"header,omitempty"`
+
+	// IdHeader The header that `{id}` stands for.
+	//
+	// Examples: webhook-id
+	IdHeader *string `json:"idHeader,omitempty"`
+
+	// Key How a secret becomes key bytes; public keys are recognised.
+	//
+	// Examples: utf8
+	Key *SignatureVerificationKey `json:"key,omitempty"`
+
+	// Prefix What stands before each signature.
+	//
+	// Examples: sha256=
+	Prefix *string `json:"prefix,omitempty"`
+
+	// Query The query parameter that carries it.
+	//
+	// Examples: signature
+	Query *string `json:"query,omitempty"`
+
+	// Separator What stands between the entries of a value that has several.
+	//
+	// Examples: ,
+	Separator *string `json:"separator,omitempty"`
+
+	// TimestampField a field of the body,
+	//
+	// Examples: signature.timestamp
+	TimestampField *string `json:"timestampField,omitempty"`
+
+	// TimestampHeader Where the time of signing is: a header,
+	//
+	// Examples: webhook-timestamp
+	TimestampHeader *string `json:"timestampHeader,omitempty"`
+
+	// TimestampPrefix or the entry of the signature's own value that begins so.
+	//
+	// Examples: t=
+	TimestampPrefix *string `json:"timestampPrefix,omitempty"`
+
+	// TimestampUnit How the time is written.
+	//
+	// Examples: s
+	TimestampUnit *SignatureVerificationTimestampUnit `json:"timestampUnit,omitempty"`
+
+	// Tolerance How far that time may be from now: up to 7d, 5m unless given; 0 looks at no time.
+	//
+	// Examples: 1h30m
+	Tolerance *Duration `json:"tolerance,omitempty"`
+}
+
+// SignatureVerificationAlgorithm How it is computed; `token` compares the secret itself.
+//
+// Examples: hmac-sha256
+type SignatureVerificationAlgorithm string
+
+// SignatureVerificationEncoding How it is written.
+//
+// Examples: hex
+type SignatureVerificationEncoding string
+
+// SignatureVerificationKey How a secret becomes key bytes; public keys are recognised.
+//
+// Examples: utf8
+type SignatureVerificationKey string
+
+// SignatureVerificationTimestampUnit How the time is written.
+//
+// Examples: s
+type SignatureVerificationTimestampUnit string
+
 // Source Where an event came from.
 type Source struct {
 	// Id Id of the API key, incoming webhook or action.
@@ -2158,7 +4266,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `webhook` or `action`.
+	// Kind `webhook`, `action`, or `incomingWebhook` for the post-processors of one.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -2237,6 +4345,27 @@ type Timings struct {
 	//
 	// Examples: 212.4
 	TotalMs float64 `json:"totalMs"`
+}
+
+// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+//
+// Examples: refused
+type Verdict string
+
+// Verification What would become of a call now.
+type Verification struct {
+	// Checks The checks, in order.
+	Checks []Check `json:"checks"`
+
+	// Reason Code of the refusal; null if there is none.
+	//
+	// Examples: hash_mismatch
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// Verdict What became of a call: `duplicate` repeats an accepted one, `handshake` was a sender's test of the URL.
+	//
+	// Examples: refused
+	Verdict Verdict `json:"verdict"`
 }
 
 // Webhook An outgoing subscription.
@@ -2903,6 +5032,12 @@ type DryRun = bool
 // EntityId defines model for EntityId.
 type EntityId = []string
 
+// EntryCode defines model for EntryCode.
+type EntryCode = string
+
+// EntryPoint defines model for EntryPoint.
+type EntryPoint = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -2924,14 +5059,26 @@ type Metadata = []string
 // Order defines model for Order.
 type Order string
 
+// Reasons defines model for Reasons.
+type Reasons = []string
+
 // Since defines model for Since.
 type Since = time.Time
 
 // State defines model for State.
 type State = []DeliveryState
 
+// ThisAction defines model for ThisAction.
+type ThisAction = string
+
 // ThisAttempt defines model for ThisAttempt.
 type ThisAttempt = string
+
+// ThisCode defines model for ThisCode.
+type ThisCode = string
+
+// ThisCollection defines model for ThisCollection.
+type ThisCollection = string
 
 // ThisDelivery defines model for ThisDelivery.
 type ThisDelivery = openapi_types.UUID
@@ -2939,8 +5086,20 @@ type ThisDelivery = openapi_types.UUID
 // ThisEvent defines model for ThisEvent.
 type ThisEvent = string
 
+// ThisIncomingWebhook defines model for ThisIncomingWebhook.
+type ThisIncomingWebhook = string
+
 // ThisKey defines model for ThisKey.
 type ThisKey = string
+
+// ThisPreset defines model for ThisPreset.
+type ThisPreset = string
+
+// ThisRecord defines model for ThisRecord.
+type ThisRecord = string
+
+// Call defines model for ThisRequest.
+type Call = openapi_types.UUID
 
 // ThisType defines model for ThisType.
 type ThisType = string
@@ -2954,14 +5113,38 @@ type ThisWorkspace = string
 // Until defines model for Until.
 type Until = time.Time
 
+// Verdicts defines model for Verdicts.
+type Verdicts = []Verdict
+
+// ActionFailed What went wrong (RFC 9457).
+type ActionFailed = Problem
+
 // Alive How the process is.
 type Alive = Status
 
 // BadRequest What went wrong (RFC 9457).
 type BadRequest = Problem
 
+// BodyTimeout What went wrong (RFC 9457).
+type BodyTimeout = Problem
+
 // Conflict What went wrong (RFC 9457).
 type Conflict = Problem
+
+// CredentialsRefused What went wrong (RFC 9457).
+type CredentialsRefused = Problem
+
+// DoorAccepted An accepted call.
+type DoorAccepted = DoorReceipt
+
+// DoorBadRequest What went wrong (RFC 9457).
+type DoorBadRequest = Problem
+
+// DoorNotFound What went wrong (RFC 9457).
+type DoorNotFound = Problem
+
+// DoorOther What went wrong (RFC 9457).
+type DoorOther = Problem
 
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
@@ -2986,6 +5169,9 @@ type OtherProblem = Problem
 
 // PreconditionFailed What went wrong (RFC 9457).
 type PreconditionFailed = Problem
+
+// Refused What went wrong (RFC 9457).
+type Refused = Problem
 
 // TemplateProblem What went wrong (RFC 9457).
 type TemplateProblem = Problem

@@ -89,6 +89,12 @@ type IncomingResult struct {
 	Changed []string
 }
 
+// RecordResult answers a write.
+type RecordResult struct {
+	*Record
+	Change Change
+}
+
 // RotateResult answers a rotation.
 type RotateResult struct {
 	Webhook           WebhookView

@@ -71,12 +71,12 @@ func (t *Table) describe(c hook.PreProcessor, d *describer) ([]hook.Verification
 		d.fault("preset", "invalid_format", "give a preset or describe the signature, not both")
 	case len(c.Signature) > 0:
 		v, faults := Parse(c.Signature)
-		d.below("signature.", faults)
+		d.below("verification.", faults)
 		if len(faults) == 0 {
 			return []hook.Verification{v}, nil
 		}
 	case c.Preset == "":
-		d.fault("preset", "required", "name a preset (GET /v1/presets lists them), or describe the signature in the field signature")
+		d.fault("preset", "required", "name a preset (GET /v1/presets lists them), or describe the signature in the field verification")
 	default:
 		if p := t.presets[c.Preset]; p != nil {
 			return p.Verifications, p
