@@ -175,21 +175,24 @@ func (s *Sender) Send(ctx context.Context, w *hook.Webhook, e *hook.Event, d hoo
 		return s.unsendable(a, t, err)
 	}
 	a.Request = recordRequest(t, rendered, s.cfg.RequestKept)
-	timeout := cmp.Or(w.Timeout, DefaultTimeout)
+	s.exchange(ctx, &a, t, rendered, rec, cmp.Or(w.Timeout, DefaultTimeout))
+	return a
+}
+
+// exchange sends what was rendered and notes in the attempt what came of it.
+func (s *Sender) exchange(ctx context.Context, a *hook.Attempt, t *target, r profile.Rendered, rec *recorder, timeout time.Duration) {
 	attemptCtx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-
-	resp, err := s.roundTrip(rec.watch(attemptCtx), t, rendered)
+	resp, err := s.roundTrip(rec.watch(attemptCtx), t, r)
 	if err == nil {
-		err = s.receive(&a, t, resp)
+		err = s.receive(a, t, resp)
 	}
-	rec.fill(&a)
+	rec.fill(a)
 	if err != nil {
 		f := classify(attemptCtx, ctx, err, rec, timeout)
 		a.Outcome, a.ErrorClass, a.Permanent = f.outcome, f.class, f.permanent
 		a.Error = shorten(t.redact(f.text))
 	}
-	return a
 }
 
 // unsendable ends an attempt for which no request could be made: the configuration is at
@@ -202,7 +205,7 @@ func (s *Sender) unsendable(a hook.Attempt, t *target, err error) hook.Attempt {
 
 func (s *Sender) roundTrip(ctx context.Context, t *target, r profile.Rendered) (*http.Response, error) {
 	if s.cfg.Proxy != nil {
-		if err := s.cfg.Guard.CheckLiteral(t.webhook.URL); err != nil {
+		if err := s.cfg.Guard.CheckLiteral(t.text); err != nil {
 			return nil, err
 		}
 	}

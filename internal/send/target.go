@@ -36,22 +36,18 @@ type span struct{ from, to int }
 
 func newTarget(w *hook.Webhook, userAgent string) *target {
 	t := &target{webhook: w, compiled: profile.Compile(w, userAgent), secrets: secretsOf(w)}
-	t.err = errors.Join(t.compiled.Err(), t.readURL(), checkHeaders(w.Headers))
+	t.err = errors.Join(t.compiled.Err(), t.readURL(w.Method, w.URL), checkHeaders(w.Headers))
 	codes := w.SuccessCodes
 	if len(codes) == 0 {
 		d, _ := profile.DefaultsOf(cmp.Or(w.Profile, "default"))
 		codes = d.SuccessCodes
 	}
-	for _, c := range codes {
-		if s, ok := parseSpan(c); ok {
-			t.success = append(t.success, s)
-		}
-	}
+	t.success = spansOf(codes)
 	return t
 }
 
-func (t *target) readURL() error {
-	u, err := url.Parse(t.webhook.URL)
+func (t *target) readURL(method, text string) error {
+	u, err := url.Parse(text)
 	switch {
 	case err != nil:
 		return errors.New("the URL cannot be read") // err would show it
@@ -63,9 +59,9 @@ func (t *target) readURL() error {
 		return errors.New("the URL holds credentials; use basicAuth")
 	}
 	u.Fragment, u.RawFragment = "", ""
-	t.text, _, _ = strings.Cut(t.webhook.URL, "#")
+	t.text, _, _ = strings.Cut(text, "#")
 	t.host = u.Host
-	t.request = &http.Request{Method: cmp.Or(t.webhook.Method, http.MethodPost), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	t.request = &http.Request{Method: cmp.Or(method, http.MethodPost), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if ascii, err := httpguts.PunycodeHostPort(u.Host); err == nil {
 		t.host = ascii
 	}
@@ -83,6 +79,16 @@ func checkHeaders(headers []hook.Header) error {
 		}
 	}
 	return nil
+}
+
+func spansOf(codes []string) []span {
+	var list []span
+	for _, c := range codes {
+		if s, ok := parseSpan(c); ok {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // parseSpan reads "2xx" or "204".

@@ -1,8 +1,10 @@
 package template
 
 import (
+	"maps"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Key is a key of an [Array]: a string, or a whole number as PHP's arrays have them.
@@ -48,6 +50,9 @@ type Array struct {
 	vals  []any
 	index map[Key]int
 	next  int64
+
+	folded map[string]int // of NewFolded: keys in lower case
+	object bool           // it was a JSON object, which an empty array does not tell
 }
 
 // NewList makes a list of values (see [From] for what may be in it).
@@ -61,6 +66,10 @@ func NewList(values ...any) *Array {
 
 // NewMap makes an empty map, to be filled with Set in the order templates are to see.
 func NewMap() *Array { return &Array{} }
+
+// NewFolded makes an empty map whose names are found in any case, as those of HTTP headers are. They are
+// listed as they were first set.
+func NewFolded() *Array { return &Array{folded: map[string]int{}} }
 
 // Set adds or replaces what the name stands for and returns the map (see [From] for values).
 func (a *Array) Set(name string, value any) *Array {
@@ -88,6 +97,12 @@ func (a *Array) keyAt(i int) Key {
 
 func (a *Array) find(k Key) int {
 	if a == nil {
+		return -1
+	}
+	if a.folded != nil && !k.isInt {
+		if i, ok := a.folded[strings.ToLower(k.text)]; ok {
+			return i
+		}
 		return -1
 	}
 	if a.keys == nil {
@@ -131,6 +146,9 @@ func (a *Array) put(k Key, v any) {
 		}
 	}
 	a.vals = append(a.vals, v)
+	if a.folded != nil && !k.isInt {
+		a.folded[strings.ToLower(k.text)] = len(a.vals) - 1
+	}
 	if a.keys != nil {
 		a.keys = append(a.keys, k)
 		switch {
@@ -153,6 +171,7 @@ func (a *Array) clone() *Array {
 		return &Array{}
 	}
 	b := &Array{vals: append(make([]any, 0, len(a.vals)+2), a.vals...), next: a.next}
+	b.folded = maps.Clone(a.folded)
 	if a.keys != nil {
 		b.keys = append(make([]Key, 0, len(a.keys)+2), a.keys...)
 	}

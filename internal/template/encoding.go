@@ -216,6 +216,8 @@ type jsonEncoder struct {
 	flags  int64
 	depth  int
 	failed bool
+
+	objects bool // what came as a JSON object is written as one
 }
 
 func (e *jsonEncoder) has(flag int64) bool { return e.flags&flag != 0 }
@@ -270,7 +272,7 @@ func (e *jsonEncoder) array(a *Array, depth int) {
 		e.failed = true
 		return
 	}
-	list := a.isList() && !e.has(jsonForceObject)
+	list := a.isList() && !e.has(jsonForceObject) && (!e.objects || a == nil || !a.object)
 	brackets := "{}"
 	if list {
 		brackets = "[]"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sort"
 	"strconv"
+	"time"
 )
 
 // bigInt is a whole number of a JSON document beyond 64 bits: it counts as the float PHP would make of
@@ -45,7 +46,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	}
 	switch t := t.(type) {
 	case json.Delim:
-		a := &Array{}
+		a := &Array{object: t == '{'}
 		for d.More() {
 			k := intKey(a.next)
 			if t == '{' {
@@ -68,6 +69,31 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	default:
 		return t, nil
 	}
+}
+
+// EncodeJSON writes a value that an expression gave as JSON, for consumers that are not PHP: what came as an
+// object stays one also when it is empty, and text stands as it is. It is an error if the value is none
+// that JSON can hold.
+func EncodeJSON(v any) (text []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, ok := p.(failure)
+			if !ok {
+				f = failure{message: "the value cannot be encoded"}
+			}
+			text, err = nil, &Error{Kind: Runtime, Message: f.message}
+		}
+	}()
+	r := &run{now: time.Now(), zone: utc, deadline: time.Now().Add(maxTime)}
+	e := jsonEncoder{r: r, flags: jsonUnescapedSlash | jsonUnescapedText | jsonUnescapedBreaks, depth: maxJSONDepth, objects: true}
+	if _, ok := v.(*closure); ok {
+		fail("a function is no JSON value")
+	}
+	e.value(v, 0)
+	if e.failed {
+		fail("the value is not valid JSON: text must be UTF-8, numbers finite, and nesting at most 512 levels")
+	}
+	return []byte(e.b.String()), nil
 }
 
 // Number is a number of a JSON document as templates see it: whole if it is written so.
