@@ -16,13 +16,6 @@ import (
 
 // Small adapters: what one room offers in the words another asks for.
 
-// webhookSender makes the worker's attempts.
-type webhookSender struct{ s *send.Sender }
-
-func (w webhookSender) Send(ctx context.Context, t *hook.Target, j *hook.Job, number int) hook.Attempt {
-	return w.s.Send(ctx, t.Webhook, j.Event, j.Delivery, number, j.Trigger)
-}
-
 // owner acts on what the worker finds out.
 type owner struct{ n *node }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/google/uuid"
 
+	"sallyport/internal/action"
 	"sallyport/internal/catalog"
 	"sallyport/internal/config"
 	"sallyport/internal/dispatch"
@@ -42,6 +43,7 @@ type node struct {
 	catalog *catalog.Catalog
 	manage  *manage.Service
 	send    *send.Sender
+	actions *action.Executor
 	publish *publish.Publisher
 	worker  *dispatch.Dispatcher
 	queue   queueGauge
@@ -108,11 +110,12 @@ func (n *node) open(ctx context.Context) error {
 		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
 	})
 	n.catalog = catalog.New(n.store, n.log)
+	n.actions = n.newActions()
 	n.worker = dispatch.New(dispatch.Config{
 		Instance: instance, Name: n.cfg.NodeName, Exclusive: n.lock != nil,
 		Heartbeat: n.cfg.NodeHeartbeat, DeadAfter: n.cfg.NodeDeadAfter, MaxSlots: n.cfg.MaxSlots, HandOver: 64 << 20,
 		Grace: n.cfg.ShutdownGrace, SuspendAfter: n.cfg.SuspendAfter, BreakAfter: n.cfg.BreakerFailures, Stopping: send.ErrStopping,
-	}, n.store, n.catalog, webhookSender{n.send}, owner{n}, n.metrics, n.ids, mathrand.Float64, n.log)
+	}, n.store, n.catalog, targetSender{n.send, n.actions}, owner{n}, n.metrics, n.ids, mathrand.Float64, n.log)
 	n.catalog.OnChange = func(old, fresh *hook.View) {
 		if fresh != nil {
 			n.worker.TargetsChanged(fresh.Workspace.ID)

@@ -102,6 +102,10 @@ type Finish struct {
 func (f *Finish) Progress() (step, base int) {
 	d := &f.Job.Delivery
 	if f.Advance {
+		// Members that are off, or whose condition says no, are passed over.
+		if f.Attempt != nil && f.Attempt.Action != nil {
+			return f.Attempt.Action.Step + 1, f.Attempts
+		}
 		return d.Step + 1, f.Attempts
 	}
 	return d.Step, d.Base

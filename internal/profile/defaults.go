@@ -84,9 +84,16 @@ var alwaysReserved = []string{
 	"sallyport-",
 }
 
+// ReservedAlways reports whether no request of ours may have a custom header of this name,
+// whatever its profile.
+func ReservedAlways(header string) bool {
+	name := strings.ToLower(header)
+	return slices.ContainsFunc(alwaysReserved, func(r string) bool { return matches(r, name) })
+}
+
 func isReserved(def *definition, header string) bool {
 	name := strings.ToLower(header)
-	return slices.ContainsFunc(alwaysReserved, func(r string) bool { return matches(r, name) }) ||
+	return ReservedAlways(header) ||
 		slices.ContainsFunc(def.reserved, func(r string) bool { return matches(r, name) })
 }
 
