@@ -2,8 +2,6 @@ package parse
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -143,48 +141,4 @@ func FuzzDecompress(f *testing.F) {
 			t.Fatalf("err = %v", err)
 		}
 	})
-}
-
-// The vectors of other people's CSV: files whose fields a program of another hand has read.
-func TestCSVVectors(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("testdata/csv/*.csv")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no vectors: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			body, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := os.ReadFile(strings.TrimSuffix(file, ".csv") + ".json")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var rows []json.RawMessage
-			if err := json.Unmarshal(want, &rows); err != nil {
-				t.Fatal(err)
-			}
-			r, err := compile(t, func(c *hook.Parser) {
-				c.Type = hook.ParserCSV
-				if strings.Contains(file, "windows-1252") {
-					c.Encoding = "windows-1252"
-				}
-			}).Parse(Input{Body: body})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := items(t, r)
-			if len(got) != len(rows) {
-				t.Fatalf("%d rows, want %d", len(got), len(rows))
-			}
-			for i := range rows {
-				if got[i] != string(rows[i]) {
-					t.Errorf("row %d\n got %s\nwant %s", i+1, got[i], rows[i])
-				}
-			}
-		})
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/text/encoding/charmap"
@@ -444,5 +445,45 @@ func TestFortyThousandRows(t *testing.T) {
 	var whole []json.RawMessage
 	if err := json.Unmarshal(r.BodyJSON(), &whole); err != nil || len(whole) != 40_000 || string(whole[39_999]) != want {
 		t.Errorf("body: %d rows, %v", len(whole), err)
+	}
+}
+
+func TestParsersAreSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	for kind, c := range map[string]struct{ items, body string }{
+		hook.ParserJSON: {"sort_by([a, `[{\"n\":2},{\"n\":1}]`][], &n)", `{"a":[{"n":3}]}`},
+		hook.ParserXML:  {"//b[position() > 1][../@x='1']", "<a x='1'><b/><b>2</b></a>"},
+		hook.ParserCSV:  {"", "a,b\n1,\"2\"\"\"\n"},
+	} {
+		p := compile(t, selecting(kind, c.items))
+		shared, err := p.Parse(Input{Body: []byte(c.body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := items(t, shared)
+		if len(want) == 0 {
+			t.Fatalf("%s: no items", kind)
+		}
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				own, err := p.Parse(Input{Body: []byte(c.body)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, r := range []*Result{own, shared} {
+					for i, item := range r.Items(0, -1) {
+						if string(item) != want[i] {
+							t.Errorf("%s: item %d is %s", kind, i, item)
+						}
+					}
+					if string(r.BodyJSON()) != string(shared.BodyJSON()) {
+						t.Errorf("%s: body %s", kind, r.BodyJSON())
+					}
+				}
+			})
+		}
+		all.Wait()
 	}
 }
