@@ -3394,12 +3394,12 @@ type Parser struct {
 	// Examples: ["sku","quantity"]
 	Columns *[]string `json:"columns,omitempty"`
 
-	// Delimiter Of CSV: between fields, one character.
+	// Delimiter Of CSV: between fields, one character; unless given the one of `,` `;` `|` and tab that the first row has most of.
 	//
 	// Examples: ;
 	Delimiter *string `json:"delimiter,omitempty"`
 
-	// Enclosure Of CSV: around fields, one character.
+	// Enclosure Of CSV: around fields, one character, or `none`.
 	//
 	// Examples: "
 	Enclosure *string `json:"enclosure,omitempty"`
@@ -3409,7 +3409,7 @@ type Parser struct {
 	// Examples: windows-1252
 	Encoding *string `json:"encoding,omitempty"`
 
-	// Escape Of CSV: before an enclosure that is meant, one character; without it enclosures are doubled.
+	// Escape Of CSV: before an enclosure that is meant, one character; enclosures may be doubled, too.
 	//
 	// Examples: \
 	Escape *string `json:"escape,omitempty"`
