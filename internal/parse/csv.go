@@ -37,7 +37,7 @@ func (r *csvReader) next() (row csvRow, fault string, ok bool) {
 	}
 	row = csvRow{from: r.pos, line: r.line}
 	r.fields = r.fields[:0]
-	i := r.pos
+	i, tooMany := r.pos, ""
 	for {
 		var field []byte
 		field, i, fault = r.field(i)
@@ -45,14 +45,18 @@ func (r *csvReader) next() (row csvRow, fault string, ok bool) {
 			r.recover(row.from, i)
 			return row, fault, true
 		}
-		r.fields = append(r.fields, field)
+		if len(r.fields) < maxColumns {
+			r.fields = append(r.fields, field)
+		} else if tooMany == "" {
+			tooMany = fmt.Sprintf("it has more than %d fields; is parser.delimiter right?", maxColumns)
+		}
 		if begins(r.data, i, r.delimiter) {
 			i += len(r.delimiter)
 			continue
 		}
 		break
 	}
-	row.to = i
+	row.to, fault = i, tooMany
 	if !r.valid && !utf8.Valid(r.data[row.from:row.to]) {
 		fault = "the row is not UTF-8; set parser.encoding to what it is written in (windows-1252, for example)"
 	}

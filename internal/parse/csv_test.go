@@ -40,6 +40,7 @@ func TestTables(t *testing.T) {
 		"no header row, names configured": {func(c *hook.Parser) { c.Header, c.Columns = false, []string{"x", "y"} }, "1;2\n3;4\n",
 			[]string{`{"x":"1","y":"2"}`, `{"x":"3","y":"4"}`}},
 		"no header row and no names":                         {func(c *hook.Parser) { c.Header = false }, "1;2\n3;4\n", []string{`{"column_1":"1","column_2":"2"}`, `{"column_1":"3","column_2":"4"}`}},
+		"no header row, and the first row is broken":         {func(c *hook.Parser) { c.Header, c.OnItemError = false, hook.OnItemErrorSkip }, "\"1\"x;2;3\n1;2\n", []string{`{"column_1":"1","column_2":"2"}`}},
 		"no header row and nothing":                          {func(c *hook.Parser) { c.Header = false }, "", nil},
 		"configured names go before those of the header row": {func(c *hook.Parser) { c.Columns = []string{"x"} }, "a;b\n1;2\n", []string{`{"x":"1","b":"2"}`}},
 		"an escape character":                                {func(c *hook.Parser) { c.Escape = `\` }, `a;b` + "\n" + `"x\"y""z\\";"C:\new\"` + "\n" + `"` + "\n", []string{`{"a":"x\"y\"z\\","b":"C:\\new\"\n"}`}},
@@ -90,8 +91,9 @@ func TestBrokenTables(t *testing.T) {
 		"text behind an enclosure":   {nil, "a,b\n\"1\"x,2\n", hook.KindMalformedBody, "text after the closing", 2},
 		"a row that is not UTF-8":    {nil, "a,b\n1,2\n\xe9,2\n", hook.KindMalformedBody, "windows-1252", 3},
 		"a header that is not UTF-8": {func(c *hook.Parser) { c.OnItemError = hook.OnItemErrorSkip }, "\xe9,b\n1,2\n", hook.KindMalformedBody, "header row", 1},
+		"fields without end":         {nil, "a\n1\n" + strings.Repeat(",", 20_000), hook.KindMalformedBody, "row 2 cannot be read: it has more than 16384 fields", 3},
 		"nothing":                    {nil, "\r\n", hook.KindMalformedBody, "is empty", 0},
-		"columns without end":        {nil, strings.Repeat("a,", 20_000) + "a\n", hook.KindMalformedBody, "20001 columns", 0},
+		"columns without end":        {nil, strings.Repeat("a,", 20_000) + "a\n", hook.KindMalformedBody, "more than 16384 fields", 1},
 		"rows that become much more": {func(c *hook.Parser) { c.MaxItems = 1_000_000 }, strings.Repeat(wide+",", 1000) + "x\n" + strings.Repeat(strings.Repeat(",", 1000)+"\n", 1000), hook.KindTooLarge, "larger than 256 MiB", 0},
 		"a selection of too much":    {func(c *hook.Parser) { c.Items = "[*].[@,@,@,@,@,@,@,@,@,@]" }, "a\n" + strings.Repeat(strings.Repeat("x", 100_000)+"\n", 300), hook.KindTooLarge, "larger than 256 MiB", 0},
 	} {

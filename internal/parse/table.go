@@ -95,17 +95,14 @@ func (t *table) columns(p *Parser) error {
 		if fault != "" {
 			return rowError(row, "the header row cannot be read: "+fault)
 		}
-		if err := tooWide(len(t.start.fields)); err != nil {
-			return err
-		}
 		names = headerNames(t.start.fields, p.conf.Columns)
 	} else if len(names) == 0 {
 		first := t.start // a copy: the row is data, too
-		if _, _, ok := first.next(); ok {
-			if err := tooWide(len(first.fields)); err != nil {
-				return err
+		for _, fault, ok := first.next(); ok; _, fault, ok = first.next() {
+			if fault == "" {
+				names = headerNames(make([][]byte, len(first.fields)), nil)
+				break
 			}
-			names = headerNames(make([][]byte, len(first.fields)), nil)
 		}
 	}
 	t.max = 2
@@ -114,13 +111,6 @@ func (t *table) columns(p *Parser) error {
 		t.max += len(t.names[len(t.names)-1]) + 3 // quotes and comma of the value
 	}
 	return nil
-}
-
-func tooWide(columns int) error {
-	if columns <= maxColumns {
-		return nil
-	}
-	return malformed("the first row has %d columns, more than %d; is parser.delimiter right?", columns, maxColumns)
 }
 
 // headerNames makes names out of a header row: those that were configured go before,

@@ -177,13 +177,18 @@ func (r *xmlReader) open(t xml.StartElement) error {
 		return r.fault("the XML is nested more than %d levels deep", maxDepth)
 	}
 	n := &node{name: r.name(t.Name)}
-	seen := make(map[string]bool, len(t.Attr))
+	var seen map[string]bool
+	if len(t.Attr) > 1 {
+		seen = make(map[string]bool, len(t.Attr))
+	}
 	for _, a := range t.Attr {
 		name := r.name(a.Name)
 		if seen[name] {
 			return r.fault("the body is not XML: %s has the attribute %s twice", clip(n.name), clip(name))
 		}
-		seen[name] = true
+		if seen != nil {
+			seen[name] = true
+		}
 		n.attrs = append(n.attrs, attr{name, a.Value})
 	}
 	r.count += len(n.attrs)
