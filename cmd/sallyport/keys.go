@@ -48,7 +48,7 @@ func withManage(cmd *cobra.Command, p process, workspace string, f func(*manage.
 		return err
 	}
 	who := hook.Principal{Role: hook.RoleAdmin, Platform: true, Workspace: ws.ID, WorkspaceCode: ws.Code}
-	return f(manage.New(s, nil, conditions{}, nobody{}), who)
+	return f(manage.New(s, nil, rules{}, nobody{}), who)
 }
 
 func newKeysCreate(p process) *cobra.Command {

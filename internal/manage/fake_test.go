@@ -33,7 +33,7 @@ func setup(t *testing.T) *world {
 		versions: map[hook.ID]int{},
 	}
 	pipe := &fakePipeline{held: map[hook.ID]int{}}
-	w := &world{Service: manage.New(s, fakeEgress{}, fakeConditions{}, pipe), store: s, pipe: pipe}
+	w := &world{Service: manage.New(s, fakeEgress{}, fakeRules{}, pipe), store: s, pipe: pipe}
 	var err error
 	if w.ws, err = s.EnsureDefaultWorkspace(t.Context()); err != nil {
 		t.Fatal(err)
@@ -174,6 +174,8 @@ type fakeStore struct {
 	keys       []*hook.APIKey
 	types      []*hook.EventType
 	webhooks   []*hook.Webhook
+	actions    []*hook.Action
+	doors      []*hook.IncomingWebhook
 }
 
 func (s *fakeStore) Setting(_ context.Context, key string) ([]byte, error) {

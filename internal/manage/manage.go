@@ -44,6 +44,16 @@ type Store interface {
 	Webhook(ctx context.Context, workspace hook.ID, ref string) (*hook.Webhook, error)
 	Webhooks(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.Webhook, bool, error)
 	EditWebhook(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.WebhookScene) (*hook.Webhook, error)) (*hook.Webhook, error)
+
+	Action(ctx context.Context, workspace hook.ID, ref string) (*hook.Action, error)
+	Actions(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.Action, bool, error)
+	EditAction(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.ActionScene) (*hook.Action, error)) (*hook.Action, error)
+
+	// IncomingWebhook and IncomingWebhooks leave out the values of named secrets. The hash
+	// is there.
+	IncomingWebhook(ctx context.Context, workspace hook.ID, ref string) (*hook.IncomingWebhook, error)
+	IncomingWebhooks(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.IncomingWebhook, bool, error)
+	EditIncoming(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.IncomingScene) (*hook.IncomingWebhook, error)) (*hook.IncomingWebhook, error)
 }
 
 // Egress says where requests may go.
@@ -54,11 +64,33 @@ type Egress interface {
 	RefusesHost(host string) error
 }
 
-// Conditions knows the language of filters.
+// Conditions knows the language of filters and conditions.
 type Conditions interface {
 	// Check says what is wrong with an expression before anything is evaluated, nil if
 	// nothing is.
 	Check(expression string) error
+}
+
+// Rules are those of the rooms that work with the configuration. Errors about templates
+// have a kind and name the place. Fields of faults are relative to what is checked.
+type Rules interface {
+	Conditions
+	// CheckTemplate says what is wrong with a template before it is rendered.
+	CheckTemplate(source string) error
+	// RenderHash renders the template of a door's hash as it would be checked now.
+	RenderHash(source, zone string, secrets []hook.NamedSecret) (string, error)
+	// KnowsZone reports whether there is a time zone of this name.
+	KnowsZone(name string) bool
+	// CheckParser says what is wrong with a parser.
+	CheckParser(p hook.Parser) []hook.Fault
+	// CheckSignature says what is wrong with a pre-processor that verifies signatures, and
+	// with the secrets for it.
+	CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault
+	// DedupeKey is the template by which a preset knows repeats, "" if it cannot.
+	DedupeKey(preset string) string
+	// CheckAction says what is wrong with the configuration of a type of action. Fields begin
+	// with config.
+	CheckAction(t hook.ActionType, config []byte) []hook.Fault
 }
 
 // Pipeline is what has to be asked, or told, about deliveries.
@@ -75,13 +107,13 @@ type Pipeline interface {
 
 // Service creates and changes configuration. Use New.
 type Service struct {
-	store      Store
-	egress     Egress
-	conditions Conditions
-	pipeline   Pipeline
+	store    Store
+	egress   Egress
+	rules    Rules
+	pipeline Pipeline
 }
 
 // New joins the parts.
-func New(s Store, e Egress, c Conditions, q Pipeline) *Service {
-	return &Service{store: s, egress: e, conditions: c, pipeline: q}
+func New(s Store, e Egress, r Rules, q Pipeline) *Service {
+	return &Service{store: s, egress: e, rules: r, pipeline: q}
 }

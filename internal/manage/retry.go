@@ -30,8 +30,8 @@ func defaultSchedule() []time.Duration {
 // retryForms are the forms of which retry has exactly one.
 var retryForms = []string{"schedule", "exponential", "linear"}
 
-func (r *webhookReader) retry() hook.Retry {
-	o := r.object.object("retry")
+func (r *object) retry() hook.Retry {
+	o := r.object("retry")
 	if o == nil {
 		return hook.Retry{Schedule: defaultSchedule(), Jitter: defaultJitter}
 	}

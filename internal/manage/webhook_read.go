@@ -136,7 +136,7 @@ func (r *webhookReader) filter() string {
 	if text == "" {
 		return ""
 	}
-	if err := r.s.conditions.Check(text); err != nil {
+	if err := r.s.rules.Check(text); err != nil {
 		r.fault("filter", "template_syntax", "%v", err)
 	}
 	return text

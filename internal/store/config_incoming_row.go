@@ -69,6 +69,7 @@ type preProcessorConfig struct {
 	Preset     string         `json:"preset,omitempty"`
 	Signature  string         `json:"signature,omitempty"`
 	Tolerance  *time.Duration `json:"tolerance,omitempty"`
+	Handshake  []string       `json:"handshake,omitempty"` // names of secrets
 	StatusCode int            `json:"statusCode,omitempty"`
 }
 
@@ -126,7 +127,7 @@ func incomingRowOf(w *hook.IncomingWebhook) (*incomingRow, []secretValue, error)
 		c.PreProcessors = append(c.PreProcessors, preProcessorConfig{
 			Name: p.Name, Type: p.Type, Header: p.Header, Parameter: p.Parameter, Path: p.Path, Equals: p.Equals, Matches: p.Matches,
 			Username: p.Username, Secrets: p.Secrets, Allow: p.Allow, Schema: string(p.Schema), Condition: p.Condition, Preset: p.Preset,
-			Signature: string(p.Signature), Tolerance: p.Tolerance, StatusCode: p.StatusCode,
+			Signature: string(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake, StatusCode: p.StatusCode,
 		})
 	}
 	for _, r := range w.Routes {
@@ -201,7 +202,7 @@ func (c *incomingConfig) spec() hook.IncomingSpec {
 		s.PreProcessors = append(s.PreProcessors, hook.PreProcessor{
 			Name: p.Name, Type: p.Type, Header: p.Header, Parameter: p.Parameter, Path: p.Path, Equals: p.Equals, Matches: p.Matches,
 			Username: p.Username, Secrets: p.Secrets, Allow: p.Allow, Schema: bytesOf(p.Schema), Condition: p.Condition, Preset: p.Preset,
-			Signature: bytesOf(p.Signature), Tolerance: p.Tolerance, StatusCode: p.StatusCode,
+			Signature: bytesOf(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake, StatusCode: p.StatusCode,
 		})
 	}
 	for _, r := range c.Routes {

@@ -39,7 +39,7 @@ func doorSpec(code string) hook.IncomingSpec {
 			{Name: "e", Type: "ip", Allow: []string{"::1"}},
 			{Name: "f", Type: "schema", Schema: []byte(`{ "type": "object" }`)},
 			{Name: "g", Type: "condition", Condition: "true", StatusCode: 422},
-			{Name: "h", Type: "signature", Preset: "github", Secrets: []string{"two"}},
+			{Name: "h", Type: "signature", Preset: "meta", Secrets: []string{"two"}, Handshake: []string{"one"}},
 			{Name: "i", Type: "signature", Signature: []byte(`{"header": "X"}`), Tolerance: &tolerance},
 		},
 		Parser:         parser,
