@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"sallyport/internal/action"
 	"sallyport/internal/hook"
 	"sallyport/internal/parse"
 	"sallyport/internal/preset"
@@ -65,7 +66,9 @@ func (rules) DedupeKey(name string) string {
 	return ""
 }
 
-func (rules) CheckAction(hook.ActionType, []byte) []hook.Fault { return nil }
+func (rules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
+	return action.CheckConfig(t, config)
+}
 
 // told gives an error of a template the kind that the API tells, and the place in words.
 func told(err error) error {

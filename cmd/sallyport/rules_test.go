@@ -68,6 +68,7 @@ func TestRulesOfPartsNameTheirFields(t *testing.T) {
 		for _, f := range faults {
 			out = append(out, f.Field+" "+f.Code)
 		}
+		slices.Sort(out)
 		return out
 	}
 	for _, c := range []struct {
@@ -81,6 +82,8 @@ func TestRulesOfPartsNameTheirFields(t *testing.T) {
 		{r.CheckSignature(hook.PreProcessor{Type: "signature", Signature: []byte(`{"header":"X-S","prefix":"sha256="}`), Secrets: []string{"gh"}}, secret), nil},
 		{r.CheckParser(hook.DefaultParser()), nil},
 		{r.CheckParser(hook.Parser{Type: "json", Items: "rows[", Split: true}), []string{"items invalid_format"}},
+		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"url":"https://x.example","body":"{{ item|json_encode|raw }}"}`)), nil},
+		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"body":"{{ item|"}`)), []string{"config.body template_syntax", "config.url required"}},
 	} {
 		if got := fields(c.got); !slices.Equal(got, c.want) {
 			t.Errorf("faults %q; want %q", got, c.want)
