@@ -37,11 +37,21 @@ func anyOf[T any](v []T) *[]T {
 	return &v
 }
 
-func rawGiven(b []byte) *json.RawMessage {
-	if len(b) == 0 {
-		return nil
+// orAbsent is v, left out for the zero value where null would do, too.
+func orAbsent[T comparable](v T) (out nullable.Nullable[T]) {
+	var zero T
+	if v != zero {
+		out = nullable.NewNullableWithValue(v)
 	}
-	return ptr(json.RawMessage(b))
+	return out
+}
+
+// someOf is v, left out when it is empty.
+func someOf[T any](v []T) (out nullable.Nullable[[]T]) {
+	if len(v) > 0 {
+		out = nullable.NewNullableWithValue(v)
+	}
+	return out
 }
 
 func durationGiven(d *time.Duration) *string {
@@ -68,15 +78,25 @@ func rateLimitJSON(r *hook.RateLimit) nullable.Nullable[gen.RateLimit] {
 
 func preProcessorJSON(p hook.PreProcessor) (gen.PreProcessor, error) {
 	out := gen.PreProcessor{
-		Name: given(p.Name), Type: gen.PreProcessorType(p.Type), Header: given(p.Header), Parameter: given(p.Parameter), Path: given(p.Path),
-		Equals: p.Equals, Matches: given(p.Matches), Username: given(p.Username), Secrets: anyOf(p.Secrets), Handshake: anyOf(p.Handshake),
-		Allow: anyOf(p.Allow), Schema: rawGiven(p.Schema), Condition: given(p.Condition), Preset: given(p.Preset), Tolerance: durationGiven(p.Tolerance),
+		Name: given(p.Name), Type: gen.PreProcessorType(p.Type), Header: orAbsent(p.Header), Parameter: orAbsent(p.Parameter), Path: orAbsent(p.Path),
+		Matches: orAbsent(p.Matches), Username: orAbsent(p.Username), Secrets: someOf(p.Secrets), Handshake: someOf(p.Handshake), Allow: someOf(p.Allow),
+		Condition: orAbsent(p.Condition), Preset: orAbsent(p.Preset),
+	}
+	if p.Equals != nil {
+		out.Equals = some(p.Equals)
+	}
+	if len(p.Schema) > 0 {
+		out.Schema = nullable.NewNullableWithValue(json.RawMessage(p.Schema))
+	}
+	if p.Tolerance != nil {
+		out.Tolerance = nullable.NewNullableWithValue(hook.FormatDuration(*p.Tolerance))
 	}
 	if len(p.Signature) > 0 {
-		out.Verification = new(gen.SignatureVerification)
-		if err := json.Unmarshal(p.Signature, out.Verification); err != nil {
+		var v gen.SignatureVerification
+		if err := json.Unmarshal(p.Signature, &v); err != nil {
 			return out, err
 		}
+		out.Verification = some(&v)
 	}
 	return out, nil
 }
@@ -105,7 +125,11 @@ func routeJSON(r hook.Route) gen.Route {
 }
 
 func postProcessorJSON(p hook.PostProcessor) gen.PostProcessor {
-	return gen.PostProcessor{Type: gen.PostProcessorType(p.Type), Config: rawGiven(p.Config), Action: given(p.Action)}
+	out := gen.PostProcessor{Type: gen.PostProcessorType(p.Type), Action: orAbsent(p.Action)}
+	if len(p.Config) > 0 {
+		out.Config = nullable.NewNullableWithValue(json.RawMessage(p.Config))
+	}
+	return out
 }
 
 func dedupeJSON(d *hook.Dedupe) nullable.Nullable[gen.Dedupe] {

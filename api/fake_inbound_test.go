@@ -132,7 +132,7 @@ func (w *world) Replay(_ context.Context, _ hook.Principal, id, call hook.ID) (*
 	return &hook.Request{ID: call, Events: 2, Deliveries: 3}, w.ask(asked{method: "Replay", ref: id.String()})
 }
 
-func (w *world) Presets() []*hook.Preset {
+func (w *world) All() []*hook.Preset {
 	tolerance := 5 * time.Minute
 	return []*hook.Preset{
 		{Name: "github", Title: "GitHub", Secret: hook.PresetSecret{Name: "Webhook secret", Where: "Settings"}, Verifications: []hook.Verification{{Algorithm: "hmac-sha256", Header: "X-Hub-Signature-256", Prefix: "sha256="}}, EventHeader: "X-GitHub-Event"},

@@ -437,7 +437,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	}
 	s, err := api.New(o, api.Services{
 		Gate: w, Manager: w, Inbound: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
-		Requests: w, Doors: w, Records: w, ActionTester: w,
+		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w,
 	})
 	if err != nil {
 		t.Fatal(err)

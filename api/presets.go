@@ -44,7 +44,7 @@ func verificationJSON(v *hook.Verification) gen.SignatureVerification {
 // ListPresets answers all presets.
 func (h handlers) ListPresets(context.Context, gen.ListPresetsRequestObject) (gen.ListPresetsResponseObject, error) {
 	data := []gen.Preset{}
-	for _, p := range h.s.services.Doors.Presets() {
+	for _, p := range h.s.services.Presets.All() {
 		data = append(data, presetJSON(p))
 	}
 	return gen.ListPresets200JSONResponse{Body: gen.PresetList{Data: data, NextCursor: orNull("")}}, nil
@@ -52,7 +52,7 @@ func (h handlers) ListPresets(context.Context, gen.ListPresetsRequestObject) (ge
 
 // GetPreset answers one preset.
 func (h handlers) GetPreset(_ context.Context, r gen.GetPresetRequestObject) (gen.GetPresetResponseObject, error) {
-	for _, p := range h.s.services.Doors.Presets() {
+	for _, p := range h.s.services.Presets.All() {
 		if p.Name == r.Preset {
 			return gen.GetPreset200JSONResponse{Body: presetJSON(p)}, nil
 		}

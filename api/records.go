@@ -66,7 +66,7 @@ func (h handlers) GetRecord(ctx context.Context, r gen.GetRecordRequestObject) (
 func (h handlers) PutRecord(ctx context.Context, r gen.PutRecordRequestObject) (gen.PutRecordResponseObject, error) {
 	cl := callOf(ctx)
 	how := writeOf(r.Params.DryRun, r.Params.IfMatch, r.Params.IfNoneMatch)
-	row, err := h.s.services.Records.PutRecord(ctx, cl.principal, r.Collection, r.Key, cl.body, how)
+	row, err := h.s.services.RecordWriter.PutRecord(ctx, cl.principal, r.Collection, r.Key, cl.body, how)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (h handlers) PutRecord(ctx context.Context, r gen.PutRecordRequestObject) (
 
 // DeleteRecord removes a record.
 func (h handlers) DeleteRecord(ctx context.Context, r gen.DeleteRecordRequestObject) (gen.DeleteRecordResponseObject, error) {
-	err := h.s.services.Records.DeleteRecord(ctx, callOf(ctx).principal, r.Collection, r.Key, guardOf(r.Params.IfMatch, nil))
+	err := h.s.services.RecordWriter.DeleteRecord(ctx, callOf(ctx).principal, r.Collection, r.Key, guardOf(r.Params.IfMatch, nil))
 	if err != nil {
 		return nil, err
 	}

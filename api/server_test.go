@@ -387,6 +387,8 @@ func TestConfigurationIsCheckedByTheManager(t *testing.T) {
 		{"POST", "/v1/event-types", "CreateEventType"}, {"PUT", "/v1/event-types/order.paid", "PutEventType"}, {"PATCH", "/v1/event-types/order.paid", "PatchEventType"},
 		{"POST", "/v1/webhooks", "CreateWebhook"}, {"PUT", "/v1/webhooks/erp-orders", "PutWebhook"}, {"PATCH", "/v1/webhooks/erp-orders", "PatchWebhook"},
 		{"POST", "/v1/webhooks/erp-orders/secret/rotate", "RotateSecret"}, {"POST", "/v1/webhooks/erp-orders/resume", "ResumeWebhook"},
+		{"POST", "/v1/incoming-webhooks", "CreateIncomingWebhook"}, {"PUT", "/v1/incoming-webhooks/erp-stock", "PutIncomingWebhook"}, {"PATCH", "/v1/incoming-webhooks/erp-stock", "PatchIncomingWebhook"},
+		{"POST", "/v1/actions", "CreateAction"}, {"PUT", "/v1/actions/book-stock", "PutAction"}, {"PATCH", "/v1/actions/book-stock", "PatchAction"},
 	} {
 		s.fail[c.call] = hook.Invalid([]hook.Fault{{Field: "name", Code: "invalid_format", Detail: "x"}, {Field: "url", Code: "url_not_allowed", Detail: "x"}})
 		for _, body := range []string{`{"name": 7, "nane": null}`, `[]`, `null`} {
@@ -410,6 +412,7 @@ func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
 	s := setup(t)
 	for path, schema := range map[string]string{
 		"/v1/webhooks/erp-orders": "WebhookInput", "/v1/workspaces/acme": "WorkspaceInput", "/v1/api-keys/billing": "APIKeyInput", "/v1/event-types/order.paid": "EventTypeInput",
+		"/v1/incoming-webhooks/erp-stock": "IncomingWebhookInput", "/v1/actions/book-stock": "ActionInput",
 	} {
 		var read any
 		if err := json.Unmarshal([]byte(s.do(t, "platform-admin", "GET", path, "").body), &read); err != nil {

@@ -138,16 +138,24 @@ type Doors interface {
 	// Replay accepts a call again as a new one, whose id is that of this API call. Errors:
 	// KindNotFound, KindInvalidState if it would be refused now.
 	Replay(ctx context.Context, p hook.Principal, id, call hook.ID) (*hook.Request, error)
-	// Presets are sorted by name.
-	Presets() []*hook.Preset
 }
 
-// Records reads and writes the record store by hand.
+// Presets knows how senders sign.
+type Presets interface {
+	// All are sorted by name.
+	All() []*hook.Preset
+}
+
+// Records reads the record store.
 type Records interface {
 	Collections(ctx context.Context, workspace hook.ID) ([]hook.Collection, error)
 	// Records come by key, those after the key after; "" is from the beginning of the order.
 	Records(ctx context.Context, workspace hook.ID, collection, prefix, after string, limit int, ascending bool) (list []*hook.Record, more bool, err error)
 	Record(ctx context.Context, workspace hook.ID, collection, key string) (*hook.Record, error)
+}
+
+// RecordWriter changes records by hand.
+type RecordWriter interface {
 	// PutRecord takes a document that is JSON without repeated keys.
 	PutRecord(ctx context.Context, p hook.Principal, collection, key string, document []byte, w hook.Write) (hook.RecordResult, error)
 	DeleteRecord(ctx context.Context, p hook.Principal, collection, key string, g hook.Guard) error
@@ -194,7 +202,9 @@ type Services struct {
 	Templates    Templates
 	Requests     Requests
 	Doors        Doors
+	Presets      Presets
 	Records      Records
+	RecordWriter RecordWriter
 	ActionTester ActionTester
 	Idempotency  Idempotency
 }
@@ -208,10 +218,14 @@ func (s *Services) serve(op string) bool {
 		return s.Inbound != nil
 	case "ListRequests", "ListIncomingWebhookRequests", "GetRequest", "GetRequestBody":
 		return s.Requests != nil
-	case "ReplayRequest", "VerifyRequest", "ListPresets", "GetPreset":
+	case "ReplayRequest", "VerifyRequest":
 		return s.Doors != nil
-	case "ListCollections", "ListRecords", "GetRecord", "PutRecord", "DeleteRecord":
+	case "ListPresets", "GetPreset":
+		return s.Presets != nil
+	case "ListCollections", "ListRecords", "GetRecord":
 		return s.Records != nil
+	case "PutRecord", "DeleteRecord":
+		return s.RecordWriter != nil
 	case "TestAction":
 		return s.ActionTester != nil
 	}

@@ -21,6 +21,7 @@ import (
 	"sallyport/api"
 	"sallyport/internal/config"
 	"sallyport/internal/obs"
+	"sallyport/internal/preset"
 	"sallyport/internal/send"
 	"sallyport/internal/store"
 )
@@ -193,6 +194,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
+		Requests: n.store, Presets: preset.Builtin(), Records: n.store,
 	})
 }
 

@@ -884,14 +884,17 @@ func (e SignatureVerificationKey) Valid() bool {
 
 // Defines values for SignatureVerificationTimestampUnit.
 const (
-	Ms      SignatureVerificationTimestampUnit = "ms"
-	Rfc3339 SignatureVerificationTimestampUnit = "rfc3339"
-	S       SignatureVerificationTimestampUnit = "s"
+	HttpDate SignatureVerificationTimestampUnit = "http-date"
+	Ms       SignatureVerificationTimestampUnit = "ms"
+	Rfc3339  SignatureVerificationTimestampUnit = "rfc3339"
+	S        SignatureVerificationTimestampUnit = "s"
 )
 
 // Valid indicates whether the value is a known member of the SignatureVerificationTimestampUnit enum.
 func (e SignatureVerificationTimestampUnit) Valid() bool {
 	switch e {
+	case HttpDate:
+		return true
 	case Ms:
 		return true
 	case Rfc3339:
@@ -1381,7 +1384,7 @@ type ActionInput struct {
 	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
 	Retry *Retry `json:"retry,omitempty"`
 
-	// Secrets Secrets that templates name: `{{ secrets.erp }}`. One that is not mentioned is removed.
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
@@ -1391,7 +1394,7 @@ type ActionInput struct {
 	// Examples: null
 	State *Ignored `json:"state,omitempty"`
 
-	// Timeout How long one attempt may take: 1s to 60s, 15s unless given.
+	// Timeout How long one attempt may take: 1s to 60s (30m for `runCommand`), 15s unless given.
 	//
 	// Examples: 15s
 	Timeout *Duration `json:"timeout,omitempty"`
@@ -1783,7 +1786,7 @@ type Dedupe struct {
 	// Examples: accept
 	OnDuplicate *DedupeOnDuplicate `json:"onDuplicate,omitempty"`
 
-	// Window How long a key is remembered: up to 30d, 24h unless given.
+	// Window How long a key is remembered: 1s to 30d, 24h unless given.
 	//
 	// Examples: 1h30m
 	Window *Duration `json:"window,omitempty"`
@@ -2047,12 +2050,12 @@ type DoorResponse struct {
 	// Examples: [{"name":"Content-Type","value":"text/plain"}]
 	Headers *[]DoorHeader `json:"headers,omitempty"`
 
-	// Mode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+	// Mode At once, or after the actions ran (unless said otherwise for the profile `atrocore`): 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
 	//
 	// Examples: accepted
 	Mode *DoorResponseMode `json:"mode,omitempty"`
 
-	// Status The status, 200 for the profile `atrocore`.
+	// Status The status; 200 unless given for the profile `atrocore`.
 	//
 	// Examples: 202
 	Status *int `json:"status,omitempty"`
@@ -2063,7 +2066,7 @@ type DoorResponse struct {
 	Timeout *Duration `json:"timeout,omitempty"`
 }
 
-// DoorResponseMode At once, or after the actions ran: 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
+// DoorResponseMode At once, or after the actions ran (unless said otherwise for the profile `atrocore`): 502 `action_failed` if one failed, and 202 if it takes longer than `timeout`.
 //
 // Examples: accepted
 type DoorResponseMode string
@@ -2812,7 +2815,7 @@ type IncomingWebhook struct {
 	// Examples: 2026-11-21T02:13:00.207Z
 	CreatedAt Time `json:"createdAt"`
 
-	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	// Dedupe Recognises repeats; null is not at all.
 	Dedupe nullable.Nullable[Dedupe] `json:"dedupe"`
 
 	// Description For people.
@@ -2939,7 +2942,7 @@ type IncomingWebhook struct {
 	// Examples: 1
 	Version int64 `json:"version"`
 
-	// Warnings What might not be meant: `no_check` (anybody may call), `hash_md5`.
+	// Warnings What might not be meant: `no_check` (anybody may call), `hash_md5`, `no_route` (it leads nowhere).
 	Warnings []string `json:"warnings"`
 }
 
@@ -2980,7 +2983,7 @@ type IncomingWebhookInput struct {
 	// Examples: null
 	CreatedAt *Ignored `json:"createdAt,omitempty"`
 
-	// Dedupe Recognises repeats; null is what the preset does, if one is used.
+	// Dedupe Recognises repeats; left out it is what the first preset used does, if that does; null is not at all.
 	Dedupe nullable.Nullable[Dedupe] `json:"dedupe,omitempty"`
 
 	// Description For people.
@@ -3026,7 +3029,7 @@ type IncomingWebhookInput struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id *string `json:"id,omitempty"`
 
-	// IpAllowList Addresses and ranges that may call, IPv4 and IPv6; empty is any.
+	// IpAllowList Addresses and ranges that may call, IPv4 and IPv6; empty is any. The profile `atrocore` takes no ranges.
 	//
 	// Examples: ["203.0.113.0/24"]
 	IpAllowList *[]string `json:"ipAllowList,omitempty"`
@@ -3077,7 +3080,7 @@ type IncomingWebhookInput struct {
 	// RateLimit At most so many calls in so long, else 429 `rate_limited`; null is no limit.
 	RateLimit nullable.Nullable[RateLimit] `json:"rateLimit,omitempty"`
 
-	// Refusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+	// Refusal Whether refused callers are told why, or find nothing (`uniform` unless said otherwise for the profile `atrocore`). What a sender can act on (408, 413, 429, 5xx) is told in any case.
 	//
 	// Examples: precise
 	Refusal *IncomingWebhookInputRefusal `json:"refusal,omitempty"`
@@ -3090,7 +3093,7 @@ type IncomingWebhookInput struct {
 	// Examples: [{"action":"book-stock","name":"primary"}]
 	Routes *[]Route `json:"routes,omitempty"`
 
-	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. One that is not mentioned is removed.
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
@@ -3131,7 +3134,7 @@ type IncomingWebhookInputLogging string
 // Examples: default
 type IncomingWebhookInputProfile string
 
-// IncomingWebhookInputRefusal Whether refused callers are told why, or find nothing. What a sender can act on (408, 413, 429, 5xx) is told in any case.
+// IncomingWebhookInputRefusal Whether refused callers are told why, or find nothing (`uniform` unless said otherwise for the profile `atrocore`). What a sender can act on (408, 413, 429, 5xx) is told in any case.
 //
 // Examples: precise
 type IncomingWebhookInputRefusal string
@@ -3460,12 +3463,12 @@ type PostProcessor struct {
 	// Action With type `action`: code of the action, or its id.
 	//
 	// Examples: book-stock
-	Action *string `json:"action,omitempty"`
+	Action nullable.Nullable[string] `json:"action,omitempty"`
 
-	// Config As an action's of this type; not with `action`.
+	// Config As an action's of this type; not with type `action`.
 	//
 	// Examples: {"entityId":"{{ request.id }}","type":"stock.received"}
-	Config *json.RawMessage `json:"config,omitempty"`
+	Config nullable.Nullable[json.RawMessage] `json:"config,omitempty"`
 
 	// Type What it does.
 	//
@@ -3478,41 +3481,40 @@ type PostProcessor struct {
 // Examples: publishEvent
 type PostProcessorType string
 
-// PreProcessor A check that a call must pass. `type` says which other fields count: `header` (`header`, and `equals` or `matches`, else it must be
-// there), `query` (`parameter`, and `equals` or `matches`; without `parameter`, `matches` looks at path and query), `body` (`matches` on the
+// PreProcessor A check that a call must pass. `type` says which other fields count: `header` (`header`, and `equals` or `matches`), `query` (`parameter`, and `equals` or `matches`; without `parameter`, `matches` looks at path and query), `body` (`matches` on the
 // raw body, or `path` and `equals` or `matches`), `basicAuth` (`username`, `secrets`), `bearer` (`secrets`), `apiKey` (`header` or `parameter`,
 // `secrets`), `ip` (`allow`), `schema` (`schema`, which every item must fit), `condition` (`condition`), `signature` (`preset` or
-// `verification`, `secrets`, `tolerance`). Of several secrets any one may fit.
+// `verification`, `secrets`, `handshake`, `tolerance`). Of several secrets any one may fit. A field that the type does not have may be null only.
 type PreProcessor struct {
 	// Allow Addresses and ranges.
 	//
 	// Examples: ["203.0.113.0/24"]
-	Allow *[]string `json:"allow,omitempty"`
+	Allow nullable.Nullable[[]string] `json:"allow,omitempty"`
 
 	// Condition A Twig expression without braces over `request`.
 	//
 	// Examples: request.body.quantity > 0
-	Condition *string `json:"condition,omitempty"`
+	Condition nullable.Nullable[string] `json:"condition,omitempty"`
 
 	// Equals The exact value. A credential belongs into `secrets` instead.
 	//
 	// Examples: push
-	Equals *string `json:"equals,omitempty"`
+	Equals nullable.Nullable[string] `json:"equals,omitempty"`
 
 	// Handshake Names of secrets for the handshake, where the preset has one of its own for that.
 	//
 	// Examples: ["verify-token"]
-	Handshake *[]string `json:"handshake,omitempty"`
+	Handshake nullable.Nullable[[]string] `json:"handshake,omitempty"`
 
 	// Header Name of a header.
 	//
 	// Examples: X-Token
-	Header *string `json:"header,omitempty"`
+	Header nullable.Nullable[string] `json:"header,omitempty"`
 
 	// Matches A regular expression (RE2) that must match somewhere; `^` and `$` bind it.
 	//
 	// Examples: ^abc$
-	Matches *string `json:"matches,omitempty"`
+	Matches nullable.Nullable[string] `json:"matches,omitempty"`
 
 	// Name For the record of a call, unique in the webhook; made of the type unless given.
 	//
@@ -3522,32 +3524,30 @@ type PreProcessor struct {
 	// Parameter Name of a query parameter.
 	//
 	// Examples: token
-	Parameter *string `json:"parameter,omitempty"`
+	Parameter nullable.Nullable[string] `json:"parameter,omitempty"`
 
 	// Path JMESPath into the parsed body.
 	//
 	// Examples: type
-	Path *string `json:"path,omitempty"`
+	Path nullable.Nullable[string] `json:"path,omitempty"`
 
 	// Preset Name of a preset, see `/v1/presets`.
 	//
 	// Examples: github
-	Preset *string `json:"preset,omitempty"`
+	Preset nullable.Nullable[string] `json:"preset,omitempty"`
 
 	// Schema A JSON Schema (2020-12).
 	//
 	// Examples: {"required":["sku"],"type":"object"}
-	Schema *json.RawMessage `json:"schema,omitempty"`
+	Schema nullable.Nullable[json.RawMessage] `json:"schema,omitempty"`
 
 	// Secrets Names of secrets of the webhook.
 	//
 	// Examples: ["gh"]
-	Secrets *[]string `json:"secrets,omitempty"`
+	Secrets nullable.Nullable[[]string] `json:"secrets,omitempty"`
 
-	// Tolerance How far the time of signing may be from now; the preset's unless given.
-	//
-	// Examples: 1h30m
-	Tolerance *Duration `json:"tolerance,omitempty"`
+	// Tolerance How far the time of signing may be from now: up to 7d, the preset's unless given.
+	Tolerance nullable.Nullable[Duration] `json:"tolerance,omitempty"`
 
 	// Type What is checked.
 	//
@@ -3557,10 +3557,10 @@ type PreProcessor struct {
 	// Username The user.
 	//
 	// Examples: erp
-	Username *string `json:"username,omitempty"`
+	Username nullable.Nullable[string] `json:"username,omitempty"`
 
-	// Verification How a sender signs that no preset knows. The signature is in exactly one of `header`, `query` and `bodyField`.
-	Verification *SignatureVerification `json:"verification,omitempty"`
+	// Verification A signature that no preset knows.
+	Verification nullable.Nullable[SignatureVerification] `json:"verification,omitempty"`
 }
 
 // PreProcessorType What is checked.
@@ -3979,7 +3979,7 @@ type Route struct {
 	// Examples: item.quantity > 0
 	Condition nullable.Nullable[string] `json:"condition,omitempty"`
 
-	// Name Unique in the webhook; the action's code unless given.
+	// Name Unique in the webhook; `primary`, `route-2` and so on unless given.
 	//
 	// Examples: primary
 	Name *string `json:"name,omitempty"`
