@@ -60,7 +60,8 @@ func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hoo
 }
 
 // Sweep removes at most limit rows that nobody can see any more, and returns how many
-// it removed: answers and secrets past their time, tombstones without history, and everything of deleted workspaces. Call it again until it returns 0.
+// it removed: answers, secrets and dedupe keys past their time, tombstones without history,
+// and everything of deleted workspaces. Call it again until it returns 0.
 func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	now := micros(s.now())
 	done := 0
@@ -70,6 +71,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	}{
 		{"idempotency", "expires_at <= ?", []any{now}},
 		{"secrets", "expires_at <= ?", []any{now}},
+		{"dedupe_keys", "expires_at <= ?", []any{now}},
 		// A day, so that what was under way when it was deleted finds it. One look at an
 		// index for each: of NOT EXISTS Postgres may make an anti-join with all deliveries.
 		{"webhooks", "deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = webhooks.id LIMIT 1) IS NULL", []any{now - 24*60*60*1e6}},
@@ -77,7 +79,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 		{"incoming_webhooks", `deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = incoming_webhooks.id LIMIT 1) IS NULL
 			AND (SELECT 1 FROM requests r WHERE r.incoming_id = incoming_webhooks.id LIMIT 1) IS NULL`, []any{now - 24*60*60*1e6}},
 	} {
-		n, err := s.deleteSome(ctx, step.table, limit-done, step.where, step.args...)
+		n, err := s.deleteSome(ctx, step.table, limit-done, s.forUpdateSkip(), step.where, step.args...)
 		if done += n; err != nil || done >= limit {
 			return done, err
 		}
@@ -119,7 +121,7 @@ func (s *Store) sweepWorkspace(ctx context.Context, id rowID, limit int) (int, e
 	}
 	done := 0
 	for _, x := range steps {
-		n, err := s.deleteSome(ctx, x.table, limit-done, x.where, id)
+		n, err := s.deleteSome(ctx, x.table, limit-done, "", x.where, id)
 		if done += n; err != nil || done >= limit {
 			return done, err
 		}
@@ -150,8 +152,10 @@ func (s *Store) workspaceTables(ctx context.Context) ([]string, error) {
 	return tables, translate(err)
 }
 
-// deleteSome deletes at most limit rows of a table in one transaction.
-func (s *Store) deleteSome(ctx context.Context, table string, limit int, where string, args ...any) (int, error) {
+// deleteSome deletes at most limit rows of a table in one transaction. lock says how they
+// are looked for: a row that somebody else is changing may be one that is to stay after
+// that, so whoever does not want all of them passes over it.
+func (s *Store) deleteSome(ctx context.Context, table string, limit int, lock, where string, args ...any) (int, error) {
 	if limit <= 0 {
 		return 0, nil
 	}
@@ -161,7 +165,8 @@ func (s *Store) deleteSome(ctx context.Context, table string, limit int, where s
 	}
 	var n int64
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		q := tx.Exec(fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d)", table, key, where, limit), args...)
+		q := tx.Exec(fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d%[5]s)",
+			table, key, where, limit, lock), args...)
 		n = q.RowsAffected
 		return q.Error
 	})

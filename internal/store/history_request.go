@@ -19,7 +19,7 @@ const shownOfRequest = 100
 func (s *Store) Requests(ctx context.Context, f hook.RequestFilter, p hook.Page) ([]hook.RequestView, bool, error) {
 	var out []hook.RequestView
 	err := s.search(ctx, func(tx *gorm.DB) error {
-		query := s.requestSearch(f, p)
+		query := requestSearch(s, f, p)
 		rows, err := list(tx, func(rows *sql.Rows, r *requestRow) error { return r.scan(rows) }, query.sql, query.args...)
 		if err != nil {
 			return err

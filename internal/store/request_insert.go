@@ -34,24 +34,40 @@ func (s *Store) requestValues(r *hook.Request, first *hook.Event) ([]any, error)
 }
 
 // InsertRequests stores requests that become no events: refused ones, handshakes and
-// repeats. One that is there already stays as it is.
+// repeats. One that is there already stays as it is, and one of a workspace that was
+// deleted meanwhile is dropped: nothing would ever remove it.
 func (s *Store) InsertRequests(ctx context.Context, rs []*hook.Request) error {
 	// In one order everywhere, so that two that store the same do not deadlock.
 	rs = slices.Clone(rs)
 	slices.SortFunc(rs, func(a, b *hook.Request) int {
 		return cmp.Or(bytes.Compare(a.Workspace[:], b.Workspace[:]), compareIDs(a.ID, b.ID))
 	})
-	args := make([]any, 0, len(rs)*requestWidth)
-	for _, r := range rs {
-		values, err := s.requestValues(r, nil)
+	values := make([][]any, len(rs))
+	var scopes []hook.ID
+	for i, r := range rs {
+		var err error
+		if values[i], err = s.requestValues(r, nil); err != nil {
+			return err
+		}
+		scopes = append(scopes, r.Workspace)
+	}
+	if len(rs) == 0 {
+		return nil
+	}
+	in := s.among("id", distinct(scopes))
+	one := "(" + strings.TrimSuffix(strings.Repeat("?,", requestWidth), ",") + ")"
+	return s.write(ctx, func(tx *gorm.DB) error {
+		there, err := list(tx, scanID, "SELECT id FROM workspaces WHERE deleted_at IS NULL AND "+in.sql, in.args...)
 		if err != nil {
 			return err
 		}
-		args = append(args, values...)
-	}
-	one := "(" + strings.TrimSuffix(strings.Repeat("?,", requestWidth), ",") + ")"
-	return s.write(ctx, func(tx *gorm.DB) error {
-		for rest := args; len(rest) > 0; {
+		var rest []any
+		for i, r := range rs {
+			if slices.Contains(there, r.Workspace) {
+				rest = append(rest, values[i]...)
+			}
+		}
+		for len(rest) > 0 {
 			n := 64 // in powers of two, so that few texts are prepared
 			for n*requestWidth > len(rest) {
 				n /= 2

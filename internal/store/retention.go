@@ -34,7 +34,8 @@ func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration
 			s.log.LogAttrs(ctx, slog.LevelWarn, "retention.failed", slog.String("error", err.Error()))
 		case purged != hook.Purged{}:
 			s.log.LogAttrs(ctx, slog.LevelInfo, "retention.done", slog.Int("deliveries", purged.Deliveries),
-				slog.Int("attempts", purged.Attempts), slog.Int("events", purged.Events), slog.Int("swept", purged.Swept))
+				slog.Int("attempts", purged.Attempts), slog.Int("events", purged.Events),
+				slog.Int("requests", purged.Requests), slog.Int("swept", purged.Swept))
 		}
 		_ = rest(ctx, every) // its only error is the end of ctx, which ends the loop
 	}
@@ -43,7 +44,8 @@ func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration
 
 // Purge removes what is older than its workspace's retention and needed by nothing:
 // finished deliveries but the newest 100 of each target that is not deleted, with their
-// attempts; then events without deliveries. Then it sweeps. It goes in steps of about a
+// attempts; accepted requests but the newest 100 of each door; then events without
+// deliveries. Requests that were not accepted go sooner. Then it sweeps. It goes in steps of about a
 // thousand rows and rests in between; what it did before an error is counted and stays
 // done.
 func (s *Store) Purge(ctx context.Context, retention time.Duration) (hook.Purged, error) {
@@ -82,10 +84,17 @@ func (p *purge) all(ctx context.Context, retention time.Duration) error {
 		if w.retention == 0 {
 			w.retention = retention
 		}
-		if w.retention <= 0 {
-			continue // for ever
+		var old hook.ID // for ever
+		if w.retention > 0 {
+			old = hook.FirstID(p.s.now().Add(-w.retention))
 		}
-		if err := p.workspace(ctx, w.workspace, hook.FirstID(p.s.now().Add(-w.retention))); err != nil {
+		if err := p.unaccepted(ctx, w.workspace, old); err != nil {
+			return err
+		}
+		if old == hook.NoID {
+			continue
+		}
+		if err := p.workspace(ctx, w.workspace, old); err != nil {
 			return err
 		}
 	}
@@ -114,6 +123,9 @@ func (p *purge) workspace(ctx context.Context, id, old hook.ID) error {
 		if err := p.target(ctx, t, old); err != nil {
 			return err
 		}
+	}
+	if err := p.requests(ctx, id, old); err != nil {
+		return err
 	}
 	var cursor hook.ID
 	return p.steps(ctx, func() (more bool, err error) {

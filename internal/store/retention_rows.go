@@ -75,8 +75,8 @@ func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (ne
 }
 
 // events removes events of a workspace with keys from cursor up to, but not including,
-// old, that have no delivery, and what remembers their ids. It returns where to go on,
-// if there is more.
+// old, that have no delivery and no request's body, and what remembers their ids. It
+// returns where to go on, if there is more.
 func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (next hook.ID, more bool, err error) {
 	s := p.s
 	remembered := hook.FirstID(s.ids.Now().Add(-s.idWindow))
@@ -89,12 +89,16 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 		// A thousand are looked at, whether they may go or not, so that a step ends. No
 		// EXISTS: Postgres might answer it from a hash of all deliveries.
 		type event struct {
-			key  hook.ID
-			id   sql.NullString
-			free bool
+			key, request hook.ID
+			id           sql.NullString
+			free         bool
+			body         sql.NullBool // of its request, which is there still, lies in its first event
 		}
-		rows, err := list(tx, func(rows *sql.Rows, e *event) error { return rows.Scan((*rowID)(&e.key), &e.id, &e.free) },
-			`SELECT e.key, e.id, (SELECT d.id FROM deliveries d WHERE d.event_key = e.key LIMIT 1) IS NULL FROM events e
+		rows, err := list(tx, func(rows *sql.Rows, e *event) error {
+			return rows.Scan((*rowID)(&e.key), (*rowID)(&e.request), &e.id, &e.free, &e.body)
+		},
+			`SELECT e.key, e.request_id, e.id, (SELECT d.id FROM deliveries d WHERE d.event_key = e.key LIMIT 1) IS NULL,
+				(SELECT r.body_in_event FROM requests r WHERE r.workspace_id = e.workspace_id AND r.id = e.request_id) FROM events e
 			WHERE e.workspace_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key LIMIT ?`+s.forUpdateSkip(),
 			rowID(workspace), rowID(cursor), rowID(old), purgeRows)
 		if err != nil || len(rows) == 0 {
@@ -106,6 +110,9 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 		for _, e := range rows {
 			// What remembers a client's id stays as long as the id must not be used again.
 			if !e.free || (e.id.Valid && compareIDs(e.key, remembered) >= 0) {
+				continue
+			}
+			if e.body.Bool && e.key == hook.RequestEventKey(e.request, 0) {
 				continue
 			}
 			keys = append(keys, e.key)

@@ -16,16 +16,20 @@ type ApplyRecord func(ctx context.Context, s *store.Store, c *hook.RecordChange,
 // Inbound runs the suite of requests at doors, their expansion, and records.
 func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
 	for name, test := range map[string]func(*testing.T, *inboundWorld){
-		"a request comes back whole":                     requestWhole,
-		"a body is found in the request's first event":   requestBodyInEvent,
-		"requests are listed by filter and page":         requestsListed,
-		"a request shows what it led to":                 requestConsequences,
-		"deliveries are found by the request":            deliveriesOfRequest,
-		"a request is answered later":                    requestAnswered,
-		"an expansion is worked on by one living node":   expansions,
-		"records are read by key and prefix":             recordsRead,
-		"a record changes only as it was expected to be": recordsChanged,
-		"of two who change a record one wins":            recordRaces,
+		"a request comes back whole":                           requestWhole,
+		"a body is found in the request's first event":         requestBodyInEvent,
+		"requests are listed by filter and page":               requestsListed,
+		"a request shows what it led to":                       requestConsequences,
+		"deliveries are found by the request":                  deliveriesOfRequest,
+		"a request is answered later":                          requestAnswered,
+		"an expansion is worked on by one living node":         expansions,
+		"records are read by key and prefix":                   recordsRead,
+		"a record changes only as it was expected to be":       recordsChanged,
+		"of two who change a record one wins":                  recordRaces,
+		"retention of requests keeps the last of a door":       requestRetention,
+		"retention bounds what was not accepted":               refusedRetention,
+		"retention leaves requests that something still needs": requestNeeded,
+		"a deleted workspace takes its requests with it":       inboundSwept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
