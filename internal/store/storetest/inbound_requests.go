@@ -190,9 +190,9 @@ func requestConsequences(t *testing.T, w *inboundWorld) {
 	ctx := t.Context()
 	target := w.webhook("active")
 	door := w.door("active")
-	before, after := w.request(w.now, door, hook.VerdictAccepted), hook.NoID
+	before := w.request(w.now, door, hook.VerdictAccepted)
 	id := w.request(w.now, door, hook.VerdictAccepted, func(r *hook.Request) { r.Events, r.Deliveries = 120, 120 })
-	after = w.request(w.now, door, hook.VerdictAccepted)
+	after := w.request(w.now, door, hook.VerdictAccepted)
 	w.delivery(w.now, w.item(before, 7, "{}"), target, rowFailed)
 	w.delivery(w.now, w.item(after, 0, "{}"), target, rowFailed)
 	var keys []hook.ID
