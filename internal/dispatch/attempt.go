@@ -24,8 +24,10 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	f = decide(j, &a, t, d.chance())
 	f.Sent = true
 	d.finish.put(f)
-	d.metrics.Attempt(a.Outcome, a.Timings.Total)
-	d.observe(l, t, j, &a)
+	if f.Attempt != nil {
+		d.metrics.Attempt(a.Outcome, a.Timings.Total)
+		d.observe(l, t, j, &a)
+	}
 }
 
 // withheld returns the target to send to, or what to do instead of sending.
@@ -66,7 +68,11 @@ func (d *Dispatcher) surelyAlive(node hook.NodeID) bool {
 
 // skipped ends a delivery whose target was deleted.
 func skipped(j *hook.Job) *hook.Finish {
-	return &hook.Finish{Job: j, State: hook.StateSkipped, Reason: hook.ReasonWebhookDeleted, Attempts: j.Delivery.Attempts}
+	reason := hook.ReasonWebhookDeleted
+	if j.Delivery.TargetKind == hook.TargetAction {
+		reason = hook.ReasonActionDeleted
+	}
+	return &hook.Finish{Job: j, State: hook.StateSkipped, Reason: reason, Attempts: j.Delivery.Attempts}
 }
 
 // send makes the attempt. A panic, in rendering above all, is a failed attempt and
@@ -95,8 +101,13 @@ func (d *Dispatcher) send(ctx context.Context, t *hook.Target, j *hook.Job) (a h
 // decide is what happens to a delivery after an attempt. It is pure: chance in [0,1)
 // comes in as an argument.
 func decide(j *hook.Job, a *hook.Attempt, t *hook.Target, chance float64) *hook.Finish {
-	f := &hook.Finish{Job: j, Attempt: a, Attempts: a.Number}
+	if a.Skip != hook.ReasonNone {
+		return &hook.Finish{Job: j, State: hook.StateSkipped, Reason: a.Skip, Attempts: j.Delivery.Attempts}
+	}
+	f := &hook.Finish{Job: j, Attempt: a, Attempts: a.Number, Effects: a.Effects}
 	switch {
+	case a.Outcome == hook.OutcomeSucceeded && a.More:
+		f.State, f.Advance, f.Trigger = hook.StatePending, true, hook.TriggerFirst
 	case a.Outcome == hook.OutcomeSucceeded:
 		f.State = hook.StateSucceeded
 	case j.Delivery.Test && a.Outcome != hook.OutcomeSucceeded:
@@ -104,7 +115,7 @@ func decide(j *hook.Job, a *hook.Attempt, t *hook.Target, chance float64) *hook.
 	case a.Outcome == hook.OutcomeAborted:
 		// Cut off by our own stop: nobody's failure, and no attempt spent.
 		f.State, f.Attempts, f.Trigger = hook.StatePending, j.Delivery.Attempts, j.Trigger
-	case a.Response != nil && a.Response.Status == 410:
+	case t.Kind == hook.TargetWebhook && a.Response != nil && a.Response.Status == 410:
 		f.State, f.Reason = hook.StateFailed, hook.ReasonGone
 	case a.Permanent:
 		f.State, f.Reason = hook.StateFailed, hook.ReasonPermanentError

@@ -9,7 +9,7 @@ import (
 
 // What follows an attempt, contract D 22.
 func TestDecide(t *testing.T) {
-	target := &hook.Target{MaxAttempts: 3, Retry: schedule}
+	target := &hook.Target{Kind: hook.TargetWebhook, MaxAttempts: 3, Retry: schedule}
 	status := func(code int) *hook.ReceivedResponse { return &hook.ReceivedResponse{Status: code} }
 	for _, c := range []struct {
 		name     string

@@ -21,6 +21,8 @@ type Store interface {
 	// Finish records attempts and next states; held tells which deliveries the node
 	// still held.
 	Finish(ctx context.Context, node hook.NodeID, batch []*hook.Finish) (held []bool, err error)
+	// FinishEffects is Finish for actions that do something in the store, with it.
+	FinishEffects(ctx context.Context, node hook.NodeID, batch []*hook.Finish) ([]hook.Effect, error)
 	// Accept stores events with their deliveries; used for test sends.
 	Accept(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error)
 
@@ -43,6 +45,8 @@ type Store interface {
 type Catalog interface {
 	View(ctx context.Context, workspace hook.ID) (*hook.View, error)
 	Cached(workspace hook.ID) *hook.View
+	// Current returns the view of a workspace as the store has it now.
+	Current(ctx context.Context, workspace hook.ID) (*hook.View, error)
 }
 
 // Sender makes one attempt. It returns when the exchange ended, at the latest at the
@@ -107,7 +111,8 @@ type Dispatcher struct {
 	mu          sync.Mutex
 	node        hook.NodeID // 0: not registered
 	lanes       map[hook.ID]*lane
-	held        map[hook.ID]holding // every delivery in our hands, from before it is stored until its outcome is
+	held        map[hook.ID]holding            // every delivery in our hands, from before it is stored until its outcome is
+	watched     map[hook.ID]func(*hook.Finish) // who waits for outcomes of deliveries
 	bytes       int64
 	sending     int
 	sendingSlow int     // of them, to targets with recent timeouts
@@ -125,7 +130,7 @@ type Dispatcher struct {
 func New(cfg Config, s Store, c Catalog, snd Sender, o Owner, m Metrics, ids *hook.IDs, chance func() float64, log *slog.Logger) *Dispatcher {
 	d := &Dispatcher{
 		cfg: cfg, store: s, catalog: c, sender: snd, owner: o, metrics: m, ids: ids, log: log, chance: chance,
-		kick: make(chan struct{}, 1), lanes: map[hook.ID]*lane{}, held: map[hook.ID]holding{},
+		kick: make(chan struct{}, 1), lanes: map[hook.ID]*lane{}, held: map[hook.ID]holding{}, watched: map[hook.ID]func(*hook.Finish){},
 	}
 	d.ctx, d.cut = context.WithCancelCause(context.Background())
 	d.finish = newFinisher(d)

@@ -37,6 +37,7 @@ type fakeStore struct {
 	fail     func(call string) error // nil: none fails
 	rescues  int                     // calls of RescueDead
 	wants    []hook.LaneWant         // of the last claim
+	stale    int                     // so many finishes with effects are told to run anew
 }
 
 func newFakeStore() *fakeStore {
@@ -265,11 +266,39 @@ func (s *fakeStore) Finish(_ context.Context, n hook.NodeID, batch []*hook.Finis
 			continue
 		}
 		r.delivery.State, r.delivery.Reason, r.delivery.Attempts, r.node, r.heldBy = f.State, f.Reason, f.Attempts, 0, 0
+		r.delivery.Step, r.delivery.Base = f.Progress()
 		if r.waits = f.State == hook.StatePending; r.waits {
 			r.due, r.trigger, r.claims = time.Now().Add(f.Wait), f.Trigger, 0
 		}
 	}
 	return held, nil
+}
+
+// FinishEffects keeps effects nowhere: what counts here is whether they are kept.
+func (s *fakeStore) FinishEffects(ctx context.Context, n hook.NodeID, batch []*hook.Finish) ([]hook.Effect, error) {
+	fates := make([]hook.Effect, len(batch))
+	var fresh []*hook.Finish
+	var index []int
+	for i, f := range batch {
+		s.mu.Lock()
+		stale := s.stale > 0
+		if stale {
+			s.stale--
+		}
+		s.mu.Unlock()
+		if stale {
+			fates[i] = hook.EffectStale
+			continue
+		}
+		fresh, index = append(fresh, f), append(index, i)
+	}
+	held, err := s.Finish(ctx, n, fresh)
+	for i, h := range held {
+		if !h {
+			fates[index[i]] = hook.EffectLost
+		}
+	}
+	return fates, err
 }
 
 // outcomes lists what the attempts of a delivery ended with.
@@ -351,6 +380,8 @@ type views struct{ v *hook.View }
 func (c views) View(context.Context, hook.ID) (*hook.View, error) { return c.v, nil }
 func (c views) Cached(hook.ID) *hook.View                         { return c.v }
 
+func (c views) Current(context.Context, hook.ID) (*hook.View, error) { return c.v, nil }
+
 // bench is a dispatcher with fakes around it. It lives in a synctest bubble.
 type bench struct {
 	t      *testing.T
@@ -383,6 +414,9 @@ func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Conf
 	t.Helper()
 	b := &bench{t: t, store: newFakeStore(), owner: &fakeOwner{suspended: map[hook.ID]string{}}, target: target, ids: hook.NewIDs()}
 	target.ID, target.Workspace = b.ids.New(), b.ids.New()
+	if target.Kind == "" {
+		target.Kind = hook.TargetWebhook
+	}
 	if target.State == "" {
 		target.State = hook.TargetActive
 	}

@@ -15,6 +15,7 @@ type finisher struct {
 	d      *Dispatcher
 	mu     sync.Mutex
 	queue  []*hook.Finish
+	done   []*hook.Finish // those with effects
 	closed bool
 	wakeup chan struct{}
 	eased  chan struct{} // closed when the queue is short again; nil: nobody waits
@@ -29,7 +30,11 @@ func newFinisher(d *Dispatcher) *finisher {
 
 func (w *finisher) put(f *hook.Finish) {
 	w.mu.Lock()
-	w.queue = append(w.queue, f)
+	if f.Effects != nil {
+		w.done = append(w.done, f)
+	} else {
+		w.queue = append(w.queue, f)
+	}
 	w.mu.Unlock()
 	w.wake()
 }
@@ -58,7 +63,7 @@ const paceFor = 25 * time.Millisecond
 func (d *Dispatcher) Pace() {
 	w := d.finish
 	w.mu.Lock()
-	if len(w.queue) <= finishBatch {
+	if len(w.queue)+len(w.done) <= finishBatch {
 		w.mu.Unlock()
 		return
 	}
@@ -75,32 +80,44 @@ func (d *Dispatcher) Pace() {
 	}
 }
 
-func (w *finisher) take() (batch []*hook.Finish, closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := min(len(w.queue), finishBatch)
+// takeFrom cuts a batch off a queue.
+func takeFrom(queue *[]*hook.Finish) []*hook.Finish {
+	q := *queue
+	n := min(len(q), finishBatch)
 	// One node id a batch: it changes only when we were declared dead.
 	for i := 1; i < n; i++ {
-		if w.queue[i].Job.Node != w.queue[0].Job.Node {
+		if q[i].Job.Node != q[0].Job.Node {
 			n = i
 		}
 	}
-	batch = w.queue[:n:n]
-	if w.queue = w.queue[n:]; len(w.queue) == 0 {
-		w.queue = nil
+	batch := q[:n:n]
+	if *queue = q[n:]; len(*queue) == 0 {
+		*queue = nil
 	}
-	if w.eased != nil && len(w.queue) <= finishBatch {
+	return batch
+}
+
+func (w *finisher) take() (batch, effects []*hook.Finish, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch, effects = takeFrom(&w.queue), takeFrom(&w.done)
+	if w.eased != nil && len(w.queue)+len(w.done) <= finishBatch {
 		close(w.eased)
 		w.eased = nil
 	}
-	return batch, w.closed
+	return batch, effects, w.closed
 }
 
 func (w *finisher) run() {
 	for {
-		batch, closed := w.take()
+		batch, effects, closed := w.take()
 		if len(batch) > 0 {
-			w.store(batch)
+			w.store(batch, w.plain)
+		}
+		if len(effects) > 0 {
+			w.store(effects, w.effects)
+		}
+		if len(batch)+len(effects) > 0 {
 			continue
 		}
 		if closed {
@@ -110,24 +127,34 @@ func (w *finisher) run() {
 	}
 }
 
+func (w *finisher) plain(ctx context.Context, batch []*hook.Finish) (func(), error) {
+	held, err := w.d.store.Finish(ctx, batch[0].Job.Node, batch)
+	return func() { w.d.finished(batch, held) }, err
+}
+
+func (w *finisher) effects(ctx context.Context, batch []*hook.Finish) (func(), error) {
+	fates, err := w.d.store.FinishEffects(ctx, batch[0].Job.Node, batch)
+	return func() { w.d.effected(ctx, batch, fates) }, err
+}
+
 // store records a batch. While the database is away it tries again and the slots stay
 // taken, so that nothing more is sent. What the database refuses is tried one by one,
 // and a delivery whose record it refuses even alone is left to the audit.
-func (w *finisher) store(batch []*hook.Finish) {
+func (w *finisher) store(batch []*hook.Finish, write func(context.Context, []*hook.Finish) (func(), error)) {
 	ctx := context.Background()
 	wait := 10 * time.Millisecond
 	started := time.Now()
 	for {
-		held, err := w.d.store.Finish(ctx, batch[0].Job.Node, batch)
+		settle, err := write(ctx, batch)
 		if err == nil {
 			w.d.metrics.FinishBatch(len(batch), time.Since(started))
-			w.d.finished(batch, held)
+			settle()
 			return
 		}
 		if !errors.Is(err, hook.ErrUnknownOutcome) && hook.KindOf(err) == hook.KindInternal {
 			if len(batch) > 1 {
 				for i := range batch {
-					w.store(batch[i : i+1])
+					w.store(batch[i:i+1], write)
 				}
 				return
 			}
@@ -178,6 +205,7 @@ func (d *Dispatcher) stored(f *hook.Finish) *lane {
 func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 	now := d.ids.Now()
 	wake := false
+	var told []func()
 	touched := make(map[*lane]bool)
 	d.mu.Lock()
 	for i, f := range batch {
@@ -190,6 +218,9 @@ func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 		}
 		if !l.due.IsZero() {
 			wake = true
+		}
+		if tell := d.watched[f.Job.Delivery.ID]; tell != nil && held[i] {
+			told = append(told, func() { tell(f) })
 		}
 		if len(l.queue) > 0 {
 			touched[l] = true
@@ -204,11 +235,83 @@ func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 	if wake {
 		d.wake()
 	}
+	for _, tell := range told {
+		tell()
+	}
 	for i, f := range batch {
 		if held[i] {
 			d.after(f, now)
 		}
 	}
+}
+
+// effected goes on after effects were stored. What was made of something that has changed
+// since is done anew.
+func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates []hook.Effect) {
+	var ended []*hook.Finish
+	var held []bool
+	var again []*hook.Finish
+	stale := make(map[hook.ID]bool)
+	for i, f := range batch {
+		if fates[i] == hook.EffectStale {
+			again = append(again, f)
+			stale[f.Job.Delivery.Workspace] = true
+			continue
+		}
+		ended, held = append(ended, f), append(held, fates[i] == hook.EffectDone)
+		if fates[i] == hook.EffectDone {
+			for _, t := range f.Effects.Wake {
+				d.Waiting(t)
+			}
+		}
+	}
+	d.finished(ended, held)
+	for workspace := range stale {
+		if _, err := d.catalog.Current(ctx, workspace); err != nil {
+			d.log.WarnContext(ctx, "action.refresh", "workspace_id", workspace, "error", err)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range again {
+		d.rerun(f)
+	}
+}
+
+// rerun puts a delivery whose outcome could not be kept back at the head of its lane.
+func (d *Dispatcher) rerun(f *hook.Finish) {
+	l := d.held[f.Job.Delivery.ID].lane
+	if l == nil {
+		return
+	}
+	if f.Sent {
+		l.storing--
+	}
+	if f.Job.Node != d.node { // declared dead in between: others have rescued it
+		d.drop(f.Job.Delivery.ID, jobBytes(f.Job.Event))
+		return
+	}
+	l.queue = append([]*hook.Job{f.Job}, l.queue...)
+	if d.stopping {
+		d.giveBack(l)
+		return
+	}
+	d.pump(l)
+}
+
+// Watch has told called with every outcome of a delivery that this node stores, until
+// Unwatch. It must not block.
+func (d *Dispatcher) Watch(id hook.ID, told func(*hook.Finish)) {
+	d.mu.Lock()
+	d.watched[id] = told
+	d.mu.Unlock()
+}
+
+// Unwatch ends Watch.
+func (d *Dispatcher) Unwatch(id hook.ID) {
+	d.mu.Lock()
+	delete(d.watched, id)
+	d.mu.Unlock()
 }
 
 // expect notes that a delivery of this lane is due at a time.

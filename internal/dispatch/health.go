@@ -63,6 +63,9 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 	if a.Outcome == hook.OutcomeAborted || j.Delivery.Test {
 		return
 	}
+	if t.Kind != hook.TargetWebhook && a.ErrorClass == hook.ClassTemplate {
+		return // it is the item that does not fit, not the action that is down
+	}
 	now := d.ids.Now().Truncate(time.Millisecond)
 	d.mu.Lock()
 	h := &l.health
@@ -91,12 +94,14 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 		if t.Webhook != nil && t.Webhook.StateSince.After(since) {
 			since = t.Webhook.StateSince // somebody resumed it: it has its time again
 		}
-		suspend = h.ConsecutiveFailures >= 10 && now.Sub(since) >= d.cfg.SuspendAfter
+		suspend = t.Kind == hook.TargetWebhook && h.ConsecutiveFailures >= 10 && now.Sub(since) >= d.cfg.SuspendAfter
 	}
 	d.mu.Unlock()
 	if recovered {
 		d.wake()
-		go d.announceRecovered(t)
+		if t.Kind == hook.TargetWebhook {
+			go d.announceRecovered(t)
+		}
 	}
 	if suspend {
 		go d.suspend(t.Workspace, t.ID, hook.SuspendedFailing)

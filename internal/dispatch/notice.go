@@ -33,7 +33,7 @@ func (d *Dispatcher) announceExhausted(f *hook.Finish) {
 	defer cancel()
 	del := &f.Job.Delivery
 	d.announce(ctx, del.Workspace, hook.TypeDeliveryExhausted, del.ID, map[string]any{
-		"deliveryId": del.ID, "webhookId": del.Target, "eventId": f.Job.Event.ID, "eventType": f.Job.Event.Type,
+		"deliveryId": del.ID, string(del.TargetKind) + "Id": del.Target, "eventId": f.Job.Event.ID, "eventType": f.Job.Event.Type,
 		"attempts": f.Attempts, "reason": f.Reason,
 	})
 }

@@ -67,6 +67,9 @@ type fakeDispatch struct {
 
 func (d *fakeDispatch) Pace() {}
 
+func (d *fakeDispatch) Watch(hook.ID, func(*hook.Finish)) {}
+func (d *fakeDispatch) Unwatch(hook.ID)                   {}
+
 func (d *fakeDispatch) Node() hook.NodeID {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -51,6 +51,9 @@ type Dispatcher interface {
 	Cancel(target, id hook.ID, bytes int)
 	// HandOver starts a reserved delivery that is committed.
 	HandOver(j *hook.Job)
+	// Watch tells of the outcomes of a delivery on this node, until Unwatch.
+	Watch(id hook.ID, told func(*hook.Finish))
+	Unwatch(id hook.ID)
 	// Waiting tells that deliveries of a target were stored to wait.
 	Waiting(t *hook.Target)
 	// Fenced tells that the store declared this node dead; it returns once the node

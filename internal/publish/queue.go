@@ -28,6 +28,9 @@ type item struct {
 	version int64              // of the configuration that it and its key were checked against
 	key     hook.ID            // given before planning, for filters to see; else NoID
 	verdict map[string]verdict // of filters, by expression
+
+	admission *hook.Admission // nil: the item is an event
+	repeated  hook.ID         // of an admission: the request that came first
 }
 
 // answer settles an item. The writer calls it once per item.

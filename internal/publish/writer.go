@@ -50,50 +50,63 @@ func (p *Publisher) write(ctx context.Context, batch []*item) {
 	for len(batch) > 0 {
 		p.dispatch.Pace()
 		node := p.dispatch.Node()
-		plans, versions, bad := p.plan(ctx, batch)
+		work, bad := p.plan(ctx, batch)
 		for _, b := range bad {
 			b.item.fail(b.err)
 		}
-		if len(plans) == 0 {
+		if work.empty() {
 			return
 		}
-		res, err := p.accept(ctx, node, plans, versions)
+		res, err := p.accept(ctx, node, work)
 		switch {
 		case err != nil:
-			p.cancel(plans)
-			if p.cfg.IsDataError != nil && p.cfg.IsDataError(err) && len(plans) > 1 {
-				for _, pl := range plans { // one of them is at fault: alone, it shows
-					p.write(ctx, []*item{pl.item})
+			p.cancel(work)
+			all := work.items()
+			if p.cfg.IsDataError != nil && p.cfg.IsDataError(err) && len(all) > 1 {
+				for _, it := range all { // one of them is at fault: alone, it shows
+					p.write(ctx, []*item{it})
 				}
 				return
 			}
-			for _, pl := range plans {
-				pl.item.fail(err)
+			for _, it := range all {
+				it.fail(err)
 			}
 			return
 		case res.Fenced:
-			p.cancel(plans)
+			p.cancel(work)
+			batch = work.items()
 			if err := p.dispatch.Fenced(ctx, node); err != nil {
-				for _, pl := range plans {
-					pl.item.fail(&hook.Error{Kind: hook.KindUnavailable, Detail: "this node is joining again", RetryAfter: time.Second, Err: err})
+				for _, it := range batch {
+					it.fail(&hook.Error{Kind: hook.KindUnavailable, Detail: "this node is joining again", RetryAfter: time.Second, Err: err})
 				}
 				return
 			}
-			batch = items(plans)
 		case len(res.Stale) > 0:
-			p.cancel(plans)
-			batch = p.refresh(ctx, plans, res.Stale)
+			p.cancel(work)
+			batch = p.refresh(ctx, work.items(), res.Stale)
 		default:
-			batch = p.settle(ctx, node, plans, &res)
-			p.metrics.AcceptBatch(len(plans), time.Since(started))
+			batch = p.settle(ctx, node, work, &res)
+			p.metrics.AcceptBatch(len(work.plans)+len(work.admissions), time.Since(started))
 		}
 	}
 }
 
-func items(plans []*plan) []*item {
-	out := make([]*item, len(plans))
-	for i, pl := range plans {
-		out[i] = pl.item
+// work is a batch made ready to be stored.
+type work struct {
+	plans      []*plan
+	admissions []*admitted
+	versions   map[hook.ID]int64
+}
+
+func (w *work) empty() bool { return len(w.plans)+len(w.admissions) == 0 }
+
+func (w *work) items() []*item {
+	out := make([]*item, 0, len(w.plans)+len(w.admissions))
+	for _, pl := range w.plans {
+		out = append(out, pl.item)
+	}
+	for _, ad := range w.admissions {
+		out = append(out, ad.item)
 	}
 	return out
 }
@@ -105,7 +118,8 @@ type badItem struct {
 
 // plan gives each event its key and its deliveries. Deliveries for which a lane has
 // room are born claimed.
-func (p *Publisher) plan(ctx context.Context, batch []*item) ([]*plan, map[hook.ID]int64, []badItem) {
+func (p *Publisher) plan(ctx context.Context, batch []*item) (*work, []badItem) {
+	var admissions []*admitted
 	versions := make(map[hook.ID]int64, 2)
 	views := make(map[hook.ID]*hook.View, 2)
 	plans := make([]*plan, 0, len(batch))
@@ -125,6 +139,15 @@ func (p *Publisher) plan(ctx context.Context, batch []*item) ([]*plan, map[hook.
 			}
 			views[r.workspace] = v
 			versions[r.workspace] = v.Version
+		}
+		if it.admission != nil {
+			ad, err := p.planAdmission(v, it)
+			if err != nil {
+				bad = append(bad, badItem{it, err})
+				continue
+			}
+			admissions = append(admissions, ad)
+			continue
 		}
 		if it.version != v.Version { // changed since it was checked
 			if err := p.recheck(ctx, it, make(map[hook.ID]error)); err != nil {
@@ -171,15 +194,19 @@ func (p *Publisher) plan(ctx context.Context, batch []*item) ([]*plan, map[hook.
 		}
 		plans = append(plans, pl)
 	}
-	return plans, versions, bad
+	return &work{plans, admissions, versions}, bad
 }
 
 // accept stores a batch, again and again with the same ids for as long as its outcome
 // is unknown: the callers may be gone by then, the events are not lost.
-func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan, versions map[hook.ID]int64) (hook.AcceptResult, error) {
-	b := &hook.AcceptBatch{Node: node, Versions: versions, Events: make([]*hook.PlannedEvent, len(plans)), Window: p.cfg.Window}
-	for i, pl := range plans {
+func (p *Publisher) accept(ctx context.Context, node hook.NodeID, w *work) (hook.AcceptResult, error) {
+	b := &hook.AcceptBatch{Node: node, Versions: w.versions, Events: make([]*hook.PlannedEvent, len(w.plans)), Window: p.cfg.Window}
+	for i, pl := range w.plans {
 		b.Events[i] = pl.planned
+	}
+	for _, ad := range w.admissions {
+		b.Requests = append(b.Requests, ad.planned)
+		b.Events = append(b.Events, ad.events...)
 	}
 	wait := 10 * time.Millisecond
 	started := time.Now()
@@ -190,7 +217,7 @@ func (p *Publisher) accept(ctx context.Context, node hook.NodeID, plans []*plan,
 			return res, err
 		}
 		if !b.Rerun {
-			p.log.WarnContext(ctx, "publish.outcome_unknown", "events", len(plans), "error", err)
+			p.log.WarnContext(ctx, "publish.outcome_unknown", "events", len(b.Events), "error", err)
 		}
 		b.Rerun = true
 		if time.Since(started) > outage && hook.KindOf(err) == hook.KindUnavailable {
@@ -221,7 +248,7 @@ func (p *Publisher) refuseQueued(err error) {
 
 // refresh reloads workspaces whose configuration changed and returns the items to
 // plan again. Keys may have been revoked by the change: their requests are refused.
-func (p *Publisher) refresh(ctx context.Context, plans []*plan, stale []hook.ID) []*item {
+func (p *Publisher) refresh(ctx context.Context, items []*item, stale []hook.ID) []*item {
 	failed := make(map[hook.ID]error)
 	for _, scope := range stale {
 		if err := p.catalog.Refresh(ctx, scope); err != nil {
@@ -230,10 +257,9 @@ func (p *Publisher) refresh(ctx context.Context, plans []*plan, stale []hook.ID)
 	}
 	valid := make(map[hook.ID]error)
 	var again []*item
-	for _, pl := range plans {
-		it := pl.item
+	for _, it := range items {
 		err := failed[it.request.workspace]
-		if err == nil {
+		if err == nil && it.admission == nil {
 			err = p.recheck(ctx, it, valid)
 		}
 		if err != nil {
@@ -274,14 +300,14 @@ func (p *Publisher) recheck(ctx context.Context, it *item, valid map[hook.ID]err
 
 // settle hands over and answers a stored batch, and returns items to try again: ids
 // that were remembered past their window.
-func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan, res *hook.AcceptResult) (again []*item) {
+func (p *Publisher) settle(ctx context.Context, node hook.NodeID, w *work, res *hook.AcceptResult) (again []*item) {
 	events, deliveries := 0, 0
 	expired := make(map[hook.ID][]string)
 	oldest := p.ids.Now().Add(-p.cfg.Window)
-	for i, pl := range plans {
+	for i, pl := range w.plans {
 		e := &pl.planned.Event
 		if first, lost := res.First[i]; lost {
-			p.cancelPlan(pl)
+			p.cancelDeliveries(pl.planned, pl.bytes)
 			if hook.TimeOf(first.Key).Before(oldest) {
 				expired[e.Workspace] = append(expired[e.Workspace], e.ID)
 				again = append(again, pl.item)
@@ -296,21 +322,22 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan,
 		}
 		pl.item.answer(hook.Receipt{ID: e.ID, Type: e.Type, AcceptedAt: e.AcceptedAt(), Matched: e.Matched})
 		for j := range pl.planned.Deliveries {
-			d := &pl.planned.Deliveries[j]
-			switch {
-			case d.Skipped != hook.ReasonNone: // over before it began
-			case !d.Born:
-				p.dispatch.Waiting(pl.targets[j])
-			case res.Mine != nil && !res.Mine[d.ID]:
-				p.dispatch.Cancel(d.Target, d.ID, pl.bytes) // rescued meanwhile: another node has it
-			default:
-				p.dispatch.HandOver(&hook.Job{
-					Node:     node,
-					Delivery: hook.Delivery{ID: d.ID, Workspace: e.Workspace, EventKey: e.Key, TargetKind: d.TargetKind, Target: d.Target, State: hook.StateRunning},
-					Event:    e, Trigger: d.Trigger,
-				})
-			}
+			p.start(node, e, &pl.planned.Deliveries[j], pl.targets[j], pl.bytes, res)
 		}
+	}
+	for i, ad := range w.admissions {
+		if first, repeated := res.Repeats[i]; repeated {
+			p.cancelAdmission(ad)
+			if first == hook.NoID { // what came first is forgotten by now
+				again = append(again, ad.item)
+				continue
+			}
+			ad.item.repeated = first
+			ad.item.settle()
+			continue
+		}
+		events += len(ad.events)
+		deliveries += p.settleAdmission(node, ad, res)
 	}
 	p.metrics.Accepted(events, deliveries)
 	for ws, ids := range expired {
@@ -324,6 +351,24 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, plans []*plan,
 	return again
 }
 
+// start hands over a stored delivery, or tells that it waits.
+func (p *Publisher) start(node hook.NodeID, e *hook.Event, d *hook.PlannedDelivery, t *hook.Target, bytes int, res *hook.AcceptResult) {
+	switch {
+	case d.Skipped != hook.ReasonNone: // over before it began
+	case !d.Born:
+		p.dispatch.Waiting(t)
+	case res.Mine != nil && !res.Mine[d.ID]:
+		p.dispatch.Cancel(d.Target, d.ID, bytes) // rescued meanwhile: another node has it
+	default:
+		p.dispatch.HandOver(&hook.Job{
+			Node: node,
+			Delivery: hook.Delivery{ID: d.ID, Workspace: e.Workspace, EventKey: e.Key, TargetKind: d.TargetKind, Target: d.Target,
+				State: hook.StateRunning, RequestID: e.InboundRequest()},
+			Event: e, Trigger: d.Trigger,
+		})
+	}
+}
+
 // repeat answers an event whose id was there before.
 func repeat(pl *plan, first hook.FirstReceipt) hook.Receipt {
 	e := &pl.planned.Event
@@ -335,16 +380,19 @@ func repeat(pl *plan, first hook.FirstReceipt) hook.Receipt {
 	return hook.Receipt{ID: e.ID, Type: e.Type, AcceptedAt: hook.TimeOf(first.Key), Matched: first.Matched, Duplicate: true}
 }
 
-func (p *Publisher) cancel(plans []*plan) {
-	for _, pl := range plans {
-		p.cancelPlan(pl)
+func (p *Publisher) cancel(w *work) {
+	for _, pl := range w.plans {
+		p.cancelDeliveries(pl.planned, pl.bytes)
+	}
+	for _, ad := range w.admissions {
+		p.cancelAdmission(ad)
 	}
 }
 
-func (p *Publisher) cancelPlan(pl *plan) {
-	for j := range pl.planned.Deliveries {
-		if d := &pl.planned.Deliveries[j]; d.Born {
-			p.dispatch.Cancel(d.Target, d.ID, pl.bytes)
+func (p *Publisher) cancelDeliveries(e *hook.PlannedEvent, bytes int) {
+	for i := range e.Deliveries {
+		if d := &e.Deliveries[i]; d.Born {
+			p.dispatch.Cancel(d.Target, d.ID, bytes)
 		}
 	}
 }

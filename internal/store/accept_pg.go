@@ -27,59 +27,111 @@ stale AS MATERIALIZED (
 	SELECT v.scope FROM unnest($2::uuid[], $3::bigint[]) v(scope, version)
 	LEFT JOIN config_versions c ON c.scope_id = v.scope WHERE c.version IS DISTINCT FROM v.version),
 go AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT 1 FROM fence) AND NOT EXISTS (SELECT 1 FROM stale)),
-{{keys}}
+{{keys}}{{requests}}
 ev AS (
 	INSERT INTO events (workspace_id, key, id, type, entity_id, entity_id_number, entity, entity_url, occurred_at,
 		source_kind, source_id, request_id, hops, matched)
-	SELECT e.* FROM unnest($4::pipeline_event[]) e WHERE EXISTS (SELECT 1 FROM go) {{event}} {{again}}),
+	SELECT e.* FROM unnest($4::pipeline_event[]) e WHERE EXISTS (SELECT 1 FROM go) {{event}} {{kept_event}} {{again}}),
 dl AS (
 	INSERT INTO deliveries (id, workspace_id, event_key, target_kind, target_id, state, test, node, reason, finished_at)
 	SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.state, d.test, CASE WHEN d.state = 0 THEN $1 END,
 		CASE WHEN d.state = 4 THEN 8 ELSE 0 END, CASE WHEN d.state = 4 THEN (extract(epoch FROM now()) * 1000000)::bigint END
-	FROM unnest($5::pipeline_delivery[]) d WHERE EXISTS (SELECT 1 FROM go) {{delivery}} {{again}} -- 4 is skipped, and born so only for 8, condition_error
+	FROM unnest($5::pipeline_delivery[]) d WHERE EXISTS (SELECT 1 FROM go) {{delivery}} {{kept_delivery}} {{again}} -- 4 is skipped, and born so only for 8, condition_error
 	RETURNING id, workspace_id, target_id, state),
 du AS (
 	INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind)
 	SELECT target_id, now(), id, workspace_id, 0 FROM dl WHERE state = 1 {{again}})
-SELECT EXISTS (SELECT 1 FROM fence), ARRAY(SELECT scope FROM stale), {{won}}`
+SELECT EXISTS (SELECT 1 FROM fence), ARRAY(SELECT scope FROM stale), {{won}}, {{lost}}`
 
 // A first run inserts plainly: ON CONFLICT would cost 4 us a row for what cannot be. Only
-// client ids may be there before, and after an unknown outcome everything.
+// client ids and repeats of requests may be there before, and after an unknown outcome
+// everything.
 var (
-	acceptPlain = acceptVariant("{{keys}}", "", "{{event}}", "", "{{delivery}}", "", "{{won}}", "ARRAY[]::uuid[]", "{{again}}", "")
-	acceptKeyed = acceptVariant(append(keyedParts, "{{again}}", "")...)
-	acceptAgain = acceptVariant(append(keyedParts, "{{again}}", "ON CONFLICT DO NOTHING")...)
+	acceptPlain   = acceptVariant("", noKeys, noRequests)
+	acceptKeyed   = acceptVariant("", keyParts(6), noRequests)
+	acceptInbound = acceptVariant("", noKeys, requestParts, noDedupe)
+	acceptFull    = acceptVariant("", keyParts(7), requestParts, dedupeParts)
+	acceptAgain   = acceptVariant("ON CONFLICT DO NOTHING", keyParts(7), requestParts, dedupeParts)
 
-	keyedParts = []string{
-		"{{keys}}", `keys AS (
+	noKeys     = []string{"{{keys}}", "", "{{event}}", "", "{{delivery}}", "", "{{won}}", "ARRAY[]::uuid[]"}
+	noRequests = append([]string{"{{requests}}", ""}, noDedupe...)
+	noDedupe   = []string{"{{dedupe}}", "", "{{kept}}", "", "{{kept_event}}", "", "{{kept_delivery}}", "", "{{lost}}", "ARRAY[]::uuid[]"}
+
+	// Requests are stored before their events, and large ones noted to be expanded later.
+	requestParts = []string{"{{requests}}", `
+rq AS MATERIALIZED (SELECT r.* FROM unnest($6::pipeline_request[]) r WHERE EXISTS (SELECT 1 FROM go)),
+{{dedupe}}ri AS (
+	INSERT INTO requests (workspace_id, id, incoming_id, code, verdict, reason, status, duration, events, deliveries,
+		duplicate_of, replay_of, detail, body, body_in_event, sealed)
+	SELECT workspace_id, id, incoming_id, code, verdict, reason, status, duration, events, deliveries,
+		duplicate_of, replay_of, detail, body, body_in_event, sealed FROM rq {{kept}} {{again}}),
+ex AS (
+	INSERT INTO expansions (request_id, workspace_id, incoming_id, total, done)
+	SELECT id, workspace_id, incoming_id, expand, 0 FROM (SELECT * FROM rq {{kept}}) r WHERE expand > 0 {{again}}),`}
+
+	// A repeat of a request that was accepted before is left out with all its events.
+	dedupeParts = []string{
+		"{{dedupe}}", `dk AS (
+	INSERT INTO dedupe_keys (incoming_id, hash, request_id, expires_at)
+	SELECT incoming_id, dedupe, id, dedupe_until FROM rq WHERE dedupe IS NOT NULL ORDER BY incoming_id, dedupe
+	ON CONFLICT DO NOTHING RETURNING request_id),
+lost AS MATERIALIZED (SELECT id FROM rq WHERE dedupe IS NOT NULL AND id NOT IN (SELECT request_id FROM dk)),
+lost_events AS MATERIALIZED (SELECT e.key FROM unnest($4::pipeline_event[]) e WHERE e.request_id IN (SELECT id FROM lost)),
+`,
+		"{{kept}}", "WHERE id NOT IN (SELECT id FROM lost)",
+		"{{kept_event}}", "AND e.key NOT IN (SELECT key FROM lost_events)",
+		"{{kept_delivery}}", "AND d.event_key NOT IN (SELECT key FROM lost_events)",
+		"{{lost}}", "ARRAY(SELECT id FROM lost)",
+	}
+)
+
+// keyParts takes the ids of clients from four arrays, of which the first has that number.
+func keyParts(first int) []string {
+	return []string{
+		"{{keys}}", fmt.Sprintf(`keys AS (
 	INSERT INTO event_keys (workspace_id, id, event_key, content_hash)
-	SELECT k.* FROM unnest($6::uuid[], $7::text[], $8::uuid[], $9::bytea[]) k(ws, id, event_key, hash)
+	SELECT k.* FROM unnest($%d::uuid[], $%d::text[], $%d::uuid[], $%d::bytea[]) k(ws, id, event_key, hash)
 	WHERE EXISTS (SELECT 1 FROM go)
-	ON CONFLICT DO NOTHING RETURNING event_key),`,
+	ON CONFLICT DO NOTHING RETURNING event_key),`, first, first+1, first+2, first+3),
 		"{{event}}", `AND (e.id IS NULL OR e.key IN (SELECT event_key FROM keys))`,
 		"{{delivery}}", `AND (NOT d.keyed OR d.event_key IN (SELECT event_key FROM keys))`,
 		"{{won}}", "ARRAY(SELECT event_key FROM keys)",
 	}
-)
+}
 
-func acceptVariant(parts ...string) string { return strings.NewReplacer(parts...).Replace(acceptSQL) }
+// acceptVariant fills the statement's places in the order of the parts, since some bring
+// places of their own.
+func acceptVariant(again string, parts ...[]string) string {
+	text := acceptSQL
+	for _, p := range parts {
+		text = strings.NewReplacer(p...).Replace(text)
+	}
+	return strings.ReplaceAll(text, "{{again}}", again)
+}
 
 func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptResult, error) {
 	params := newPgParams()
 	defer params.free()
-	keyed := acceptParams(params, b)
-	name, query := "accept", acceptPlain
+	name, query, shape := "accept", acceptPlain, acceptShape(b)
 	switch {
 	case b.Rerun:
 		name, query = "accept_again", acceptAgain
-	case keyed > 0:
+	case len(b.Requests) > 0 && (shape.keyed > 0 || shape.deduped > 0):
+		name, query = "accept_full", acceptFull
+	case len(b.Requests) > 0:
+		name, query = "accept_inbound", acceptInbound
+	case shape.keyed > 0:
 		name, query = "accept_keyed", acceptKeyed
 	}
+	full := name == "accept_full" || name == "accept_again"
+	if err := s.acceptParams(params, b, full || len(b.Requests) > 0, full || shape.keyed > 0); err != nil {
+		return hook.AcceptResult{}, err
+	}
 	var res hook.AcceptResult
-	var won []hook.ID
+	var won, lost []hook.ID
 	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 		return s.hotQuery(ctx, conn, name, query, func(v [][]byte) error {
-			res.Fenced, res.Stale, won = !readBool(v[0]), readUUIDs(v[1]), readUUIDs(v[2])
+			res.Fenced, res.Stale, won, lost = !readBool(v[0]), readUUIDs(v[1]), readUUIDs(v[2]), readUUIDs(v[3])
 			return nil
 		}, params, pgInt8(int64(b.Node)))
 	})
@@ -96,7 +148,12 @@ func (s *Store) acceptPostgres(ctx context.Context, b *hook.AcceptBatch) (hook.A
 		}
 		res.Fenced, res.Stale = false, nil
 	}
-	if keyed > len(won) {
+	if len(lost) > 0 {
+		if res.Repeats, err = s.repeats(ctx, b, lost); err != nil {
+			return res, committed(err)
+		}
+	}
+	if shape.keyed > len(won) {
 		if res.First, err = s.firstReceipts(ctx, b, won); err != nil {
 			return res, committed(err)
 		}
@@ -122,6 +179,10 @@ const storedBeforeSQL = `
 INSERT INTO events (workspace_id, key, type, occurred_at, source_kind, matched)
 SELECT u.ws, u.key, '', 0, 0, 0 FROM unnest($1::uuid[], $2::uuid[]) u(ws, key) ON CONFLICT DO NOTHING`
 
+const requestedBeforeSQL = `
+INSERT INTO requests (workspace_id, id, code, verdict, status, duration, events, deliveries, detail, body_in_event)
+SELECT u.ws, u.id, '', 0, 0, 0, 0, 0, '', false FROM unnest($1::uuid[], $2::uuid[]) u(ws, id) ON CONFLICT DO NOTHING`
+
 // storedBefore reports that an earlier run of the batch was committed, after which its
 // node may have been declared dead or the configuration changed: planning it anew would
 // double its events. It tries to insert them, which waits for a run still under way, and
@@ -131,20 +192,50 @@ func (s *Store) storedBefore(ctx context.Context, b *hook.AcceptBatch) (stored b
 	for i, e := range b.Events {
 		ws[i], keys[i] = e.Event.Workspace, e.Event.Key
 	}
+	requests := make([]hook.ID, len(b.Requests))
+	owners := make([]hook.ID, len(b.Requests))
+	for i, r := range b.Requests {
+		owners[i], requests[i] = r.Request.Workspace, r.Request.ID
+	}
 	err = s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 		tx, err := conn.Begin(ctx)
 		if err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, storedBeforeSQL, ws, keys)
-		stored = int(tag.RowsAffected()) < len(b.Events)
+		fresh := tag.RowsAffected()
+		if err == nil {
+			tag, err = tx.Exec(ctx, requestedBeforeSQL, owners, requests)
+			fresh += tag.RowsAffected()
+		}
+		stored = int(fresh) < len(b.Events)+len(b.Requests)
 		return errors.Join(err, tx.Rollback(ctx))
 	})
 	return stored, err
 }
 
-// acceptParams fills the parameters and counts the events with an id of the client's.
-func acceptParams(p *pgParams, b *hook.AcceptBatch) (keyed int) {
+// shape is what decides on the statement that stores a batch.
+type shape struct {
+	keyed   int // events with an id of the client's
+	deduped int // requests of which repeats are recognised
+}
+
+func acceptShape(b *hook.AcceptBatch) (s shape) {
+	for _, e := range b.Events {
+		if e.ClientID {
+			s.keyed++
+		}
+	}
+	for _, r := range b.Requests {
+		if r.Dedupe != nil {
+			s.deduped++
+		}
+	}
+	return s
+}
+
+// acceptParams fills the parameters.
+func (s *Store) acceptParams(p *pgParams, b *hook.AcceptBatch, withRequests, withKeys bool) error {
 	scopes, versions := p.uuids(), p.int8s()
 	for scope, v := range b.Versions {
 		scopes.uuid(scope)
@@ -152,19 +243,28 @@ func acceptParams(p *pgParams, b *hook.AcceptBatch) (keyed int) {
 	}
 	events, deliveries := p.rows(typeEvent), p.rows(typeDelivery)
 	for _, e := range b.Events {
-		if e.ClientID {
-			keyed++
-		}
 		addEvent(events, e)
 		for i := range e.Deliveries {
 			addDelivery(deliveries, e, &e.Deliveries[i])
 		}
 	}
-	if keyed == 0 && !b.Rerun {
-		return 0
+	if withRequests {
+		requests, first := p.rows(typeRequest), firstEvents(b)
+		for _, r := range b.Requests {
+			if err := s.addRequest(requests, r, first[r.Request.ID]); err != nil {
+				return err
+			}
+		}
 	}
+	if withKeys {
+		addKeys(p, b)
+	}
+	return nil
+}
+
+func addKeys(p *pgParams, b *hook.AcceptBatch) {
 	// Sorted, so that two nodes with the same ids in opposite order do not deadlock.
-	byKey := make([]*hook.PlannedEvent, 0, keyed)
+	var byKey []*hook.PlannedEvent
 	for _, e := range b.Events {
 		if e.ClientID {
 			byKey = append(byKey, e)
@@ -183,7 +283,6 @@ func acceptParams(p *pgParams, b *hook.AcceptBatch) (keyed int) {
 		event.uuid(e.Event.Key)
 		hash.bytes(e.Hash[:])
 	}
-	return keyed
 }
 
 func addEvent(r *pgRows, e *hook.PlannedEvent) {

@@ -33,12 +33,11 @@ func (s *Store) acceptSQLite(ctx context.Context, b *hook.AcceptBatch) (hook.Acc
 			return err
 		}
 		for scope, version := range b.Versions {
-			var now int64
-			err := tx.one("SELECT version FROM config_versions WHERE scope_id = ?", []any{scope[:]}, &now)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			now, err := tx.version(scope)
+			if err != nil {
 				return err
 			}
-			if err != nil || now != version {
+			if now != version {
 				res.Stale = append(res.Stale, scope)
 			}
 		}
@@ -48,6 +47,16 @@ func (s *Store) acceptSQLite(ctx context.Context, b *hook.AcceptBatch) (hook.Acc
 		return s.acceptRows(tx, b, &res)
 	})
 	return res, err
+}
+
+// version is the present version of a scope's configuration, 0 if it is gone.
+func (t *sqliteTx) version(scope hook.ID) (int64, error) {
+	var now int64
+	err := t.one("SELECT version FROM config_versions WHERE scope_id = ?", []any{scope[:]}, &now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return now, err
 }
 
 func (t *sqliteTx) storedBefore(b *hook.AcceptBatch) (bool, error) {
@@ -61,14 +70,32 @@ func (t *sqliteTx) storedBefore(b *hook.AcceptBatch) (bool, error) {
 			return n > 0, err
 		}
 	}
+	for _, r := range b.Requests {
+		var n int
+		err := t.one("SELECT count(*) FROM requests WHERE workspace_id = ? AND id = ?", []any{r.Request.Workspace[:], r.Request.ID[:]}, &n)
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
 	return false, nil
 }
 
 func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptResult) error {
-	var events, deliveries, skipped, due []any
 	now := micros(s.ids.Now())
+	rows := eventRows{now: now}
+	lost := make(map[hook.ID]bool)
+	var err error
+	if res.Repeats, err = s.acceptRequests(tx, b, now); err != nil {
+		return err
+	}
+	for i := range res.Repeats {
+		lost[b.Requests[i].Request.ID] = true
+	}
 	for i, e := range b.Events {
 		ev := &e.Event
+		if e.Inbound && lost[ev.Source.RequestID] {
+			continue
+		}
 		var id any
 		if e.ClientID {
 			id = ev.ID
@@ -89,45 +116,24 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 				continue
 			}
 		}
-		var entityID, entity any // NULL unless there is one
-		if !ev.EntityID.IsZero() {
-			entityID = ev.EntityID.Text
-		}
-		if ev.Entity != nil {
-			entity = ev.Entity
-		}
-		events = append(events, ev.Workspace[:], ev.Key[:], id, ev.Type, entityID, flag(ev.EntityID.Number), entity,
-			textOrNil(ev.EntityURL), micros(ev.Timestamp), sourceCodes.of(ev.Source.Kind), idOrNil(ev.Source.ID),
-			idOrNil(ev.Source.RequestID), ev.Hops, ev.Matched)
+		rows.event(ev, id)
 		for j := range e.Deliveries {
 			d := &e.Deliveries[j]
-			if d.Skipped != hook.ReasonNone {
-				skipped = append(skipped, d.ID[:], ev.Workspace[:], ev.Key[:], int64(targetKindCodes.of(d.TargetKind)), d.Target[:],
-					int64(stateCodes.of(hook.StateSkipped)), flag(d.Test), int64(reasonCodes.of(d.Skipped)), now)
-				continue
+			if b.Rerun { // one that is there may have been sent meanwhile: it must not wait again
+				var n int
+				if err := tx.one("SELECT count(*) FROM deliveries WHERE id = ?", []any{d.ID[:]}, &n); err != nil {
+					return err
+				}
+				if n > 0 {
+					continue
+				}
 			}
-			var node any
-			if d.Born {
-				node = int64(b.Node)
-			} else {
-				due = append(due, d.Target[:], now, d.ID[:], ev.Workspace[:], int64(0))
-			}
-			deliveries = append(deliveries, d.ID[:], ev.Workspace[:], ev.Key[:], int64(targetKindCodes.of(d.TargetKind)), d.Target[:],
-				int64(stateCodes.of(bornState(d))), flag(d.Test), node)
+			rows.delivery(ev, d, b.Node)
 		}
 	}
 	// A rerun after an unknown outcome finds its rows there; on one connection either
 	// all of them or none.
-	if err := tx.insertRows(insertEvents, 14, events); err != nil {
-		return err
-	}
-	if err := tx.insertRows(insertDeliveries, 8, deliveries); err != nil {
-		return err
-	}
-	if err := tx.insertRows(insertSkipped, 9, skipped); err != nil {
-		return err
-	}
-	if err := tx.insertRows(insertDue, 5, due); err != nil {
+	if err := tx.insertEvents(&rows); err != nil {
 		return err
 	}
 	if !b.Rerun {
@@ -147,6 +153,56 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 		}
 	}
 	return nil
+}
+
+// eventRows collects what is stored of events.
+type eventRows struct {
+	now                              int64
+	events, deliveries, skipped, due []any
+}
+
+// event adds an event; id is the client's or nil.
+func (r *eventRows) event(ev *hook.Event, id any) {
+	var entityID, entity any // NULL unless there is one
+	if !ev.EntityID.IsZero() {
+		entityID = ev.EntityID.Text
+	}
+	if ev.Entity != nil {
+		entity = ev.Entity
+	}
+	r.events = append(r.events, ev.Workspace[:], ev.Key[:], id, ev.Type, entityID, flag(ev.EntityID.Number), entity,
+		textOrNil(ev.EntityURL), micros(ev.Timestamp), sourceCodes.of(ev.Source.Kind), idOrNil(ev.Source.ID),
+		idOrNil(ev.Source.RequestID), ev.Hops, ev.Matched)
+}
+
+func (r *eventRows) delivery(ev *hook.Event, d *hook.PlannedDelivery, node hook.NodeID) {
+	kind := int64(targetKindCodes.of(d.TargetKind))
+	if d.Skipped != hook.ReasonNone {
+		r.skipped = append(r.skipped, d.ID[:], ev.Workspace[:], ev.Key[:], kind, d.Target[:],
+			int64(stateCodes.of(hook.StateSkipped)), flag(d.Test), int64(reasonCodes.of(d.Skipped)), r.now)
+		return
+	}
+	var holder any
+	if d.Born {
+		holder = int64(node)
+	} else {
+		r.due = append(r.due, d.Target[:], r.now, d.ID[:], ev.Workspace[:], int64(0))
+	}
+	r.deliveries = append(r.deliveries, d.ID[:], ev.Workspace[:], ev.Key[:], kind, d.Target[:],
+		int64(stateCodes.of(bornState(d))), flag(d.Test), holder)
+}
+
+func (t *sqliteTx) insertEvents(r *eventRows) error {
+	if err := t.insertRows(insertEvents, 14, r.events); err != nil {
+		return err
+	}
+	if err := t.insertRows(insertDeliveries, 8, r.deliveries); err != nil {
+		return err
+	}
+	if err := t.insertRows(insertSkipped, 9, r.skipped); err != nil {
+		return err
+	}
+	return t.insertRows(insertDue, 5, r.due)
 }
 
 // inBatch is what the receipt says of an earlier event of the same batch; nothing of one whose

@@ -46,6 +46,13 @@ x AS (INSERT INTO dead (target_id, delivery_id)
 	ON CONFLICT DO NOTHING),` + finishAttempts
 )
 
+var finishGeneralAgain = finishAgain(finishGeneral, "ON CONFLICT DO NOTHING")
+
+// finishAgain is a finish statement for a batch whose attempts may be there, or not.
+func finishAgain(query, conflict string) string {
+	return strings.Replace(query, "{{again}}", conflict, 1)
+}
+
 func (s *Store) finishPostgres(ctx context.Context, node hook.NodeID, batch []*hook.Finish) ([]bool, error) {
 	held := make([]bool, len(batch))
 	var plain, general []int
@@ -78,7 +85,7 @@ func (s *Store) finishPart(ctx context.Context, node hook.NodeID, batch []*hook.
 	defer params.free()
 	s.finishParams(params, batch, part)
 	run := func(name, conflict string) error {
-		text := strings.Replace(query, "{{again}}", conflict, 1)
+		text := finishAgain(query, conflict)
 		return s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 			return s.hotQuery(ctx, conn, name, text, func(v [][]byte) error {
 				held[index[readUUID(v[0])]] = true

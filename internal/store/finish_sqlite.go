@@ -12,30 +12,38 @@ func (s *Store) finishSQLite(ctx context.Context, node hook.NodeID, batch []*hoo
 	held := make([]bool, len(batch))
 	err := s.sqliteTx(ctx, func(tx *sqliteTx) error {
 		now := micros(s.ids.Now())
-		var attempts []any
 		for i, f := range batch {
 			ok, err := tx.finishOne(node, f, now)
 			if err != nil {
 				return err
 			}
 			held[i] = ok
-			a := f.Attempt
-			if a == nil {
-				continue
-			}
-			outcome := a.Outcome
-			if !ok {
-				outcome = hook.OutcomeSuperseded
-			}
-			head, tail := splitBody(a.Request, len(f.Job.Event.Entity))
-			attempts = append(attempts, f.Job.Delivery.ID[:], a.ID[:], int64(a.Number), int64(outcomeCodes.of(outcome)),
-				int64(classCodes.of(a.ErrorClass)), int64(attemptStatus(a)), micros(a.StartedAt), a.Timings.Total.Microseconds(),
-				appendDetail(make([]byte, 0, 1024), a), blob(head), blob(tail), blob(responseBytes(a)))
 		}
-		return tx.insertRows(`INSERT INTO attempts (delivery_id, id, n, outcome, error_class, status, started_at, duration,
-			detail, req_head, req_tail, resp_body) VALUES `, 12, attempts)
+		return tx.insertAttempts(batch, held)
 	})
 	return held, err
+}
+
+// insertAttempts records the attempts of a batch; those of deliveries that were not held
+// as superseded.
+func (t *sqliteTx) insertAttempts(batch []*hook.Finish, held []bool) error {
+	var attempts []any
+	for i, f := range batch {
+		a := f.Attempt
+		if a == nil {
+			continue
+		}
+		outcome := a.Outcome
+		if !held[i] {
+			outcome = hook.OutcomeSuperseded
+		}
+		head, tail := splitBody(a.Request, len(f.Job.Event.Entity))
+		attempts = append(attempts, f.Job.Delivery.ID[:], a.ID[:], int64(a.Number), int64(outcomeCodes.of(outcome)),
+			int64(classCodes.of(a.ErrorClass)), int64(attemptStatus(a)), micros(a.StartedAt), a.Timings.Total.Microseconds(),
+			appendDetail(make([]byte, 0, 1024), a), blob(head), blob(tail), blob(responseBytes(a)))
+	}
+	return t.insertRows(`INSERT INTO attempts (delivery_id, id, n, outcome, error_class, status, started_at, duration,
+		detail, req_head, req_tail, resp_body) VALUES `, 12, attempts)
 }
 
 // finishOne writes the next state if the node holds the delivery.

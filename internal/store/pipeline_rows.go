@@ -18,10 +18,11 @@ const (
 	typeEvent pipelineType = iota + 1
 	typeDelivery
 	typeFinish
+	typeRequest
 )
 
 // pipelineOIDs are the types' numbers, which differ from database to database.
-type pipelineOIDs [typeFinish + 1]uint32
+type pipelineOIDs [typeRequest + 1]uint32
 
 // pipelineTypes looks the numbers up, once.
 func (s *Store) pipelineTypes(ctx context.Context, conn *pgxpool.Conn) (*pipelineOIDs, error) {
@@ -29,8 +30,9 @@ func (s *Store) pipelineTypes(ctx context.Context, conn *pgxpool.Conn) (*pipelin
 		return oids, nil
 	}
 	oids := new(pipelineOIDs)
-	if err := conn.QueryRow(ctx, `SELECT 'pipeline_event'::regtype::oid, 'pipeline_delivery'::regtype::oid, 'pipeline_finish'::regtype::oid`).
-		Scan(&oids[typeEvent], &oids[typeDelivery], &oids[typeFinish]); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT 'pipeline_event'::regtype::oid, 'pipeline_delivery'::regtype::oid, 'pipeline_finish'::regtype::oid,
+		'pipeline_request'::regtype::oid`).
+		Scan(&oids[typeEvent], &oids[typeDelivery], &oids[typeFinish], &oids[typeRequest]); err != nil {
 		return nil, err
 	}
 	s.oids.Store(oids)
