@@ -1,0 +1,135 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// expandEvery is how often a node looks for large requests that others left.
+const expandEvery = 5 * time.Second
+
+func (d *Doors) kickExpansion() {
+	select {
+	case d.expand <- struct{}{}:
+	default:
+	}
+}
+
+// expandLoop makes events of large requests, piece by piece. What a crash interrupts is
+// taken up by whichever node looks next: a piece that is stored again makes nothing twice.
+func (d *Doors) expandLoop(ctx context.Context) {
+	tick := time.NewTicker(expandEvery)
+	defer tick.Stop()
+	for {
+		for {
+			more, err := d.expandOne(ctx)
+			if err != nil && ctx.Err() == nil {
+				d.log.WarnContext(ctx, "door.expand", "error", err)
+			}
+			if !more || err != nil {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-d.expand:
+		}
+	}
+}
+
+// expandOne works on one large request, and reports whether there was one.
+func (d *Doors) expandOne(ctx context.Context) (bool, error) {
+	node := d.cfg.Node()
+	if node == 0 {
+		return false, nil
+	}
+	x, err := d.store.TakeExpansion(ctx, node)
+	if err != nil || x == nil {
+		return false, err
+	}
+	stored, err := d.store.RequestForRun(ctx, x.Workspace, x.Request)
+	if err != nil {
+		return true, err
+	}
+	e := &expanding{request: stored, expansion: x}
+	for done := x.Done; done < x.Total; {
+		if ctx.Err() != nil {
+			return false, nil // the next node sees it left by one that is gone
+		}
+		to := min(done+piece, x.Total)
+		err := d.expandPiece(ctx, e, done, to)
+		if errors.Is(err, hook.ErrChanged) {
+			continue
+		}
+		if err != nil {
+			return true, err
+		}
+		if err := d.store.AdvanceExpansion(ctx, node, x.Request, to); err != nil {
+			return true, err
+		}
+		done = to
+	}
+	return true, nil
+}
+
+// expanding is a large request under work. It is parsed once for as long as its door stays
+// as it is.
+type expanding struct {
+	request   *hook.Request
+	expansion *hook.Expansion
+	door      *hook.IncomingWebhook
+	judged    *judged
+	items     counted
+	refused   *refusal
+}
+
+// expandPiece stores the events of some items. Routes are those of now; a door that was
+// deleted meanwhile goes on for what it accepted.
+func (d *Doors) expandPiece(ctx context.Context, e *expanding, from, to int) error {
+	x := e.expansion
+	view, err := d.catalog.View(ctx, x.Workspace)
+	if err != nil {
+		return err
+	}
+	w := e.door
+	if t := view.Targets[x.Incoming]; t != nil {
+		w = t.Incoming
+	} else if w == nil {
+		if w, err = d.store.LoadIncoming(ctx, x.Workspace, x.Incoming); err != nil {
+			return err
+		}
+	}
+	if w != e.door {
+		e.door, e.judged = w, d.recalled(e.request, w)
+		if e.items, e.refused, err = d.count(e.judged); err != nil && e.refused == nil {
+			return err
+		}
+	}
+	if e.refused != nil {
+		// The parser was changed to one that cannot read it: the rest are no items any more.
+		d.log.WarnContext(ctx, "door.expand_unreadable", "request_id", e.request.ID, "reason", e.refused.detail)
+		return nil
+	}
+	events, err := d.events(e.judged, view, e.items, from, to)
+	if err != nil {
+		return err
+	}
+	if to == x.Total {
+		post(view, w, events)
+	}
+	return d.publisher.AdmitPiece(ctx, view, &hook.Admission{Request: e.request, Door: w, Events: events, First: from})
+}
+
+func address(s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a
+}

@@ -1,0 +1,222 @@
+package inbound
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/parse"
+	"sallyport/internal/preset"
+)
+
+// judged is a call while its door looks at it.
+type judged struct {
+	door *door
+	call *hook.DoorCall
+	now  time.Time // when it came
+
+	body    []byte
+	hasBody bool // it was read
+	whole   bool // all of it
+
+	request *hook.Request // as it will be recorded and as templates see it
+	signed  *preset.Request
+	shown   *hook.Request
+	parsed  map[int]parsed // by group
+	answer  *preset.Answer // of a handshake
+}
+
+type parsed struct {
+	result *parse.Result
+	err    error
+}
+
+// note adds a check that passed, or the refusal.
+func (j *judged) note(name string, r *refusal) bool {
+	c := hook.Check{Name: name, Result: hook.CheckPassed}
+	if r != nil {
+		c.Result, c.Detail = hook.CheckFailed, r.detail
+	}
+	j.request.Checks = append(j.request.Checks, c)
+	return r == nil
+}
+
+// before makes the checks that need no body.
+func (d *Doors) before(j *judged) *refusal {
+	x, c := j.door, j.call
+	if !j.note("active", inactive(x)) {
+		return refuse(hook.KindNotFound, "the incoming webhook is disabled")
+	}
+	if x.fault != nil {
+		d.log.Error("door.unusable", "incoming_webhook_id", x.ID, "error", x.fault)
+		r := refuse(hook.KindUnavailable, "the incoming webhook cannot be used: %v", x.fault)
+		j.note("configuration", r)
+		return r
+	}
+	var r *refusal
+	if !slices.Contains(x.methods, c.Method) && !slices.Contains(x.shaking, c.Method) {
+		r = refuse(hook.KindMethodNotAllowed, "%s is not among %s", c.Method, strings.Join(x.methods, ", "))
+	}
+	if !j.note("method", r) {
+		return r
+	}
+	if len(x.allow) > 0 {
+		if !within(c.Client, x.allow) {
+			r = refuse(hook.KindIPNotAllowed, "the address %s is not on the list", c.Client)
+		}
+		if !j.note("ip", r) {
+			return r
+		}
+	}
+	if c.Hops >= hook.MaxHops {
+		r = refuse(hook.KindLoopDetected, "%d events led to this call, one causing the other; look for a webhook that calls this door", c.Hops)
+		j.note("loop", r)
+	}
+	return r
+}
+
+func inactive(x *door) *refusal {
+	if x.State() == hook.TargetActive {
+		return nil
+	}
+	return refuse(hook.KindNotFound, "it is disabled")
+}
+
+// after makes the checks of a call whose body is known. A handshake ends them with its
+// answer.
+func (d *Doors) after(j *judged) *refusal {
+	x := j.door
+	for i, v := range x.signed {
+		answer, err := v.Handshake(j.presetRequest())
+		if err != nil {
+			r := signatureRefusal(err)
+			j.note("handshake", r)
+			return r
+		}
+		if answer != nil {
+			j.answer = answer
+			j.note("handshake", nil)
+			return nil
+		}
+		if i == len(x.signed)-1 && !slices.Contains(x.methods, j.call.Method) {
+			r := refuse(hook.KindMethodNotAllowed, "%s is let in for handshakes only, and this is none", j.call.Method)
+			j.note("handshake", r)
+			return r
+		}
+	}
+	if x.hash != nil {
+		r := j.checkHash()
+		if !j.note("hash", r) {
+			return r
+		}
+	}
+	for _, c := range x.checks {
+		r := c.run(j)
+		if !j.note(c.name, r) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (j *judged) checkHash() *refusal {
+	given, detail, ok := j.door.hash.given(j.call)
+	if !ok {
+		if detail == "" {
+			detail = "there is no hash"
+		}
+		return refuse(hook.KindHashMissing, "%s", detail)
+	}
+	offset, ok := j.door.hash.match(given, j.now)
+	if !ok {
+		if t := j.door.HashTolerance; t > 0 && !j.door.hash.static {
+			return refuse(hook.KindHashMismatch, "no instant within %s matched", hook.FormatDuration(t))
+		}
+		return refuse(hook.KindHashMismatch, "it is another")
+	}
+	j.request.ClockOffset = &offset
+	if j.door.hash.static {
+		j.request.ClockOffset = nil
+	}
+	return nil
+}
+
+// parameter is a query parameter, of which there may be one.
+func (j *judged) parameter(name string) (string, bool, error) {
+	value, count := "", 0
+	for n, v := range queryPairs(j.call.RawQuery) {
+		if n == name {
+			value = v
+			count++
+		}
+	}
+	if count > 1 {
+		return "", false, errors.New("the query parameter " + name + " is there more than once")
+	}
+	return value, count == 1, nil
+}
+
+func (j *judged) basicAuth() (user, password string, ok bool) {
+	r := http.Request{Header: j.call.Header}
+	return r.BasicAuth()
+}
+
+// items parses the body as a group of routes wants it, once.
+func (j *judged) items(group int) (*parse.Result, error) {
+	if p, ok := j.parsed[group]; ok {
+		return p.result, p.err
+	}
+	var p parsed
+	p.result, p.err = j.door.groups[group].parser.Parse(j.input())
+	if j.parsed == nil {
+		j.parsed = make(map[int]parsed, len(j.door.groups))
+	}
+	j.parsed[group] = p
+	return p.result, p.err
+}
+
+func (j *judged) input() parse.Input {
+	in := parse.Input{ContentType: j.call.Header.Get("Content-Type"), RawQuery: j.call.RawQuery, Body: j.body}
+	if h := j.door.hash; h != nil && h.place.In == "query" {
+		in.Omit = h.place.Name
+	}
+	return in
+}
+
+// parsedBody is the parsed body as JSON, nil if it cannot be parsed.
+func (j *judged) parsedBody() []byte {
+	r, err := j.items(0)
+	if err != nil {
+		return nil
+	}
+	return r.BodyJSON()
+}
+
+// scene is what templates see of the call.
+func (j *judged) scene(item []byte) *Scene {
+	return &Scene{Request: j.recorded(), Body: j.parsedBody, Door: j.door.IncomingWebhook, Item: item, Now: j.now}
+}
+
+// recorded is the request with headers, body and all, but for what is hidden.
+func (j *judged) recorded() *hook.Request {
+	if j.shown == nil {
+		r := *j.request
+		r.Headers, r.RawQuery, r.Hidden = j.door.hide.redact(j.call)
+		r.Body = bodyOf(j.body, j.whole)
+		j.shown = &r
+	}
+	return j.shown
+}
+
+func bodyOf(b []byte, whole bool) hook.Body {
+	body := hook.Body{Bytes: b, Size: int64(len(b)), Truncated: !whole}
+	if len(b) > 0 {
+		sum := sha256.Sum256(b)
+		body.SHA256 = sum[:]
+	}
+	return body
+}

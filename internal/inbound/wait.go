@@ -1,0 +1,104 @@
+package inbound
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+// waiting collects the first outcomes of a request's deliveries.
+type waiting struct {
+	mu      sync.Mutex
+	open    int
+	failed  bool
+	results []Result
+	done    chan struct{}
+	names   map[hook.ID]string
+}
+
+func newWaiting(a *hook.Admission) *waiting {
+	w := &waiting{done: make(chan struct{}), names: map[hook.ID]string{}}
+	for _, e := range a.Events {
+		for _, r := range e.Routed {
+			if r.Skipped == hook.ReasonNone && r.Target.Kind == hook.TargetAction {
+				w.open++
+				w.names[r.Target.ID] = r.Target.Code
+			}
+		}
+	}
+	if w.open == 0 {
+		close(w.done)
+	}
+	a.Watch = w.told
+	return w
+}
+
+// told is called with every outcome that is stored. A member of a set that succeeded is
+// followed by the next, and an attempt cut off says nothing.
+func (w *waiting) told(f *hook.Finish) {
+	a := f.Attempt
+	if f.Job.Delivery.TargetKind != hook.TargetAction { // post-processors are not waited for
+		return
+	}
+	if !f.State.Final() && (f.Advance || a == nil || a.Outcome != hook.OutcomeFailed) {
+		return
+	}
+	r := Result{Action: w.names[f.Job.Delivery.Target], State: f.State}
+	if a != nil && a.Response != nil {
+		r.Status, r.Body = a.Response.Status, string(a.Response.Body.Bytes)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == 0 {
+		return
+	}
+	w.results = append(w.results, r)
+	w.failed = w.failed || f.State != hook.StateSucceeded && f.State != hook.StateSkipped
+	if w.open--; w.open == 0 || w.failed {
+		w.open = 0
+		close(w.done)
+	}
+}
+
+// waited answers when the actions have run: as configured if all succeeded, with an error
+// if the first attempt of one failed (its retries go on), or after its time that the
+// request is accepted.
+func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *waiting, began time.Time) hook.DoorAnswer {
+	x := j.door
+	limit := x.Response.Timeout
+	if limit <= 0 {
+		limit = defaultWait
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	late := false
+	select {
+	case <-w.done:
+	case <-t.C:
+		late = true
+	case <-ctx.Done():
+		late = true
+	}
+	w.mu.Lock()
+	failed, results := w.failed, w.results
+	w.mu.Unlock()
+	answer := hook.DoorAnswer{}
+	switch {
+	case late:
+		answer = d.plainReceipt(a.Request, false)
+	case failed && (x.Profile == hook.DoorAtroCore || x.Refusal == hook.RefusalUniform):
+		answer = notFound(j.call)
+	case failed:
+		answer = hook.DoorAnswer{Problem: hook.Errorf(hook.KindActionFailed, "an action failed; it will be tried again, so do not send the request again")}
+	default:
+		answer = d.accepted(j, a.Request, false, results...)
+	}
+	if status := statusOf(answer); status != a.Request.Status {
+		if err := d.store.AnswerRequest(context.WithoutCancel(ctx), a.Request.Workspace, a.Request.ID, status, time.Since(began)); err != nil {
+			d.log.WarnContext(ctx, "door.answer_not_recorded", "request_id", a.Request.ID, "error", err)
+		}
+	}
+	return answer
+}
