@@ -29,7 +29,6 @@ var contractJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(
 
 // besides registers everything outside of /v1.
 func (s *Server) besides(e *echo.Echo) {
-	e.GET("/", s.root)
 	// Balancers like to ask with HEAD.
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", s.health)
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", s.ready)

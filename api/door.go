@@ -20,7 +20,17 @@ import (
 
 // doorway serves the calls of third parties. Nothing of them is checked against the
 // contract here: what is let in, the door decides.
-type doorway struct{ s *Server }
+type doorway struct {
+	s    *Server
+	info bool // the root tells what the server is
+}
+
+// doors registers the doors, of every workspace.
+func (s *Server) doors(e *echo.Echo, d doorway) {
+	e.Pre(s.inWorkspace)
+	doors.RegisterHandlers(e, d)
+	e.HEAD("/", func(c echo.Context) error { return d.GetRoot(c, doors.GetRootParams{}) })
+}
 
 var _ doors.ServerInterface = doorway{}
 
@@ -249,7 +259,7 @@ func (d doorway) GetRoot(c echo.Context, _ doors.GetRootParams) error {
 	if atEntryPoint(c) {
 		return d.atrocore(c)
 	}
-	if c.Get(workspaceKey) != nil {
+	if c.Get(workspaceKey) != nil || !d.info {
 		return echo.ErrNotFound
 	}
 	return d.s.root(c)
@@ -284,7 +294,9 @@ func (d doorway) PostDoor(c echo.Context, code doors.ThisCode) error { return d.
 func (d doorway) PutDoor(c echo.Context, code doors.ThisCode) error { return d.any(c, code) }
 
 // DeleteAlumioDoor serves DELETE.
-func (d doorway) DeleteAlumioDoor(c echo.Context, code doors.ThisCode) error { return d.alumio(c, code) }
+func (d doorway) DeleteAlumioDoor(c echo.Context, code doors.ThisCode) error {
+	return d.alumio(c, code)
+}
 
 // GetAlumioDoor serves GET.
 func (d doorway) GetAlumioDoor(c echo.Context, code doors.ThisCode) error { return d.alumio(c, code) }

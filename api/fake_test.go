@@ -490,3 +490,15 @@ func (s *site) do(t *testing.T, role, method, path, body string, headers ...stri
 	}
 	return answer{res, string(b)}
 }
+
+// Serve tells what it was asked.
+func (w *world) Serve(_ context.Context, c *hook.DoorCall) hook.DoorAnswer {
+	w.mu.Lock()
+	w.doorCalls = append(w.doorCalls, c)
+	answer := w.doorAnswer
+	w.mu.Unlock()
+	if answer != nil {
+		return answer(c)
+	}
+	return hook.DoorAnswer{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}\n")}
+}

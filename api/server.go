@@ -101,6 +101,7 @@ func (s *Server) Handler() http.Handler {
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handlers{s}, nil), gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	// Publishing guards itself, without what costs.
 	hot.RegisterHandlers(e, publishing{s})
+	s.doors(e, doorway{s: s, info: true})
 	return e
 }
 
@@ -108,6 +109,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) Public() http.Handler {
 	e := s.newEcho()
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", s.health)
+	s.doors(e, doorway{s: s})
 	return e
 }
 

@@ -131,8 +131,10 @@ type Requests interface {
 	Request(ctx context.Context, workspace, id hook.ID) (hook.RequestView, error)
 }
 
-// Doors looks at calls again.
+// Doors answers the calls of third parties, and looks at them again.
 type Doors interface {
+	// Serve answers a call of a door.
+	Serve(ctx context.Context, c *hook.DoorCall) hook.DoorAnswer
 	// Verify holds a call against the present configuration; nothing runs.
 	Verify(ctx context.Context, p hook.Principal, id hook.ID) (hook.Verdict, string, []hook.Check, error)
 	// Replay accepts a call again as a new one, whose id is that of this API call. Errors:
