@@ -1,11 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
 
 	"sallyport/internal/action"
 	"sallyport/internal/hook"
+	"sallyport/internal/parse"
 	"sallyport/internal/send"
+	"sallyport/internal/store"
 )
 
 // targetSender makes the worker's attempts: webhooks' by HTTP, all others by running actions.
@@ -24,6 +32,7 @@ func (s targetSender) Send(ctx context.Context, t *hook.Target, j *hook.Job, num
 // newActions joins the executor of actions to what it needs.
 func (n *node) newActions() *action.Executor {
 	return action.New(action.Config{
+		Requests: requestFinder{n.store}, Bodies: requestBodies{}, Events: eventPlanner{n}, Records: n.store,
 		Catalog: actionCatalog{n}, HTTP: exchanger{n.send}, Stopping: send.ErrStopping, Now: n.ids.Now,
 		RequestKept: int(n.cfg.RequestKeepBytes), ResponseKept: int(n.cfg.ResponseKeepBytes), Log: n.log,
 	})
@@ -60,4 +69,115 @@ func (e exchanger) Exchange(ctx context.Context, r action.HTTPRequest) hook.Atte
 		q.Headers = append(q.Headers, send.Field(h))
 	}
 	return e.s.Exchange(ctx, q)
+}
+
+// requestFinder reads requests for actions.
+type requestFinder struct{ s *store.Store }
+
+func (f requestFinder) Request(ctx context.Context, workspace, id hook.ID) (*hook.Request, error) {
+	return f.s.RequestForRun(ctx, workspace, id)
+}
+
+// requestBodies parses bodies of requests for templates.
+type requestBodies struct{}
+
+func (requestBodies) Body(parser hook.Parser, r *hook.Request) ([]byte, error) {
+	p, faults := parse.Compile(parser)
+	if err := hook.Invalid(faults); err != nil {
+		return nil, err
+	}
+	in := parse.Input{RawQuery: r.RawQuery, Body: r.Body.Bytes}
+	for _, h := range r.Headers {
+		if h.Name == "Content-Type" {
+			in.ContentType = h.Value
+		}
+	}
+	for _, h := range r.Hidden {
+		if h.In == "query" {
+			in.Omit = h.Name
+		}
+	}
+	result, err := p.Parse(in)
+	if err != nil {
+		return nil, err
+	}
+	return result.BodyJSON(), nil
+}
+
+// eventPlanner plans the events that actions publish.
+type eventPlanner struct{ n *node }
+
+func (p eventPlanner) Plan(ctx context.Context, workspace hook.ID, e hook.NewEvent, source hook.Source, hops int) (*hook.Effects, error) {
+	return p.n.publish.Plan(ctx, workspace, e, source, hops)
+}
+
+// actionTester runs actions by hand.
+type actionTester struct{ n *node }
+
+// TestAction runs an action with the values it is given: the members of a JSON object as
+// templates see them.
+func (t actionTester) TestAction(ctx context.Context, p hook.Principal, id hook.ID, variables []byte, call hook.ID) (*hook.Attempt, error) {
+	v, err := t.n.catalog.View(ctx, p.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	target := v.Targets[id]
+	if target == nil || target.Action == nil {
+		return nil, hook.NotFound("action", id.String())
+	}
+	var in struct {
+		Item  json.RawMessage `json:"item"`
+		Event struct {
+			Type      string          `json:"type"`
+			EntityID  json.RawMessage `json:"entityId"`
+			Entity    json.RawMessage `json:"entity"`
+			EntityURL string          `json:"entityUrl"`
+		} `json:"event"`
+		Request *struct {
+			IP      string            `json:"ip"`
+			Method  string            `json:"method"`
+			Path    string            `json:"path"`
+			Headers map[string]string `json:"headers"`
+			Query   map[string]string `json:"query"`
+			RawBody string            `json:"rawBody"`
+			Body    json.RawMessage   `json:"body"`
+		} `json:"request"`
+	}
+	if err := json.Unmarshal(variables, &in); err != nil {
+		return nil, hook.Invalid([]hook.Fault{{Field: "context", Code: "invalid_format",
+			Detail: "request, item and event must look as templates see them: " + err.Error()}})
+	}
+	e := hook.NewEvent{Type: cmp.Or(in.Event.Type, "action.test"), Entity: in.Event.Entity, EntityURL: in.Event.EntityURL}
+	if in.Item != nil {
+		e.Entity = in.Item
+	}
+	if e.Entity == nil {
+		e.Entity = []byte("{}")
+	}
+	switch raw := in.Event.EntityID; {
+	case len(raw) == 0 || string(raw) == "null":
+	case raw[0] == '"':
+		_ = json.Unmarshal(raw, &e.EntityID.Text) // it is a string
+	default:
+		e.EntityID = hook.EntityID{Text: string(raw), Number: true}
+	}
+	source := hook.Source{Kind: hook.SourceAPI, ID: p.Key, RequestID: call}
+	if r := in.Request; r != nil {
+		source.Kind = hook.SourceAction // so that the made-up request is found
+		q := &hook.Request{ID: call, Workspace: p.Workspace, ClientAddress: r.IP, Method: cmp.Or(r.Method, "POST"), Path: r.Path}
+		for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+			q.Headers = append(q.Headers, hook.HeaderField{Name: http.CanonicalHeaderKey(name), Value: r.Headers[name]})
+		}
+		query := url.Values{}
+		for name, value := range r.Query {
+			query.Set(name, value)
+		}
+		q.RawQuery = query.Encode()
+		if q.Body.Bytes = []byte(r.RawBody); r.RawBody == "" {
+			q.Body.Bytes = r.Body
+		}
+		t.n.actions.Remember(q)
+	}
+	a, err := t.n.worker.Test(ctx, target, e, source)
+	return &a, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"sallyport/internal/action"
 	"sallyport/internal/hook"
 	"sallyport/internal/template"
 )
@@ -40,26 +41,11 @@ func (c conditions) holds(expression string, e *hook.Event) (bool, error) {
 
 // eventValues is an event as templates see it.
 func eventValues(e *hook.Event) *template.Array {
-	v := template.NewMap().Set("id", e.ID).Set("type", e.Type)
-	switch {
-	case e.EntityID.IsZero():
-		v.Set("entityId", nil)
-	case e.EntityID.Number:
-		v.Set("entityId", template.Number(e.EntityID.Text))
-	default:
-		v.Set("entityId", e.EntityID.Text)
-	}
-	v.Set("entity", nil)
+	var entity any
 	if e.Entity != nil {
-		if entity, err := template.DecodeJSON(e.Entity); err == nil {
-			v.Set("entity", entity)
-		}
+		entity, _ = template.DecodeJSON(e.Entity) // null if it cannot be read
 	}
-	v.Set("entityUrl", nil)
-	if e.EntityURL != "" {
-		v.Set("entityUrl", e.EntityURL)
-	}
-	return v.Set("timestamp", e.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	return action.EventValues(e, entity)
 }
 
 // kinds of templates' errors as the API tells them.

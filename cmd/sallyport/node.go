@@ -23,8 +23,10 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/dispatch"
 	"sallyport/internal/hook"
+	"sallyport/internal/inbound"
 	"sallyport/internal/manage"
 	"sallyport/internal/obs"
+	"sallyport/internal/preset"
 	"sallyport/internal/publish"
 	"sallyport/internal/send"
 	"sallyport/internal/store"
@@ -47,6 +49,8 @@ type node struct {
 	actions *action.Executor
 	publish *publish.Publisher
 	worker  *dispatch.Dispatcher
+	presets *preset.Table
+	doors   *inbound.Doors // from when the base URL is known
 	queue   queueGauge
 	disk    diskGuard
 
@@ -110,6 +114,9 @@ func (n *node) open(ctx context.Context) error {
 		IdlePerHost:  max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
 		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
 	})
+	if n.presets, err = loadPresets(n.cfg.PresetsDir); err != nil {
+		return err
+	}
 	n.catalog = catalog.New(n.store, n.log)
 	n.actions = n.newActions()
 	n.worker = dispatch.New(dispatch.Config{
@@ -210,6 +217,9 @@ func (n *node) run(ctx context.Context) error {
 	beside("queue", func(ctx context.Context) error { return n.queue.run(ctx, n.store) })
 	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
+	if n.doors != nil {
+		beside("doors", n.doors.Run)
+	}
 	beside("upkeep", n.store.RunUpkeep)
 	if !n.cfg.Postgres() {
 		beside("disk", func(ctx context.Context) error { return n.disk.run(ctx, n.cfg.DataDir, n.cfg.MinFreeDisk) })

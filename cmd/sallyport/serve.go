@@ -187,14 +187,16 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // edge joins the HTTP edge with the rooms.
 func (n *node) edge(public net.Listener) (*api.Server, error) {
+	base := n.cfg.PublicURL(public.Addr())
+	n.doors = n.newDoors(base)
 	return api.New(api.Options{
-		Version: version, BaseURL: n.cfg.PublicURL(public.Addr()), TrustedProxies: n.cfg.TrustedProxies,
+		Version: version, BaseURL: base, TrustedProxies: n.cfg.TrustedProxies,
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,
 		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Log: n.log,
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
-		Requests: n.store, Presets: preset.Builtin(), Records: n.store,
+		Requests: n.store, Presets: n.presets, Doors: n.doors, Records: recordKeeper{n}, ActionTester: actionTester{n},
 	})
 }
 

@@ -128,19 +128,7 @@ func (r *recordAction) attempt(ctx context.Context, c *call, a *hook.Attempt) er
 
 // change puts the change and its event into the attempt's effects.
 func (r *recordAction) change(ctx context.Context, c *call, a *hook.Attempt, old *hook.Record, change hook.RecordChange) error {
-	eventType, result, version := hook.TypeRecordCreated, "created", int64(1)
-	if old != nil {
-		eventType, result, version = hook.TypeRecordUpdated, "updated", old.Version+1
-		change.Expect = old.Version
-	}
-	if change.Document == nil {
-		eventType, result, version = hook.TypeRecordDeleted, "deleted", old.Version
-	}
-	entity := new(object).text("collection", change.Collection).text("key", change.Key).value("version", version).set("document", change.Document)
-	if old != nil {
-		entity.set("before", old.Document)
-	}
-	e := hook.NewEvent{Type: eventType, EntityID: hook.EntityID{Text: change.Key}, Entity: entity.bytes()}
+	e, result, version := RecordEvent(old, &change)
 	effects, err := c.plan(ctx, e, hook.SourceRecord)
 	if err != nil {
 		return err
@@ -154,3 +142,26 @@ func (r *recordAction) change(ctx context.Context, c *call, a *hook.Attempt, old
 	c.succeeded(a, outcome)
 	return nil
 }
+
+// RecordEvent makes the event that tells of a record's change, and says what happens to the
+// record and its version then. old is the record as it is, nil if there is none; the change
+// is bound to it.
+func RecordEvent(old *hook.Record, change *hook.RecordChange) (e hook.NewEvent, result string, version int64) {
+	e.Type, result, version = hook.TypeRecordCreated, "created", 1
+	if old != nil {
+		e.Type, result, version = hook.TypeRecordUpdated, "updated", old.Version+1
+		change.Expect = old.Version
+	}
+	if change.Document == nil {
+		e.Type, result, version = hook.TypeRecordDeleted, "deleted", old.Version
+	}
+	entity := new(object).text("collection", change.Collection).text("key", change.Key).value("version", version).set("document", change.Document)
+	if old != nil {
+		entity.set("before", old.Document)
+	}
+	e.EntityID, e.Entity = hook.EntityID{Text: change.Key}, entity.bytes()
+	return e, result, version
+}
+
+// SameJSON reports that two documents say the same.
+func SameJSON(a, b []byte) bool { return sameJSON(a, b) }

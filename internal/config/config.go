@@ -61,6 +61,7 @@ type Config struct {
 	DBMaxConns int
 	Migrate    bool
 	PprofAddr  string
+	PresetsDir string
 
 	// Warnings are remarks for the log, about nothing that keeps the process from running.
 	Warnings []string

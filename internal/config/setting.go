@@ -70,6 +70,9 @@ var settings = []Setting{
 		Name: "SALLYPORT_EGRESS_PROXY", DefaultText: "direct", Help: "HTTP proxy for all sending; it then decides which addresses are reached",
 		set: text(func(c *Config) *string { return &c.EgressProxy }, httpURL),
 	}, {
+		Name: "SALLYPORT_PRESETS_DIR", DefaultText: "those built in", Help: "directory with further verification presets for incoming webhooks, a JSON file each",
+		set: text(func(c *Config) *string { return &c.PresetsDir }),
+	}, {
 		Name: "SALLYPORT_TRUSTED_PROXIES", DefaultText: "none", Help: "CIDRs of proxies whose `X-Forwarded-For` and `Forwarded` are believed",
 		set: trustedProxies,
 	}, {

@@ -89,7 +89,7 @@ func TestConditionEndsADeliveryWithoutAnAttempt(t *testing.T) {
 }
 
 // Items that do not fit an action's templates are no reason to stop the others.
-func TestTemplateErrorsLeaveTheBreakerClosed(t *testing.T) {
+func TestItemsThatDoNotFitLeaveTheBreakerClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, &hook.Target{Kind: hook.TargetAction, MaxAttempts: 3, Retry: schedule},
 			func(context.Context, *hook.Target, *hook.Job, int) hook.Attempt {

@@ -63,7 +63,7 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 	if a.Outcome == hook.OutcomeAborted || j.Delivery.Test {
 		return
 	}
-	if t.Kind != hook.TargetWebhook && a.ErrorClass == hook.ClassTemplate {
+	if t.Kind != hook.TargetWebhook && a.Permanent {
 		return // it is the item that does not fit, not the action that is down
 	}
 	now := d.ids.Now().Truncate(time.Millisecond)

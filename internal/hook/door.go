@@ -9,7 +9,7 @@ import (
 
 // DoorCall is a call of a door as it arrives, before its body is read.
 type DoorCall struct {
-	ID        ID // of the request, shown to the caller
+	ID        ID     // of the request, shown to the caller
 	Workspace string // code in the path, "" is the default workspace
 	Profile   string // whose URL was called
 	Code      string

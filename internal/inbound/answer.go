@@ -113,8 +113,8 @@ func acceptedStatus(x *door) int {
 // receipt is the body of an accepted call's answer.
 type receipt struct {
 	RequestID  string `json:"requestId"`
-	Events     *int   `json:"events,omitempty"`
-	Deliveries *int   `json:"deliveries,omitempty"`
+	Events     int    `json:"events"`
+	Deliveries int    `json:"deliveries"`
 	Duplicate  bool   `json:"duplicate,omitempty"`
 }
 
@@ -148,10 +148,7 @@ func (d *Doors) accepted(j *judged, r *hook.Request, duplicate bool, results ...
 }
 
 func (d *Doors) plainReceipt(r *hook.Request, duplicate bool) hook.DoorAnswer {
-	out := receipt{RequestID: r.ID.String(), Duplicate: duplicate}
-	if !duplicate {
-		out.Events, out.Deliveries = &r.Events, &r.Deliveries
-	}
+	out := receipt{RequestID: r.ID.String(), Events: r.Events, Deliveries: r.Deliveries, Duplicate: duplicate}
 	body, err := json.Marshal(out)
 	if err != nil {
 		return hook.DoorAnswer{Problem: err}

@@ -39,3 +39,6 @@ func tagged(tags string, version int64) bool {
 	}
 	return false
 }
+
+// Guarded is guarded for what other rooms keep.
+func Guarded(g hook.Guard, version int64) error { return guarded(g, version) }

@@ -35,6 +35,7 @@ type Metrics struct {
 	finishSize, finishSeconds prometheus.Histogram
 	sending, held             prometheus.Gauge
 
+	doorCalls      *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	requestSeconds *prometheus.HistogramVec
 	// resolved is replaced whenever a new kind of request was seen; see HTTPRequest.
@@ -99,6 +100,9 @@ func NewMetrics(version string) *Metrics {
 	}, []string{"state"})
 	m.sending, m.held = slots.WithLabelValues("sending"), slots.WithLabelValues("held")
 
+	m.doorCalls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sallyport_requests_total", Help: "Calls of incoming webhooks by verdict; door is the code, empty for codes that are no door's.",
+	}, []string{"door", "verdict", "reason"})
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sallyport_http_requests_total", Help: "Requests answered, by operation of the contract and status.",
 	}, []string{"operation", "status"})
@@ -109,9 +113,14 @@ func NewMetrics(version string) *Metrics {
 
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sallyport_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(attempts, slots, m.requests, m.requestSeconds, build,
+	m.registry.MustRegister(attempts, slots, m.doorCalls, m.requests, m.requestSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// DoorCall counts a call of an incoming webhook.
+func (m *Metrics) DoorCall(door string, verdict hook.Verdict, reason string) {
+	m.doorCalls.WithLabelValues(door, string(verdict), reason).Inc()
 }
 
 // Accepted counts events that were committed, and the deliveries they made.

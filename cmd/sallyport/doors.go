@@ -1,0 +1,274 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"sallyport/internal/action"
+	"sallyport/internal/hook"
+	"sallyport/internal/inbound"
+	"sallyport/internal/manage"
+	"sallyport/internal/parse"
+	"sallyport/internal/preset"
+	"sallyport/internal/publish"
+	"sallyport/internal/template"
+)
+
+// newDoors joins the doors to what they need. baseURL is how the installation is reached.
+func (n *node) newDoors(baseURL string) *inbound.Doors {
+	return inbound.New(inbound.Config{
+		Presets: n.presets, Node: n.worker.Node, NewID: n.ids.New, BaseURL: baseURL,
+	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.metrics, n.log)
+}
+
+// loadPresets reads the presets that come with the binary and the operator's own.
+func loadPresets(dir string) (*preset.Table, error) {
+	if dir == "" {
+		return preset.Load(nil)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("SALLYPORT_PRESETS_DIR: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("SALLYPORT_PRESETS_DIR: %s is no directory", dir)
+	}
+	var files fs.FS = os.DirFS(dir)
+	t, err := preset.Load(files)
+	if err != nil {
+		return nil, fmt.Errorf("SALLYPORT_PRESETS_DIR: %w", err)
+	}
+	return t, nil
+}
+
+// doorTemplates evaluates the texts of doors.
+type doorTemplates struct{ siteURL string }
+
+// Hash renders a hash. It sees secrets, config.siteUrl and now, and not the request: else
+// nothing could be said of it when it is saved.
+func (d doorTemplates) Hash(source, zone string, secrets []hook.NamedSecret, now time.Time) (string, error) {
+	t, err := template.Compile(source)
+	if err != nil {
+		return "", err
+	}
+	values := template.NewMap().Set("secrets", secretValues(secrets)).Set("config", template.NewMap().Set("siteUrl", d.siteURL))
+	return t.Render(values, template.Options{Now: now, Zone: zone})
+}
+
+func secretValues(secrets []hook.NamedSecret) *template.Array {
+	v := template.NewMap()
+	for _, s := range secrets {
+		v.Set(s.Name, string(s.Value))
+	}
+	return v
+}
+
+func (doorTemplates) Condition(expression string, s *inbound.Scene) (bool, error) {
+	x, err := template.CompileExpression(expression)
+	if err != nil {
+		return false, err
+	}
+	return x.True(sceneValues(expression, s), template.Options{Now: s.Now})
+}
+
+func (doorTemplates) Render(source string, s *inbound.Scene) (string, error) {
+	t, err := template.Compile(source)
+	if err != nil {
+		return "", err
+	}
+	return t.Render(sceneValues(source, s), template.Options{Now: s.Now})
+}
+
+// sceneValues is what the templates of a door see. The body is parsed only for a template
+// that may look at it.
+func sceneValues(source string, s *inbound.Scene) *template.Array {
+	var body any
+	if s.Body != nil && mayRead(source, "body") {
+		if text := s.Body(); text != nil {
+			body, _ = template.DecodeJSON(text) // null if it cannot be read
+		}
+	}
+	v := template.NewMap().Set("request", action.RequestValues(s.Request, body)).Set("webhook", action.DoorValues(s.Door)).
+		Set("secrets", secretValues(s.Door.Secrets)).Set("now", s.Now.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	if s.Item != nil && mayRead(source, "item") {
+		if item, err := template.DecodeJSON(s.Item); err == nil {
+			v.Set("item", item)
+		}
+	}
+	if s.Results != nil {
+		results := make([]any, len(s.Results))
+		for i, r := range s.Results {
+			results[i] = template.NewMap().Set("action", r.Action).Set("state", string(r.State)).Set("status", int64(r.Status)).Set("body", r.Body)
+		}
+		v.Set("results", template.NewList(results...))
+	}
+	return v
+}
+
+// mayRead reports that a source may look at a name: it has it, or a way to look names up.
+func mayRead(source, name string) bool {
+	return strings.Contains(source, name) || strings.Contains(source, "_context") || strings.Contains(source, "attribute") || strings.Contains(source, "request[")
+}
+
+func (doorTemplates) Schema(schema []byte) (func([]byte) error, error) {
+	compiled, err := publish.CompileSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	return func(document []byte) error {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(document)))
+		if err != nil {
+			return err
+		}
+		err = compiled.Validate(doc)
+		var v *jsonschema.ValidationError
+		if errors.As(err, &v) {
+			for _, u := range v.BasicOutput().Errors {
+				if u.Error != nil {
+					return fmt.Errorf("%s: %s", cmp.Or(u.InstanceLocation, "the item"), u.Error.String())
+				}
+			}
+		}
+		return err
+	}, nil
+}
+
+// Select finds a value in a document by JMESPath; strings are given without quotes.
+func (doorTemplates) Select(path string) (func([]byte) (string, bool), error) {
+	p, faults := parse.Compile(hook.Parser{Type: hook.ParserJSON, Items: path})
+	if err := hook.Invalid(faults); err != nil {
+		return nil, err
+	}
+	return func(document []byte) (string, bool) {
+		r, err := p.Parse(parse.Input{ContentType: "application/json", Body: document})
+		if err != nil {
+			return "", false
+		}
+		for _, item := range r.Items(0, 1) {
+			var text string
+			if json.Unmarshal(item, &text) == nil && len(item) > 0 && item[0] == '"' {
+				return text, true
+			}
+			return string(item), string(item) != "null"
+		}
+		return "", false
+	}, nil
+}
+
+// recordKeeper changes records by hand.
+type recordKeeper struct{ n *node }
+
+func (k recordKeeper) Collections(ctx context.Context, workspace hook.ID) ([]hook.Collection, error) {
+	return k.n.store.Collections(ctx, workspace)
+}
+
+func (k recordKeeper) Records(ctx context.Context, workspace hook.ID, collection, prefix, after string, limit int, ascending bool) ([]*hook.Record, bool, error) {
+	return k.n.store.Records(ctx, workspace, collection, prefix, after, limit, ascending)
+}
+
+func (k recordKeeper) Record(ctx context.Context, workspace hook.ID, collection, key string) (*hook.Record, error) {
+	r, err := k.n.store.Record(ctx, workspace, collection, key)
+	if err == nil && r == nil {
+		err = hook.NotFound("record", collection+"/"+key)
+	}
+	return r, err
+}
+
+// PutRecord creates or replaces a record, and tells of it as an action does.
+func (k recordKeeper) PutRecord(ctx context.Context, p hook.Principal, collection, key string, document []byte, w hook.Write) (hook.RecordResult, error) {
+	var faults []hook.Fault
+	if !action.ValidCollection(collection) {
+		faults = append(faults, hook.Fault{Field: "collection", Code: "invalid_format", Detail: "a collection's name has 1 to 64 letters, digits, _ and -"})
+	}
+	if !action.ValidRecordKey(key) {
+		faults = append(faults, hook.Fault{Field: "key", Code: "invalid_format", Detail: "a key has 1 to 512 bytes and no control characters"})
+	}
+	if len(document) == 0 || document[0] != '{' {
+		faults = append(faults, hook.Fault{Field: "", Code: "invalid_format", Detail: "a record's document is a JSON object"})
+	}
+	if err := hook.Invalid(faults); err != nil {
+		return hook.RecordResult{}, err
+	}
+	var out hook.RecordResult
+	err := k.change(ctx, p, collection, key, w.Guard, func(old *hook.Record) (*hook.RecordChange, error) {
+		out = hook.RecordResult{Record: old, Change: hook.Unchanged}
+		if old != nil && action.SameJSON(old.Document, document) {
+			return nil, nil
+		}
+		out.Change = hook.Updated
+		if old == nil {
+			out.Change = hook.Created
+		}
+		if w.DryRun {
+			if old == nil {
+				out.Record = &hook.Record{Workspace: p.Workspace, Collection: collection, Key: key, Document: document, Version: 1, CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
+			}
+			return nil, nil
+		}
+		return &hook.RecordChange{Document: document}, nil
+	})
+	if err == nil && !w.DryRun && out.Change != hook.Unchanged {
+		out.Record, err = k.Record(ctx, p.Workspace, collection, key)
+	}
+	return out, err
+}
+
+// DeleteRecord deletes a record, and tells of it as an action does.
+func (k recordKeeper) DeleteRecord(ctx context.Context, p hook.Principal, collection, key string, g hook.Guard) error {
+	return k.change(ctx, p, collection, key, g, func(old *hook.Record) (*hook.RecordChange, error) {
+		if old == nil {
+			return nil, hook.NotFound("record", collection+"/"+key)
+		}
+		return &hook.RecordChange{}, nil
+	})
+}
+
+// change writes what decide says of the record as it is, again if it changes meanwhile.
+func (k recordKeeper) change(ctx context.Context, p hook.Principal, collection, key string, g hook.Guard, decide func(old *hook.Record) (*hook.RecordChange, error)) error {
+	const tries = 20
+	for range tries {
+		old, err := k.n.store.Record(ctx, p.Workspace, collection, key)
+		if err != nil {
+			return err
+		}
+		var version int64
+		if old != nil {
+			version = old.Version
+		}
+		c, err := decide(old)
+		if err == nil {
+			err = manage.Guarded(g, version)
+		}
+		if err != nil || c == nil {
+			return err
+		}
+		c.Workspace, c.Collection, c.Key = p.Workspace, collection, key
+		e, _, _ := action.RecordEvent(old, c)
+		effects, err := k.n.publish.Plan(ctx, p.Workspace, e, hook.Source{Kind: hook.SourceRecord, ID: p.Key}, 0)
+		if err != nil {
+			return err
+		}
+		effects.Records = []hook.RecordChange{*c}
+		fate, err := k.n.store.ApplyEffects(ctx, effects)
+		if err != nil {
+			return err
+		}
+		if fate == hook.EffectDone {
+			for _, t := range effects.Wake {
+				k.n.worker.Waiting(t)
+			}
+			return nil
+		}
+		if _, err := k.n.catalog.Current(ctx, p.Workspace); err != nil {
+			return err
+		}
+	}
+	return &hook.Error{Kind: hook.KindUnavailable, Detail: "the record changes all the time", RetryAfter: time.Second}
+}
