@@ -29,7 +29,11 @@ type doorway struct {
 func (s *Server) doors(e *echo.Echo, d doorway) {
 	e.Pre(s.inWorkspace)
 	doors.RegisterHandlers(e, d)
-	e.HEAD("/", func(c echo.Context) error { return d.GetRoot(c, doors.GetRootParams{}) })
+	// Of repeated parameters PHP takes the last; the generated code refuses them.
+	root := func(c echo.Context) error { return d.GetRoot(c, doors.GetRootParams{}) }
+	e.GET("/", root)
+	e.HEAD("/", root)
+	e.POST("/", func(c echo.Context) error { return d.PostAtroCoreDoor(c, doors.PostAtroCoreDoorParams{}) })
 }
 
 var _ doors.ServerInterface = doorway{}
@@ -66,9 +70,7 @@ func (s *Server) inWorkspace(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.Set(workspaceKey, workspace)
 		c.Set(pathKey, u.EscapedPath())
-		r := c.Request().Clone(c.Request().Context())
-		r.URL.Path, r.URL.RawPath = plain, path
-		c.SetRequest(r)
+		u.Path, u.RawPath = plain, path // in place: the router looks at the request it was given
 		return next(c)
 	}
 }
@@ -268,6 +270,7 @@ func (d doorway) GetRoot(c echo.Context, _ doors.GetRootParams) error {
 // PostAtroCoreDoor answers a door with its code in the query.
 func (d doorway) PostAtroCoreDoor(c echo.Context, _ doors.PostAtroCoreDoorParams) error {
 	if !atEntryPoint(c) {
+		c.Response().Header().Set("Allow", "GET, HEAD")
 		return echo.ErrMethodNotAllowed
 	}
 	return d.atrocore(c)

@@ -12,6 +12,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/hook"
 	"sallyport/internal/manage"
+	"sallyport/internal/preset"
 )
 
 // keySettings are what the keys commands need.
@@ -48,7 +49,7 @@ func withManage(cmd *cobra.Command, p process, workspace string, f func(*manage.
 		return err
 	}
 	who := hook.Principal{Role: hook.RoleAdmin, Platform: true, Workspace: ws.ID, WorkspaceCode: ws.Code}
-	return f(manage.New(s, nil, rules{}, nobody{}), who)
+	return f(manage.New(s, nil, rules{presets: preset.Builtin()}, nobody{}), who)
 }
 
 func newKeysCreate(p process) *cobra.Command {

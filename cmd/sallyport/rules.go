@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"sallyport/internal/action"
 	"sallyport/internal/hook"
@@ -16,6 +17,7 @@ import (
 type rules struct {
 	conditions
 	siteURL string
+	presets *preset.Table
 }
 
 func (rules) CheckTemplate(source string) error {
@@ -28,16 +30,7 @@ func (r rules) Check(expression string) error { return told(r.conditions.Check(e
 
 // RenderHash renders as the door does: a hash sees secrets, the site's URL and the clock.
 func (r rules) RenderHash(source, zone string, secrets []hook.NamedSecret) (string, error) {
-	t, err := template.Compile(source)
-	if err != nil {
-		return "", told(err)
-	}
-	named := template.NewMap()
-	for _, s := range secrets {
-		named.Set(s.Name, string(s.Value))
-	}
-	values := template.NewMap().Set("secrets", named).Set("config", template.NewMap().Set("siteUrl", r.siteURL))
-	out, err := t.Render(values, template.Options{Zone: zone})
+	out, err := doorTemplates{siteURL: r.siteURL}.Hash(source, zone, secrets, time.Now())
 	return out, told(err)
 }
 
@@ -49,8 +42,8 @@ func (rules) CheckParser(p hook.Parser) []hook.Fault {
 }
 
 // CheckSignature asks the presets, whose own word for a description is signature.
-func (rules) CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault {
-	_, faults := preset.Builtin().Compile(p, secret)
+func (r rules) CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault {
+	_, faults := r.presets.Compile(p, secret)
 	for i, f := range faults {
 		if rest, ok := strings.CutPrefix(f.Field, "signature"); ok && (rest == "" || rest[0] == '.') {
 			faults[i].Field = "verification" + rest
@@ -59,8 +52,8 @@ func (rules) CheckSignature(p hook.PreProcessor, secret func(name string) (hook.
 	return faults
 }
 
-func (rules) DedupeKey(name string) string {
-	if p := preset.Builtin().Get(name); p != nil {
+func (r rules) DedupeKey(name string) string {
+	if p := r.presets.Get(name); p != nil {
 		return p.DedupeKey
 	}
 	return ""

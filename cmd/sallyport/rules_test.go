@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/preset"
 )
 
 func TestRulesRenderAHash(t *testing.T) {
 	t.Parallel()
-	r := rules{siteURL: "https://pim.example.com"}
+	r := rules{siteURL: "https://pim.example.com", presets: preset.Builtin()}
 	secrets := []hook.NamedSecret{{Name: "erp", Value: "your-string-here"}, {Name: "gh-next", Value: "x"}}
 	if out, err := r.RenderHash("{{ secrets.erp ~ secrets['gh-next'] ~ config.siteUrl }}", "UTC", secrets); err != nil || out != "your-string-herexhttps://pim.example.com" {
 		t.Errorf("rendered %q, %v", out, err)
@@ -44,7 +45,7 @@ func TestRulesRenderAHash(t *testing.T) {
 
 func TestRulesNameThePlace(t *testing.T) {
 	t.Parallel()
-	r := rules{}
+	r := rules{presets: preset.Builtin()}
 	for what, err := range map[string]error{
 		"template": r.CheckTemplate("{{ 'a'|date( }}"), "filter": r.CheckTemplate("{{ 'a'|nosuchfilter }}"), "condition": r.Check("item.a >"),
 	} {
@@ -62,7 +63,7 @@ func TestRulesNameThePlace(t *testing.T) {
 
 func TestRulesOfPartsNameTheirFields(t *testing.T) {
 	t.Parallel()
-	r := rules{}
+	r := rules{presets: preset.Builtin()}
 	secret := func(name string) (hook.Sensitive, bool) { return "a-secret-long-enough-for-all", name == "gh" }
 	fields := func(faults []hook.Fault) (out []string) {
 		for _, f := range faults {
