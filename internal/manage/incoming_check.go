@@ -225,5 +225,12 @@ func (r *incomingReader) signatureCheck(o *object, p *hook.PreProcessor) {
 	if o.has("handshake") && !o.isNull("handshake") {
 		p.Handshake = o.secretNames("handshake", r.next.Secrets)
 	}
-	o.below(o.path+".", r.s.rules.CheckSignature(*p, valuesOf(r.next.Secrets)))
+	values := valuesOf(r.next.Secrets)
+	for _, name := range slices.Concat(p.Secrets, p.Handshake) {
+		if v, _ := values(name); v == "" { // told where the secret is, or is not
+			values = nil
+			break
+		}
+	}
+	o.below(o.path+".", r.s.rules.CheckSignature(*p, values))
 }

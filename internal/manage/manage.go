@@ -84,7 +84,7 @@ type Rules interface {
 	// CheckParser says what is wrong with a parser.
 	CheckParser(p hook.Parser) []hook.Fault
 	// CheckSignature says what is wrong with a pre-processor that verifies signatures, and
-	// with the secrets for it.
+	// with the secrets for it; without secret only the description is checked.
 	CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault
 	// DedupeKey is the template by which a preset knows repeats, "" if it cannot.
 	DedupeKey(preset string) string

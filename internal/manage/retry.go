@@ -30,28 +30,28 @@ func defaultSchedule() []time.Duration {
 // retryForms are the forms of which retry has exactly one.
 var retryForms = []string{"schedule", "exponential", "linear"}
 
-func (r *object) retry() hook.Retry {
-	o := r.object("retry")
-	if o == nil {
+func (o *object) retry() hook.Retry {
+	r := o.object("retry")
+	if r == nil {
 		return hook.Retry{Schedule: defaultSchedule(), Jitter: defaultJitter}
 	}
-	out := hook.Retry{Jitter: o.float("jitter", defaultJitter, 0, 1)}
+	out := hook.Retry{Jitter: r.float("jitter", defaultJitter, 0, 1)}
 	forms := 0
 	for _, f := range retryForms {
-		if o.has(f) && !o.isNull(f) {
+		if r.has(f) && !r.isNull(f) {
 			forms++
 		}
 	}
 	if forms > 1 {
-		o.fault(o.path, "invalid_format", "say only one of schedule, exponential, linear")
+		r.fault(r.path, "invalid_format", "say only one of schedule, exponential, linear")
 	}
 	if forms == 0 {
 		out.Schedule = defaultSchedule()
 	}
-	if o.has("schedule") {
-		out.Schedule = o.schedule("schedule")
+	if r.has("schedule") {
+		out.Schedule = r.schedule("schedule")
 	}
-	if e := o.object("exponential"); e != nil {
+	if e := r.object("exponential"); e != nil {
 		x := &hook.Exponential{
 			Initial: e.duration("initial", 0, minWait, maxWait),
 			Factor:  e.float("factor", defaultFactor, 1, maxFactor),
@@ -64,12 +64,12 @@ func (r *object) retry() hook.Retry {
 		e.done()
 		out.Exponential = x
 	}
-	if l := o.object("linear"); l != nil {
+	if l := r.object("linear"); l != nil {
 		out.Linear = &hook.Linear{Interval: l.duration("interval", 0, minWait, maxWait)}
 		l.need("interval")
 		l.done()
 	}
-	o.done()
+	r.done()
 	return out
 }
 

@@ -18,6 +18,7 @@ func History(t *testing.T, open WorldOpener) {
 		"skip by hand":                                 skipByHand,
 		"skip and claim never both win":                skipRacesClaim,
 		"deliveries of deleted targets are skipped":    skipDeleted,
+		"actions and doors as targets":                 otherTargets,
 		"health is flushed, loaded and shown":          health,
 		"queue gauges":                                 queueStats,
 		"retention removes what is old and not needed": retention,
