@@ -149,7 +149,11 @@ func (w *world) Records(_ context.Context, _ hook.ID, collection, prefix, after 
 }
 
 func (w *world) Record(_ context.Context, _ hook.ID, collection, key string) (*hook.Record, error) {
-	return &w.record, w.ask(asked{method: "Record", ref: collection + "/" + key})
+	err := w.ask(asked{method: "Record", ref: collection + "/" + key})
+	if key == "nobody" {
+		return nil, err
+	}
+	return &w.record, err
 }
 
 func (w *world) PutRecord(_ context.Context, _ hook.Principal, collection, key string, document []byte, wr hook.Write) (hook.RecordResult, error) {

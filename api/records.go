@@ -56,6 +56,9 @@ func (h handlers) GetRecord(ctx context.Context, r gen.GetRecordRequestObject) (
 	if err != nil {
 		return nil, err
 	}
+	if row == nil {
+		return nil, hook.NotFound("record", r.Key)
+	}
 	if notModified(r.Params.IfNoneMatch, row.Version) {
 		return gen.GetRecord304Response{Headers: gen.NotModifiedResponseHeaders{ETag: etag(row.Version)}}, nil
 	}

@@ -287,6 +287,7 @@ var refusals = []struct {
 	{why: "a preset that is not there", role: "viewer", method: "GET", path: "/v1/presets/gitbub", status: 404, code: "not_found"},
 	{why: "a verdict that is none", role: "viewer", method: "GET", path: "/v1/requests?verdict=maybe", status: 400, code: "invalid_parameter", field: "verdict"},
 	{why: "a mistyped filter of calls", role: "viewer", method: "GET", path: "/v1/requests?verdikt=refused", status: 400, code: "unknown_parameter", field: "verdikt"},
+	{why: "a record that is not there", role: "viewer", method: "GET", path: "/v1/collections/stock/records/nobody", status: 404, code: "not_found"},
 	{why: "a document that is not JSON", role: "admin", method: "PUT", path: "/v1/collections/stock/records/A-7", body: `{`, status: 400, code: "malformed_json"},
 	{why: "a cursor of other records", role: "viewer", method: "GET", path: "/v1/collections/stock/records?cursor=AAAAAAAAAAAA", status: 400, code: "invalid_cursor", field: "cursor"},
 	{why: "too fast", role: "publisher", method: "POST", path: "/v1/events", body: `{"type":"a"}`, fail: "Publish", err: hook.Errorf(hook.KindRateLimited, "x"), status: 429, code: "rate_limited"},

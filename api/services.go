@@ -153,6 +153,7 @@ type Records interface {
 	Collections(ctx context.Context, workspace hook.ID) ([]hook.Collection, error)
 	// Records come by key, those after the key after; "" is from the beginning of the order.
 	Records(ctx context.Context, workspace hook.ID, collection, prefix, after string, limit int, ascending bool) (list []*hook.Record, more bool, err error)
+	// Record finds one; nil if there is none.
 	Record(ctx context.Context, workspace hook.ID, collection, key string) (*hook.Record, error)
 }
 

@@ -53,10 +53,19 @@ func requestPage(s *Store, by requestsBy, f hook.RequestFilter, p hook.Page) cla
 		where.add("r.verdict IN ?", padded(numbers))
 	}
 	if len(f.Codes) > 0 {
-		where.add("r.code IN ?", f.Codes)
+		where.add("r.code IN ?", asStored(f.Codes))
 	}
 	if len(f.Reasons) > 0 {
-		where.add("r.reason IN ?", f.Reasons)
+		where.add("r.reason IN ?", asStored(f.Reasons))
 	}
 	return clauseOf{"SELECT " + requestColumnNames + where.String() + " ORDER BY " + order + " LIMIT ?", append(where.args, p.Limit+1)}
+}
+
+// asStored are texts to look for as they would lie in a row.
+func asStored(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = requestCode(t)
+	}
+	return padded(out)
 }

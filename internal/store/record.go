@@ -24,6 +24,9 @@ func scanRecord(rows *sql.Rows, r *hook.Record) error {
 
 // Record returns one record, nil if there is none.
 func (s *Store) Record(ctx context.Context, workspace hook.ID, collection, key string) (*hook.Record, error) {
+	if !isText(collection) || !isText(key) {
+		return nil, nil
+	}
 	rows, err := list(s.r.WithContext(ctx), scanRecord, "SELECT "+recordColumns+" FROM records r WHERE r.workspace_id = ? AND r.collection = ? AND r.key = ?",
 		rowID(workspace), collection, key)
 	if err != nil || len(rows) == 0 {
@@ -36,6 +39,9 @@ func (s *Store) Record(ctx context.Context, workspace hook.ID, collection, key s
 // the keys' bytes, those after the key after unless that is "", and reports whether more
 // follow.
 func (s *Store) Records(ctx context.Context, workspace hook.ID, collection, prefix, after string, limit int, asc bool) ([]*hook.Record, bool, error) {
+	if !isText(collection) || !isText(prefix) || !isText(after) {
+		return nil, false, nil
+	}
 	where := conditions{}
 	where.add("r.workspace_id = ? AND r.collection = ?", rowID(workspace), collection)
 	if prefix != "" {
@@ -61,6 +67,10 @@ func (s *Store) Records(ctx context.Context, workspace hook.ID, collection, pref
 	}
 	return rows[:min(len(rows), limit)], len(rows) > limit, nil
 }
+
+// isText reports that Postgres takes s for text. Nothing else was ever stored, and asking
+// for it would be an error.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // afterPrefix is the smallest text above all that begins with prefix, "" if there is none.
 func afterPrefix(prefix string) string {

@@ -43,7 +43,7 @@ func recordsRead(t *testing.T, w *inboundWorld) {
 	w.change("stock", "a/00", 0, `{"other":true}`, w.now)
 	w.ws = main
 	slices.Sort(keys)
-	for _, prefix := range []string{"", "a", "a/", "a/0", "none", "ä", "\uD7FF", "\uE000", "\U0010FFFF", "b\U0010FFFF"} {
+	for _, prefix := range []string{"", "a", "a/", "a/0", "none", "ä", "\uD7FF", "\uE000", "\U0010FFFF", "b\U0010FFFF", "a\x00", "\xff"} {
 		var want []string
 		for _, k := range keys {
 			if strings.HasPrefix(k, prefix) {
@@ -80,8 +80,10 @@ func recordsRead(t *testing.T, w *inboundWorld) {
 	if want := []hook.Collection{{Name: "orders", Records: 1}, {Name: "stock", Records: len(keys)}}; err != nil || !slices.Equal(collections, want) {
 		t.Errorf("collections = %v, %v; want %v", collections, err, want)
 	}
-	if r, err := w.Record(ctx, w.ws, "orders", "2"); r != nil || err != nil {
-		t.Errorf("a record that is not there = %v, %v", r, err)
+	for _, key := range []string{"2", "1\x00", "\xff"} {
+		if r, err := w.Record(ctx, w.ws, "orders", key); r != nil || err != nil {
+			t.Errorf("a record that is not there = %v, %v", r, err)
+		}
 	}
 }
 

@@ -55,6 +55,9 @@ func requestWhole(t *testing.T, w *inboundWorld) {
 	if i := slices.IndexFunc(views, func(v hook.RequestView) bool { return v.ID == r.ID }); i < 0 || !reflect.DeepEqual(views[i].Request, want) || views[i].IncomingCode != view.IncomingCode {
 		t.Errorf("in a list: %+v\nwant %+v", views, want)
 	}
+	if views, _, err := w.Requests(ctx, hook.RequestFilter{Workspace: w.ws, Codes: []string{"no\x00such\xff"}}, hook.Page{Limit: 10}); err != nil || len(views) != 1 || views[0].ID != nowhere.ID {
+		t.Errorf("by the code it was called with: %+v, %v", views, err)
+	}
 	rowHidesCredentials(t, w, r.ID)
 	other := w.workspace("other", 0)
 	if _, err := w.Request(ctx, other, r.ID); hook.KindOf(err) != hook.KindNotFound {
