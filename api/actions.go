@@ -23,7 +23,7 @@ func actionJSON(a hook.ActionView) gen.Action {
 // ListActions answers one page of actions.
 func (h handlers) ListActions(ctx context.Context, r gen.ListActionsRequestObject) (gen.ListActionsResponseObject, error) {
 	cl := callOf(ctx)
-	rows, more, err := h.s.services.Inbound.ListActions(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
+	rows, more, err := h.s.services.Manager.ListActions(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (h handlers) ListActions(ctx context.Context, r gen.ListActionsRequestObjec
 // CreateAction makes an action.
 func (h handlers) CreateAction(ctx context.Context, _ gen.CreateActionRequestObject) (gen.CreateActionResponseObject, error) {
 	cl := callOf(ctx)
-	a, err := h.s.services.Inbound.CreateAction(ctx, cl.principal, cl.body)
+	a, err := h.s.services.Manager.CreateAction(ctx, cl.principal, cl.body)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (h handlers) CreateAction(ctx context.Context, _ gen.CreateActionRequestObj
 
 // GetAction answers one action.
 func (h handlers) GetAction(ctx context.Context, r gen.GetActionRequestObject) (gen.GetActionResponseObject, error) {
-	a, err := h.s.services.Inbound.GetAction(ctx, callOf(ctx).principal, r.Action)
+	a, err := h.s.services.Manager.GetAction(ctx, callOf(ctx).principal, r.Action)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (h handlers) GetAction(ctx context.Context, r gen.GetActionRequestObject) (
 // PutAction creates or replaces.
 func (h handlers) PutAction(ctx context.Context, r gen.PutActionRequestObject) (gen.PutActionResponseObject, error) {
 	cl := callOf(ctx)
-	a, err := h.s.services.Inbound.PutAction(ctx, cl.principal, r.Action, cl.body, writeOf(r.Params.DryRun, r.Params.IfMatch, r.Params.IfNoneMatch))
+	a, err := h.s.services.Manager.PutAction(ctx, cl.principal, r.Action, cl.body, writeOf(r.Params.DryRun, r.Params.IfMatch, r.Params.IfNoneMatch))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (h handlers) PutAction(ctx context.Context, r gen.PutActionRequestObject) (
 // PatchAction merges.
 func (h handlers) PatchAction(ctx context.Context, r gen.PatchActionRequestObject) (gen.PatchActionResponseObject, error) {
 	cl := callOf(ctx)
-	a, err := h.s.services.Inbound.PatchAction(ctx, cl.principal, r.Action, cl.body, writeOf(r.Params.DryRun, r.Params.IfMatch, nil))
+	a, err := h.s.services.Manager.PatchAction(ctx, cl.principal, r.Action, cl.body, writeOf(r.Params.DryRun, r.Params.IfMatch, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (h handlers) PatchAction(ctx context.Context, r gen.PatchActionRequestObjec
 
 // DeleteAction removes an action; its history stays.
 func (h handlers) DeleteAction(ctx context.Context, r gen.DeleteActionRequestObject) (gen.DeleteActionResponseObject, error) {
-	if err := h.s.services.Inbound.DeleteAction(ctx, callOf(ctx).principal, r.Action, guardOf(r.Params.IfMatch, nil)); err != nil {
+	if err := h.s.services.Manager.DeleteAction(ctx, callOf(ctx).principal, r.Action, guardOf(r.Params.IfMatch, nil)); err != nil {
 		return nil, err
 	}
 	return gen.DeleteAction204Response{}, nil
@@ -97,7 +97,7 @@ func (h handlers) DeleteAction(ctx context.Context, r gen.DeleteActionRequestObj
 // TestAction runs it now and answers the attempt.
 func (h handlers) TestAction(ctx context.Context, r gen.TestActionRequestObject) (gen.TestActionResponseObject, error) {
 	cl := callOf(ctx)
-	a, err := h.s.services.Inbound.GetAction(ctx, cl.principal, r.Action)
+	a, err := h.s.services.Manager.GetAction(ctx, cl.principal, r.Action)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (h handlers) ListActionDeliveries(ctx context.Context, r gen.ListActionDeli
 
 // actionID finds an action by id or code, see remembered.
 func (s *Server) actionID(ctx context.Context, p hook.Principal, ref string) (id hook.ID, gone, err error) {
-	a, err := s.services.Inbound.GetAction(ctx, p, ref)
+	a, err := s.services.Manager.GetAction(ctx, p, ref)
 	if err != nil {
 		return remembered(ref, err)
 	}

@@ -85,7 +85,7 @@ func (w *world) DeleteAction(_ context.Context, _ hook.Principal, ref string, g 
 
 func (w *world) incomingResult(method, ref string, doc []byte, wr hook.Write) (hook.IncomingResult, error) {
 	err := w.ask(asked{method: method, ref: ref, doc: string(doc), write: wr})
-	return hook.IncomingResult{IncomingView: hook.IncomingView{IncomingWebhook: &w.incoming}, Change: w.change, Changed: []string{"routes"}}, err
+	return hook.IncomingResult{IncomingView: hook.IncomingView{IncomingWebhook: &w.incoming, HashConfigured: true}, Change: w.change, Changed: []string{"routes"}}, err
 }
 
 func (w *world) CreateIncomingWebhook(_ context.Context, _ hook.Principal, doc []byte) (hook.IncomingResult, error) {
@@ -101,11 +101,11 @@ func (w *world) PatchIncomingWebhook(_ context.Context, _ hook.Principal, ref st
 }
 
 func (w *world) GetIncomingWebhook(_ context.Context, _ hook.Principal, ref string) (hook.IncomingView, error) {
-	return hook.IncomingView{IncomingWebhook: &w.incoming, Warnings: []string{"hash_md5"}}, w.ask(asked{method: "GetIncomingWebhook", ref: ref})
+	return hook.IncomingView{IncomingWebhook: &w.incoming, HashConfigured: true, Warnings: []string{"hash_md5"}}, w.ask(asked{method: "GetIncomingWebhook", ref: ref})
 }
 
 func (w *world) ListIncomingWebhooks(_ context.Context, _ hook.Principal, f hook.ListFilter, p hook.Page) ([]hook.IncomingView, bool, error) {
-	return []hook.IncomingView{{IncomingWebhook: &w.incoming}}, w.more, w.ask(asked{method: "ListIncomingWebhooks", list: f, page: p})
+	return []hook.IncomingView{{IncomingWebhook: &w.incoming, HashConfigured: true}}, w.more, w.ask(asked{method: "ListIncomingWebhooks", list: f, page: p})
 }
 
 func (w *world) DeleteIncomingWebhook(_ context.Context, _ hook.Principal, ref string, g hook.Guard) error {

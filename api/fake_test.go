@@ -438,7 +438,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 		c(&o)
 	}
 	s, err := api.New(o, api.Services{
-		Gate: w, Manager: w, Inbound: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
+		Gate: w, Manager: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
 		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w,
 	})
 	if err != nil {

@@ -88,7 +88,7 @@ func (s *Server) incomingJSON(w hook.IncomingView, p hook.Principal) (gen.Incomi
 	out := gen.IncomingWebhook{
 		Id: w.ID, Code: w.Code, Name: w.Name, Description: w.Description, Enabled: w.Enabled, Url: address,
 		Methods: make([]gen.DoorMethod, 0, len(w.Methods)), Profile: gen.IncomingWebhookProfile(w.Profile), IpAllowList: listOf(w.IPAllowList),
-		HashConfigured: w.Hash != "", HashTimezone: w.HashTimezone, HashTolerance: hook.FormatDuration(w.HashTolerance),
+		HashConfigured: w.HashConfigured, HashTimezone: w.HashTimezone, HashTolerance: hook.FormatDuration(w.HashTolerance),
 		HashIn:  gen.HashPlace{In: given(gen.HashPlaceIn(w.HashIn.In)), Name: given(w.HashIn.Name)},
 		Secrets: namedSecretsJSON(w.Secrets), PreProcessors: make([]gen.PreProcessor, 0, len(w.PreProcessors)), Parser: parserJSON(w.Parser),
 		Routes: make([]gen.Route, 0, len(w.Routes)), PostProcessors: make([]gen.PostProcessor, 0, len(w.PostProcessors)),
@@ -122,7 +122,7 @@ func (s *Server) incomingJSON(w hook.IncomingView, p hook.Principal) (gen.Incomi
 // ListIncomingWebhooks answers one page of incoming webhooks.
 func (h handlers) ListIncomingWebhooks(ctx context.Context, r gen.ListIncomingWebhooksRequestObject) (gen.ListIncomingWebhooksResponseObject, error) {
 	cl := callOf(ctx)
-	rows, more, err := h.s.services.Inbound.ListIncomingWebhooks(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
+	rows, more, err := h.s.services.Manager.ListIncomingWebhooks(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (h handlers) ListIncomingWebhooks(ctx context.Context, r gen.ListIncomingWe
 // CreateIncomingWebhook makes an incoming webhook.
 func (h handlers) CreateIncomingWebhook(ctx context.Context, _ gen.CreateIncomingWebhookRequestObject) (gen.CreateIncomingWebhookResponseObject, error) {
 	cl := callOf(ctx)
-	w, err := h.s.services.Inbound.CreateIncomingWebhook(ctx, cl.principal, cl.body)
+	w, err := h.s.services.Manager.CreateIncomingWebhook(ctx, cl.principal, cl.body)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (h handlers) CreateIncomingWebhook(ctx context.Context, _ gen.CreateIncomin
 // GetIncomingWebhook answers one incoming webhook.
 func (h handlers) GetIncomingWebhook(ctx context.Context, r gen.GetIncomingWebhookRequestObject) (gen.GetIncomingWebhookResponseObject, error) {
 	cl := callOf(ctx)
-	w, err := h.s.services.Inbound.GetIncomingWebhook(ctx, cl.principal, r.IncomingWebhook)
+	w, err := h.s.services.Manager.GetIncomingWebhook(ctx, cl.principal, r.IncomingWebhook)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (h handlers) GetIncomingWebhook(ctx context.Context, r gen.GetIncomingWebho
 func (h handlers) PutIncomingWebhook(ctx context.Context, r gen.PutIncomingWebhookRequestObject) (gen.PutIncomingWebhookResponseObject, error) {
 	cl := callOf(ctx)
 	how := writeOf(r.Params.DryRun, r.Params.IfMatch, r.Params.IfNoneMatch)
-	w, err := h.s.services.Inbound.PutIncomingWebhook(ctx, cl.principal, r.IncomingWebhook, cl.body, how)
+	w, err := h.s.services.Manager.PutIncomingWebhook(ctx, cl.principal, r.IncomingWebhook, cl.body, how)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (h handlers) PutIncomingWebhook(ctx context.Context, r gen.PutIncomingWebho
 func (h handlers) PatchIncomingWebhook(ctx context.Context, r gen.PatchIncomingWebhookRequestObject) (gen.PatchIncomingWebhookResponseObject, error) {
 	cl := callOf(ctx)
 	how := writeOf(r.Params.DryRun, r.Params.IfMatch, nil)
-	w, err := h.s.services.Inbound.PatchIncomingWebhook(ctx, cl.principal, r.IncomingWebhook, cl.body, how)
+	w, err := h.s.services.Manager.PatchIncomingWebhook(ctx, cl.principal, r.IncomingWebhook, cl.body, how)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (h handlers) PatchIncomingWebhook(ctx context.Context, r gen.PatchIncomingW
 
 // DeleteIncomingWebhook removes an incoming webhook; its history stays.
 func (h handlers) DeleteIncomingWebhook(ctx context.Context, r gen.DeleteIncomingWebhookRequestObject) (gen.DeleteIncomingWebhookResponseObject, error) {
-	err := h.s.services.Inbound.DeleteIncomingWebhook(ctx, callOf(ctx).principal, r.IncomingWebhook, guardOf(r.Params.IfMatch, nil))
+	err := h.s.services.Manager.DeleteIncomingWebhook(ctx, callOf(ctx).principal, r.IncomingWebhook, guardOf(r.Params.IfMatch, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (h handlers) DeleteIncomingWebhook(ctx context.Context, r gen.DeleteIncomin
 
 // DeleteIncomingWebhookHash drops a check on purpose.
 func (h handlers) DeleteIncomingWebhookHash(ctx context.Context, r gen.DeleteIncomingWebhookHashRequestObject) (gen.DeleteIncomingWebhookHashResponseObject, error) {
-	if err := h.s.services.Inbound.DeleteIncomingHash(ctx, callOf(ctx).principal, r.IncomingWebhook); err != nil {
+	if err := h.s.services.Manager.DeleteIncomingHash(ctx, callOf(ctx).principal, r.IncomingWebhook); err != nil {
 		return nil, err
 	}
 	return gen.DeleteIncomingWebhookHash204Response{}, nil

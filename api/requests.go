@@ -104,7 +104,7 @@ func (s *Server) requests(ctx context.Context, cl *call, f hook.RequestFilter, v
 
 // incomingID finds an incoming webhook by id or code, see remembered.
 func (s *Server) incomingID(ctx context.Context, p hook.Principal, ref string) (id hook.ID, gone, err error) {
-	w, err := s.services.Inbound.GetIncomingWebhook(ctx, p, ref)
+	w, err := s.services.Manager.GetIncomingWebhook(ctx, p, ref)
 	if err != nil {
 		return remembered(ref, err)
 	}

@@ -57,10 +57,7 @@ type Manager interface {
 	PauseWebhook(ctx context.Context, p hook.Principal, ref string) (hook.WebhookView, error)
 	// ResumeWebhook takes {replay?}; doc may be empty.
 	ResumeWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.ResumeResult, error)
-}
 
-// InboundManager changes the configuration of the inbound half, likewise.
-type InboundManager interface {
 	CreateAction(ctx context.Context, p hook.Principal, doc []byte) (hook.ActionResult, error)
 	PutAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error)
 	PatchAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error)
@@ -197,7 +194,6 @@ type Idempotency interface {
 type Services struct {
 	Gate         Gate
 	Manager      Manager
-	Inbound      InboundManager
 	Publisher    Publisher
 	History      History
 	Operator     Operator
@@ -215,10 +211,6 @@ type Services struct {
 // serve reports whether what an operation needs is there.
 func (s *Services) serve(op string) bool {
 	switch op {
-	case "ListIncomingWebhooks", "GetIncomingWebhook", "CreateIncomingWebhook", "PutIncomingWebhook", "PatchIncomingWebhook",
-		"DeleteIncomingWebhook", "DeleteIncomingWebhookHash",
-		"ListActions", "GetAction", "CreateAction", "PutAction", "PatchAction", "DeleteAction":
-		return s.Inbound != nil
 	case "ListRequests", "ListIncomingWebhookRequests", "GetRequest", "GetRequestBody":
 		return s.Requests != nil
 	case "ReplayRequest", "VerifyRequest":

@@ -34,6 +34,8 @@ var writings = []written{
 	{"APIKeyInput", "/v1/api-keys", "/v1/api-keys/erp-orders?dryRun=true"},
 	{"EventTypeInput", "/v1/event-types", "/v1/event-types/order.paid?dryRun=true"},
 	{"WebhookInput", "/v1/webhooks", "/v1/webhooks/erp-orders?dryRun=true"},
+	{"IncomingWebhookInput", "/v1/incoming-webhooks", "/v1/incoming-webhooks/erp-orders?dryRun=true"},
+	{"ActionInput", "/v1/actions", "/v1/actions/erp-orders?dryRun=true"},
 	{"RotateInput", "/v1/webhooks/verbs/secret/rotate", ""},
 	{"ResumeInput", "/v1/webhooks/verbs/resume", ""},
 }
@@ -100,14 +102,19 @@ func (i *installation) call(t *testing.T, method, path, body string) (status int
 	return w.Code, faults, w.Body.String()
 }
 
-// refused reports whether a fault is told of the field or of something in it.
+// refused reports whether a fault is told of the field or of something in it, or that the
+// field it is in does not belong there.
 func refused(faults map[string]string, field string) bool {
-	for f := range faults {
-		if f == field || strings.HasPrefix(f, field+".") || strings.HasPrefix(f, field+"[") {
+	for f, code := range faults {
+		if f == field || within(f, field) || code == "unknown_field" && within(field, f) {
 			return true
 		}
 	}
 	return false
+}
+
+func within(inner, outer string) bool {
+	return strings.HasPrefix(inner, outer+".") || strings.HasPrefix(inner, outer+"[")
 }
 
 func TestWhatTheContractRefusesIsRefused(t *testing.T) {
@@ -206,7 +213,9 @@ func TestEveryFieldIsToldAtOnce(t *testing.T) {
 			}
 			o, want := map[string]any{"noSuchField": 1}, []string{join(f.name, "noSuchField")}
 			for name, p := range s.Properties {
-				if v, ok := wrong(t, p.Value); ok {
+				if name == "type" && strings.HasSuffix(f.name, "Processors[1]") {
+					o[name] = smallest(p.Value) // it says which fields there are
+				} else if v, ok := wrong(t, p.Value); ok {
 					o[name] = v
 					want = append(want, join(f.name, name))
 				}

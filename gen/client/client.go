@@ -3315,8 +3315,8 @@ type IncomingWebhookInput struct {
 	// Examples: ERP Stock
 	Name *string `json:"name,omitempty"`
 
-	// Parser How a body becomes items; each item becomes an event of its own. What is left out has its default.
-	Parser *Parser `json:"parser,omitempty"`
+	// Parser How bodies become items; null is `auto`.
+	Parser nullable.Nullable[Parser] `json:"parser,omitempty"`
 
 	// PostProcessors What follows.
 	//

@@ -92,7 +92,7 @@ func (s *Service) readIncoming(doc []byte, ref string, scene hook.IncomingScene)
 	r.limits()
 	w.Response = r.response()
 	w.Refusal = r.oneOf("refusal", r.d.refusal, hook.RefusalPrecise, hook.RefusalUniform)
-	o.ignore("url", "example", "hashConfigured", "state", "stateReason", "stateSince", "warnings", "version", "createdAt", "updatedAt")
+	o.ignore("url", "example", "hashConfigured", "state", "warnings", "version", "createdAt", "updatedAt")
 	o.done()
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, err

@@ -88,9 +88,9 @@ func (r *incomingReader) postProcessors() []hook.PostProcessor {
 		case hook.PostAction:
 			o.need("action")
 			p.Action = r.action(o)
-			r.nothing(o, "config")
+			r.nothing(o, "config", "{}")
 		default:
-			r.nothing(o, "action")
+			r.nothing(o, "action", "null")
 			if p.Config = o.jsonObject("config"); p.Config == nil {
 				p.Config = []byte("{}")
 			}
@@ -104,9 +104,9 @@ func (r *incomingReader) postProcessors() []hook.PostProcessor {
 	return out
 }
 
-// nothing takes a field that another type has, if it says nothing.
-func (r *incomingReader) nothing(o *object, name string) {
-	if raw := o.fields[name]; isNull(raw) || string(raw) == "{}" {
+// nothing takes a field that another type has, if it says nothing: null, or empty.
+func (r *incomingReader) nothing(o *object, name, empty string) {
+	if raw := o.fields[name]; isNull(raw) || string(raw) == empty {
 		o.ignore(name)
 	}
 }

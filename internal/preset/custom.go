@@ -30,19 +30,6 @@ func Custom(v hook.Verification) (hook.Verification, []hook.Fault) {
 	return c.Verification, faults
 }
 
-// Parse reads a description in JSON, with the fields of the noun in camel case and the
-// tolerance as text, and is then as Custom.
-func Parse(raw []byte) (hook.Verification, []hook.Fault) {
-	d := describer{}
-	var described fileVerification
-	if err := decode(raw, &described); err != nil {
-		d.fault("", "invalid_format", "must be a JSON object that describes a signature: "+err.Error())
-		return hook.Verification{}, d.faults
-	}
-	v, faults := Custom(described.verification(&d, ""))
-	return v, append(d.faults, faults...)
-}
-
 // below takes over the faults of a part.
 func (d *describer) below(prefix string, faults []hook.Fault) {
 	for _, f := range faults {
