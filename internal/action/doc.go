@@ -12,6 +12,9 @@
 // it is kept no longer. A template that fails is a permanent failure of class template: only
 // another configuration can help.
 //
+// What the data and not the configuration is to blame for (a record that exists, a type that
+// a strict workspace does not know, a loop) is a permanent failure of class status.
+//
 // # What happens once
 //
 // publishEvent and the record actions touch nothing themselves. What they would do is in the

@@ -150,7 +150,7 @@ func (x *Executor) failed(ctx context.Context, a *hook.Attempt, err error) {
 	case errors.As(err, &known) && passes(known.Kind):
 		fail(a, hook.ClassInternal, false, "%s", cmp.Or(known.Detail, string(known.Kind)))
 	case errors.As(err, &known) && known.Kind != hook.KindInternal:
-		fail(a, hook.ClassInternal, true, "%s", plainError(known))
+		fail(a, hook.ClassStatus, true, "%s", plainError(known))
 	default:
 		x.cfg.Log.ErrorContext(ctx, "action.failed", "error", err)
 		fail(a, hook.ClassInternal, false, "what the action needs could not be read; the log of this time says why")

@@ -77,7 +77,7 @@ func TestPublishEventFails(t *testing.T) {
 		"a type that is none":    {`{"type":"{{ item.t }}"}`, `{"t":"a b"}`, 0, hook.ClassTemplate, `config.type: "a b"`},
 		"an id that is none":     {`{"type":"a","entityId":"{{ item.t }}"}`, `{"t":1.5}`, 0, hook.ClassTemplate, "config.entityId: must be"},
 		"a URL that is none":     {`{"type":"a","entityUrl":"{{ item.t }}"}`, `{"t":"/x"}`, 0, hook.ClassTemplate, "config.entityUrl: "},
-		"a loop":                 {`{"type":"a"}`, `{}`, 7, hook.ClassInternal, "loop_detected: this event came through 7"},
+		"a loop":                 {`{"type":"a"}`, `{}`, 7, hook.ClassStatus, "loop_detected: this event came through 7"},
 		"a configuration of old": {`{"typ":"a"}`, `{}`, 0, hook.ClassTemplate, "config.type: name the type"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,10 +102,10 @@ func (r *recordAction) attempt(ctx context.Context, c *call, a *hook.Attempt) er
 	}
 	switch {
 	case r.kind == hook.ActionCreateRecord && old != nil:
-		fail(a, hook.ClassInternal, true, "%s exists", name)
+		fail(a, hook.ClassStatus, true, "%s exists", name)
 		return nil
 	case r.kind == hook.ActionUpdateRecord && old == nil:
-		fail(a, hook.ClassInternal, true, "there is no %s", name)
+		fail(a, hook.ClassStatus, true, "there is no %s", name)
 		return nil
 	case r.kind == hook.ActionDeleteRecord && old == nil:
 		// Gone is what was asked for, and whoever asks twice is not wrong.
