@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -35,7 +36,9 @@ func shorten(text string) string {
 // call is one run of a configuration.
 type call struct {
 	*compiled
-	x      *Executor
+	x *Executor
+	// outer ends with the process only: for what keeps the action's timeout by itself.
+	outer  context.Context
 	scene  *scene
 	place  place
 	values values

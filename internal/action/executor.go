@@ -120,7 +120,7 @@ func (x *Executor) run(ctx context.Context, s *scene, m *member) hook.Attempt {
 	c, err := x.compile(p)
 	if err == nil {
 		limited, cancel := context.WithTimeoutCause(ctx, p.timeout, errTimeout)
-		call := &call{x: x, scene: s, place: p, compiled: c}
+		call := &call{x: x, outer: ctx, scene: s, place: p, compiled: c}
 		if call.values, err = s.values(limited, c.uses, c.secretValues); err == nil {
 			c.runner.run(limited, call, &a)
 		} else {

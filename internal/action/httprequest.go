@@ -256,7 +256,7 @@ func (r *httpRequest) run(ctx context.Context, c *call, a *hook.Attempt) {
 		q.Timeout = time.Millisecond
 	}
 	started := a.StartedAt
-	*a = c.x.cfg.HTTP.Exchange(ctx, q)
+	*a = c.x.cfg.HTTP.Exchange(c.outer, q)
 	a.StartedAt = started
 }
 
