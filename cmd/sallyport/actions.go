@@ -30,12 +30,24 @@ func (s targetSender) Send(ctx context.Context, t *hook.Target, j *hook.Job, num
 }
 
 // newActions joins the executor of actions to what it needs.
-func (n *node) newActions() *action.Executor {
-	return action.New(action.Config{
+func (n *node) newActions() (*action.Executor, error) {
+	cfg := action.Config{
 		Requests: requestFinder{n.store}, Bodies: requestBodies{}, Events: eventPlanner{n}, Records: n.store,
 		Catalog: actionCatalog{n}, HTTP: exchanger{n.send}, Stopping: send.ErrStopping, Now: n.ids.Now,
-		RequestKept: int(n.cfg.RequestKeepBytes), ResponseKept: int(n.cfg.ResponseKeepBytes), Log: n.log,
-	})
+		RequestKept: int(n.cfg.RequestKeepBytes), ResponseKept: int(n.cfg.ResponseKeepBytes), MaxEntity: int(n.cfg.EventMaxBytes), Log: n.log,
+	}
+	var err error
+	if n.cfg.SMTPURL != "" {
+		if cfg.Mail, err = action.ParseMailServer(string(n.cfg.SMTPURL), n.cfg.MailFrom); err != nil {
+			return nil, fmt.Errorf("%s %w", action.SettingSMTP, err)
+		}
+	}
+	if n.cfg.Commands != "" {
+		if cfg.Commands, err = action.LoadCommands(n.cfg.Commands); err != nil {
+			return nil, fmt.Errorf("%s: %w", action.SettingCommands, err)
+		}
+	}
+	return action.New(cfg), nil
 }
 
 // actionCatalog finds actions and doors as they are now.

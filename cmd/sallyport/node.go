@@ -118,7 +118,9 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.catalog = catalog.New(n.store, n.log)
-	n.actions = n.newActions()
+	if n.actions, err = n.newActions(); err != nil {
+		return err
+	}
 	n.worker = dispatch.New(dispatch.Config{
 		Instance: instance, Name: n.cfg.NodeName, Exclusive: n.lock != nil,
 		Heartbeat: n.cfg.NodeHeartbeat, DeadAfter: n.cfg.NodeDeadAfter, MaxSlots: n.cfg.MaxSlots, HandOver: 64 << 20,

@@ -97,6 +97,10 @@ func (b *builder) build(t hook.ActionType, config []byte) runner {
 		return newHTTPRequest(o)
 	case hook.ActionCreateRecord, hook.ActionUpsertRecord, hook.ActionUpdateRecord, hook.ActionDeleteRecord:
 		return newRecord(t, o)
+	case hook.ActionSendEmail:
+		return newSendEmail(o)
+	case hook.ActionRunCommand:
+		return newRunCommand(o)
 	case hook.ActionSet:
 		return newSet(o)
 	default:

@@ -31,6 +31,8 @@ type Config struct {
 	Events       Events
 	Records      Records
 	HTTP         HTTP
+	Mail         *MailServer      // nil: none is configured
+	Commands     *Commands        // nil: none are declared
 	Stopping     error            // cause with which attempts are cancelled when this process stops
 	Now          func() time.Time // nil: the local clock
 	RequestKept  int              // bytes of what was asked that are recorded
@@ -68,8 +70,8 @@ var errTimeout = errors.New("timeout")
 // member that the delivery's step says. It ends within the action's timeout, or soon after
 // ctx is cancelled; cancel it with the cause Config.Stopping when this process stops, and the
 // attempt is aborted. When Skip is set in the answer nothing was attempted.
-func (x *Executor) Send(ctx context.Context, t *hook.Target, j *hook.Job, _ int) hook.Attempt {
-	s := &scene{x: x, workspace: t.Workspace, job: j, event: j.Event, now: x.cfg.Now()}
+func (x *Executor) Send(ctx context.Context, t *hook.Target, j *hook.Job, number int) hook.Attempt {
+	s := &scene{x: x, workspace: t.Workspace, job: j, event: j.Event, number: number, now: x.cfg.Now()}
 	switch {
 	case t.Action != nil:
 		return x.sendAction(ctx, s, t.Action)

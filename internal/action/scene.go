@@ -39,6 +39,7 @@ type scene struct {
 	workspace hook.ID
 	job       *hook.Job
 	event     *hook.Event
+	number    int // of the attempt
 	now       time.Time
 
 	asked       bool // for the request

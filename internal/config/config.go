@@ -32,6 +32,9 @@ type Config struct {
 
 	EgressAllow    []string // CIDRs and host names; see EgressPrefixes and EgressHosts
 	EgressProxy    string
+	SMTPURL        hook.Sensitive // empty: no mail
+	MailFrom       string
+	Commands       string // path of their declarations; empty: none can be run
 	TrustedProxies []netip.Prefix
 	TLSCert        string // paths of PEM files, both or none
 	TLSKey         string

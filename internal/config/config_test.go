@@ -31,6 +31,9 @@ var values = map[string]struct{ good, bad []string }{
 	"SALLYPORT_ENCRYPTION_KEY":      {[]string{hexKey, strings.ToUpper(hexKey), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "__79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA"}, []string{hexKey[:62], hexKey + "20", "not a key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg=="}},
 	"SALLYPORT_EGRESS_ALLOW":        {[]string{"127.0.0.0/8", "10.0.0.1", "::1", "fd00::/8, erp.internal", "localhost", "a_b.test 10.1.0.0/16"}, []string{"*", "*.internal", "http://h", "h:80", "10.0.0.0/33", "10.0.0.300", "a..b", "-a.b", "::ffff:10.0.0.0/104"}},
 	"SALLYPORT_EGRESS_PROXY":        {[]string{"http://proxy:3128"}, []string{"proxy:3128", "socks5://proxy"}},
+	"SALLYPORT_SMTP_URL":            {[]string{"smtp://u:p%40@mail.example.com:587", "smtps://mail"}, []string{"mail:25", "http://mail", "smtp://", "smtp://u:p%@h"}},
+	"SALLYPORT_MAIL_FROM":           {[]string{"a@b.test", "A <a@b.test>"}, []string{"a", "a@b.test, c@d.test"}},
+	"SALLYPORT_COMMANDS":            {[]string{"commands.yaml"}, nil},
 	"SALLYPORT_TRUSTED_PROXIES":     {[]string{"10.0.0.0/8", "10.0.0.1,::1"}, []string{"proxy.internal", "10.0.0.0/99"}},
 	"SALLYPORT_TLS_CERT":            {nil, []string{"cert.pem"}}, // alone; see TestLoadTogether
 	"SALLYPORT_TLS_KEY":             {nil, []string{"key.pem"}},

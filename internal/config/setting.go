@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -72,6 +73,15 @@ var settings = []Setting{
 	}, {
 		Name: "SALLYPORT_PRESETS_DIR", DefaultText: "those built in", Help: "directory with further verification presets for incoming webhooks, a JSON file each",
 		set: text(func(c *Config) *string { return &c.PresetsDir }),
+	}, {
+		Name: "SALLYPORT_SMTP_URL", DefaultText: "no mail", Help: "mail server of `sendEmail`: `smtp://user:password@host:587` (STARTTLS; `?tls=required`, `optional` or `none`) or `smtps://host`; it may have any address", Secret: true,
+		set: secret(func(c *Config) *hook.Sensitive { return &c.SMTPURL }, smtpURL),
+	}, {
+		Name: "SALLYPORT_MAIL_FROM", DefaultText: "the mail server's user", Help: "address that mail comes from, such as `Sallyport <hooks@example.com>`",
+		set: text(func(c *Config) *string { return &c.MailFrom }, mailAddress),
+	}, {
+		Name: "SALLYPORT_COMMANDS", DefaultText: "none", Help: "YAML or JSON file that declares what `runCommand` may run; nothing else can be run",
+		set: text(func(c *Config) *string { return &c.Commands }),
 	}, {
 		Name: "SALLYPORT_TRUSTED_PROXIES", DefaultText: "none", Help: "CIDRs of proxies whose `X-Forwarded-For` and `Forwarded` are believed",
 		set: trustedProxies,
@@ -287,6 +297,27 @@ func httpURL(value string) string {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "is not an http:// or https:// URL"
+	}
+	return ""
+}
+
+func smtpURL(value string) string {
+	if value == "" {
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" {
+		return "is not a URL such as smtp://user:password@mail.example.com:587 or smtps://mail.example.com; special characters in the password are written %XX"
+	}
+	return ""
+}
+
+func mailAddress(value string) string {
+	if value == "" {
+		return ""
+	}
+	if _, err := mail.ParseAddress(value); err != nil {
+		return "is not an address such as hooks@example.com or Sallyport <hooks@example.com>"
 	}
 	return ""
 }
