@@ -177,7 +177,7 @@ func (r *incomingReader) apiKeyCheck(o *object, p *hook.PreProcessor) {
 	switch {
 	case p.Header != "" && p.Parameter != "":
 		o.fault(o.at("parameter"), "invalid_format", "say header or parameter, not both")
-	case !o.has("header") && !o.has("parameter"):
+	case p.Header == "" && p.Parameter == "" && !o.told[o.at("header")] && !o.told[o.at("parameter")]:
 		o.fault(o.at("header"), "required", "say which header carries the key, or which query parameter")
 	}
 	r.credentials(o, p)

@@ -160,3 +160,20 @@ func inboundSwept(t *testing.T, w *inboundWorld) {
 		t.Errorf("%d requests of the deleted workspace are left", n)
 	}
 }
+
+// doorOutlivesDeletion: what hit a deleted door can be read as long as it is kept.
+func doorOutlivesDeletion(t *testing.T, w *inboundWorld) {
+	ctx := t.Context()
+	used, unused := w.door("deleted"), w.door("deleted")
+	w.exec("UPDATE incoming_webhooks SET deleted_at = ?", w.now.Add(-25*time.Hour).UnixMicro())
+	id := w.request(w.now, used, hook.VerdictAccepted)
+	if n, err := w.Sweep(ctx, 100); err != nil || n != 1 {
+		t.Errorf("swept %d, %v; want 1", n, err)
+	}
+	if _, err := w.LoadIncoming(ctx, w.ws, unused); hook.KindOf(err) != hook.KindNotFound {
+		t.Errorf("one that nothing hit: %v", err)
+	}
+	if v, err := w.Request(ctx, w.ws, id); err != nil || v.IncomingName == "" {
+		t.Errorf("the request: %+v, %v", v, err)
+	}
+}

@@ -29,6 +29,7 @@ func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
 		"retention of requests keeps the last of a door":       requestRetention,
 		"retention bounds what was not accepted":               refusedRetention,
 		"retention leaves requests that something still needs": requestNeeded,
+		"a deleted door stays as long as what hit it":          doorOutlivesDeletion,
 		"a deleted workspace takes its requests with it":       inboundSwept,
 	} {
 		t.Run(name, func(t *testing.T) {
