@@ -18,6 +18,7 @@ func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
 	for name, test := range map[string]func(*testing.T, *inboundWorld){
 		"a request comes back whole":                           requestWhole,
 		"a body is found in the request's first event":         requestBodyInEvent,
+		"an accepted request is stored once, with its body":    requestAccepted,
 		"requests are listed by filter and page":               requestsListed,
 		"a request shows what it led to":                       requestConsequences,
 		"deliveries are found by the request":                  deliveriesOfRequest,
