@@ -34,8 +34,8 @@ var writings = []written{
 	{"APIKeyInput", "/v1/api-keys", "/v1/api-keys/erp-orders?dryRun=true"},
 	{"EventTypeInput", "/v1/event-types", "/v1/event-types/order.paid?dryRun=true"},
 	{"WebhookInput", "/v1/webhooks", "/v1/webhooks/erp-orders?dryRun=true"},
-	{"IncomingWebhookInput", "/v1/incoming-webhooks", "/v1/incoming-webhooks/erp-orders?dryRun=true"},
 	{"ActionInput", "/v1/actions", "/v1/actions/erp-orders?dryRun=true"},
+	{"IncomingWebhookInput", "/v1/incoming-webhooks", "/v1/incoming-webhooks/erp-orders?dryRun=true"}, // whose example names the action of the one before
 	{"RotateInput", "/v1/webhooks/verbs/secret/rotate", ""},
 	{"ResumeInput", "/v1/webhooks/verbs/resume", ""},
 }

@@ -3226,7 +3226,7 @@ type IncomingWebhookState string
 type IncomingWebhookInput struct {
 	// BodyTimeout How long a body may take: 1s to 30m, 60s unless given.
 	//
-	// Examples: 1h30m
+	// Examples: 60s
 	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
 
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
@@ -3277,7 +3277,7 @@ type IncomingWebhookInput struct {
 
 	// HashTolerance How far a caller's clock may be off: 0 to 5m, 30s unless given, 0 for the profile `atrocore`.
 	//
-	// Examples: 1h30m
+	// Examples: 30s
 	HashTolerance *Duration `json:"hashTolerance,omitempty"`
 
 	// Id May be sent back; must be the one of the path.
@@ -3325,7 +3325,7 @@ type IncomingWebhookInput struct {
 
 	// PreProcessors Checks, all of which must pass.
 	//
-	// Examples: [{"name":"gh","preset":"github","secrets":["gh"],"type":"signature"}]
+	// Examples: [{"header":"X-Token","matches":"^abc$","name":"token","type":"header"}]
 	PreProcessors *[]PreProcessor `json:"preProcessors,omitempty"`
 
 	// Profile Whose URL and answers it has: `/in/{code}`, `?entryPoint=webhook&code={code}` or `/api/v1/webhook/{code}`, and no other.
