@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -44,8 +45,9 @@ func (d *Doors) refusalAnswer(j *judged, r *refusal, problem error) hook.DoorAns
 	if problem != nil {
 		return hook.DoorAnswer{Problem: problem}
 	}
-	answer := hook.DoorAnswer{Problem: &hook.Error{Kind: r.kind, Detail: refusalTexts[r.kind]}}
-	switch r.kind { //nolint:exhaustive // the others need no header
+	kind := cmp.Or(r.told, r.kind)
+	answer := hook.DoorAnswer{Problem: &hook.Error{Kind: kind, Detail: refusalTexts[kind]}}
+	switch kind { //nolint:exhaustive // the others need no header
 	case hook.KindMethodNotAllowed:
 		answer.Header = http.Header{"Allow": {strings.Join(x.methods, ", ")}}
 	case hook.KindCredentialsRefused:

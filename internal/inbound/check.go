@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"regexp"
 
@@ -17,10 +18,12 @@ import (
 type refusal struct {
 	kind   hook.Kind
 	detail string // for the log, names no secret
+	// told is the kind that the caller is told, if it is another: some senders insist on 401.
+	told hook.Kind
 }
 
 func refuse(kind hook.Kind, format string, args ...any) *refusal {
-	return &refusal{kind, fmt.Sprintf(format, args...)}
+	return &refusal{kind: kind, detail: fmt.Sprintf(format, args...)}
 }
 
 func refused(format string, args ...any) *refusal {
@@ -185,7 +188,17 @@ func (d *Doors) signatureCheck(x *door, p *hook.PreProcessor) (func(*judged) *re
 	for _, name := range carriers.Query {
 		x.hide.add("query", name)
 	}
-	return func(j *judged) *refusal { return signatureRefusal(v.Verify(j.presetRequest())) }, nil
+	insists := false
+	if s := d.cfg.Presets.Get(p.Preset); s != nil {
+		insists = s.RefusalStatus == http.StatusUnauthorized
+	}
+	return func(j *judged) *refusal {
+		r := signatureRefusal(v.Verify(j.presetRequest()))
+		if r != nil && insists {
+			r.told = hook.KindCredentialsRefused
+		}
+		return r
+	}, nil
 }
 
 func signatureRefusal(err error) *refusal {

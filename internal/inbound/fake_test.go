@@ -98,6 +98,7 @@ type world struct {
 	doors      []*hook.IncomingWebhook
 	actions    []*hook.Action
 	version    int64
+	cached     *hook.View // nil: as it is now
 	admitted   []*hook.Admission
 	pieces     []*hook.Admission
 	recorded   []*hook.Request
@@ -159,7 +160,12 @@ func (w *world) WorkspaceID(_ context.Context, ref string) (hook.ID, string, err
 	return w.ws, ref, nil
 }
 
-func (w *world) View(context.Context, hook.ID) (*hook.View, error)    { return w.view(), nil }
+func (w *world) View(context.Context, hook.ID) (*hook.View, error) {
+	if w.cached != nil {
+		return w.cached, nil
+	}
+	return w.view(), nil
+}
 func (w *world) Current(context.Context, hook.ID) (*hook.View, error) { return w.view(), nil }
 
 func (w *world) Admit(_ context.Context, _ *hook.View, a *hook.Admission) (hook.ID, error) {

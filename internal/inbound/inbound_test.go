@@ -533,3 +533,33 @@ func TestProfiles(t *testing.T) {
 		t.Errorf("it answers at /in/, too: %+v", here)
 	}
 }
+
+// A refusal by a configuration that another node has changed is no refusal.
+func TestOutdatedRefusal(t *testing.T) {
+	w := start(t)
+	w.door(func(x *hook.IncomingWebhook) { x.Hash = "old" })
+	stale := w.view()
+	changed := *w.doors[0]
+	changed.Version, changed.Hash = 2, "s3cr3t"
+	w.doors[0], w.version = &changed, 2
+	w.cached = stale
+	if answer, _ := w.call(func(c *hook.DoorCall) { c.RawQuery = "hash=s3cr3t" }); answer.Status != http.StatusAccepted {
+		t.Errorf("answered %+v", answer)
+	}
+}
+
+// Xero wants 401 for a wrong signature, else it never begins to send.
+func TestPresetThatInsistsOnItsStatus(t *testing.T) {
+	w := start(t)
+	w.door(func(x *hook.IncomingWebhook) {
+		x.Secrets = []hook.NamedSecret{{Name: "key", Value: "a-secret-of-xero-0123456789"}}
+		x.PreProcessors = []hook.PreProcessor{{Name: "xero", Type: "signature", Preset: "xero", Secrets: []string{"key"}}}
+	})
+	answer, _ := w.call(func(c *hook.DoorCall) { c.Header.Set("X-Xero-Signature", "bm9uc2Vuc2U=") })
+	if kind(answer) != hook.KindCredentialsRefused || answer.Header.Get("Www-Authenticate") == "" {
+		t.Errorf("answered %+v", answer)
+	}
+	if r := w.refused(1)[0]; r.Reason != "signature_mismatch" {
+		t.Errorf("recorded %s", r.Reason)
+	}
+}

@@ -22,6 +22,7 @@ type judged struct {
 	body    []byte
 	hasBody bool // it was read
 	whole   bool // all of it
+	looked  bool // whether the configuration that refused it is the present one
 
 	request *hook.Request // as it will be recorded and as templates see it
 	signed  *preset.Request

@@ -114,6 +114,9 @@ func profileOf(w *hook.IncomingWebhook) string {
 func (d *Doors) through(ctx context.Context, j *judged, view *hook.View, began time.Time) (hook.DoorAnswer, error) {
 	x, c := j.door, j.call
 	if r := d.before(j); r != nil {
+		if d.outdated(ctx, j, view) {
+			return hook.DoorAnswer{}, hook.ErrChanged
+		}
 		return d.refused(ctx, j, r, nil, began), nil
 	}
 	if l := x.RateLimit; l != nil {
@@ -137,6 +140,9 @@ func (d *Doors) through(ctx context.Context, j *judged, view *hook.View, began t
 		j.whole = true
 	}
 	if r := d.after(j); r != nil {
+		if d.outdated(ctx, j, view) {
+			return hook.DoorAnswer{}, hook.ErrChanged
+		}
 		return d.refused(ctx, j, r, nil, began), nil
 	}
 	if j.answer != nil {
@@ -170,6 +176,21 @@ func read(ctx context.Context, x *door, c *hook.DoorCall) ([]byte, error) {
 		return body, err
 	}
 	return plain, nil
+}
+
+// outdated reports that a call was refused by a configuration that another node has changed
+// meanwhile. What is let in is held against the store in any case; a refusal only as often as
+// a flood of them can be afforded.
+func (d *Doors) outdated(ctx context.Context, j *judged, v *hook.View) bool {
+	if j.looked {
+		return false
+	}
+	j.looked = true
+	if _, ok := d.fresh.reserve(v.Workspace.ID, looksPerSecond, looksPerSecond, time.Now()); !ok {
+		return false
+	}
+	now, err := d.catalog.Current(ctx, v.Workspace.ID)
+	return err == nil && now.Version != v.Version
 }
 
 // Defaults of doors that name none, and of those made before there were any.
