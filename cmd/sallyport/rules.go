@@ -44,6 +44,14 @@ func (rules) CheckParser(p hook.Parser) []hook.Fault {
 // CheckSignature asks the presets, whose own word for a description is signature.
 func (r rules) CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault {
 	_, faults := r.presets.Compile(p, secret)
+	if len(faults) == 0 && len(p.Signature) > 0 {
+		// Signed content may be a template, of which presets know nothing.
+		if v, _ := preset.Parse(p.Signature); strings.Contains(v.Content, "{{") || strings.Contains(v.Content, "{%") {
+			if err := r.CheckTemplate(v.Content); err != nil {
+				faults = []hook.Fault{{Field: "signature.content", Code: string(hook.KindTemplateSyntax), Detail: err.Error()}}
+			}
+		}
+	}
 	for i, f := range faults {
 		if rest, ok := strings.CutPrefix(f.Field, "signature"); ok && (rest == "" || rest[0] == '.') {
 			faults[i].Field = "verification" + rest

@@ -218,6 +218,7 @@ func (j *judged) presetRequest() *preset.Request {
 	if j.signed == nil {
 		j.signed = &preset.Request{
 			Method: j.call.Method, URL: j.call.URL, Header: j.call.Header, RawQuery: j.call.RawQuery, Body: j.body, Now: j.now,
+			Render: func(source string) (string, error) { return j.doors.templates.Render(source, j.scene(nil)) },
 		}
 	}
 	return j.signed

@@ -563,3 +563,29 @@ func TestPresetThatInsistsOnItsStatus(t *testing.T) {
 		t.Errorf("recorded %s", r.Reason)
 	}
 }
+
+// What is signed may be a Twig template over the request.
+func TestSignedContentAsTemplate(t *testing.T) {
+	const signed = "7a6a1f1ab0ae3c8a2e8d9f0a9e8e1d5f" // of nothing: it must not pass
+	w := start(t)
+	w.door(func(x *hook.IncomingWebhook) {
+		x.Secrets = []hook.NamedSecret{{Name: "key", Value: "alumio-shared"}}
+		x.PreProcessors = []hook.PreProcessor{{Name: "own", Type: "signature", Secrets: []string{"key"}, Signature: []byte(`{"header":"X-Sig",
+			"content":"{{ request.headers['X-Part'] }}.{{ request.rawBody }}"}`)}}
+	})
+	send := func(sig string) hook.Kind {
+		answer, _ := w.call(func(c *hook.DoorCall) {
+			c.Header.Set("X-Part", "p1")
+			c.Header.Set("X-Sig", sig)
+			c.Body = &body{bytes: []byte(`{"n":1}`)}
+		})
+		return kind(answer)
+	}
+	// printf 'p1.{"n":1}' | openssl dgst -sha256 -hmac alumio-shared
+	if got := send("14b7e4b3b09edc540cbd24e1c02c8a1b58b5a174ee805658196364cf232baf1c"); got != "" {
+		t.Errorf("refused: %s", got)
+	}
+	if got := send(signed); got != hook.KindSignatureMismatch {
+		t.Errorf("a wrong one: %q", got)
+	}
+}

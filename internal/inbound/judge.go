@@ -15,7 +15,8 @@ import (
 
 // judged is a call while its door looks at it.
 type judged struct {
-	door *door
+	doors *Doors
+	door  *door
 	call *hook.DoorCall
 	now  time.Time // when it came
 

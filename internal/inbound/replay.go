@@ -59,7 +59,7 @@ func (d *Doors) recalled(stored *hook.Request, w *hook.IncomingWebhook) *judged 
 	c := restore(stored, d.cfg.BaseURL)
 	c.Profile = profileOf(w)
 	c.Client, c.Peer = address(stored.ClientAddress), address(stored.PeerAddress)
-	j := &judged{call: c, now: stored.ReceivedAt(), body: stored.Body.Bytes, hasBody: true, whole: true, request: &hook.Request{
+	j := &judged{doors: d, call: c, now: stored.ReceivedAt(), body: stored.Body.Bytes, hasBody: true, whole: true, request: &hook.Request{
 		ID: stored.ID, Workspace: stored.Workspace, Code: stored.Code, Method: stored.Method, Path: stored.Path,
 		ClientAddress: stored.ClientAddress, PeerAddress: stored.PeerAddress, ForwardedBy: stored.ForwardedBy, Hops: stored.Hops,
 	}}

@@ -18,7 +18,7 @@ import (
 // Serve answers a call of a door.
 func (d *Doors) Serve(ctx context.Context, c *hook.DoorCall) hook.DoorAnswer {
 	began := time.Now()
-	j := &judged{call: c, now: hook.TimeOf(c.ID), request: &hook.Request{
+	j := &judged{doors: d, call: c, now: hook.TimeOf(c.ID), request: &hook.Request{
 		ID: c.ID, Code: c.Code, Method: c.Method, Path: c.Path, ClientAddress: c.Client.String(), PeerAddress: c.Peer.String(),
 		ForwardedBy: c.Forwarded, Hops: c.Hops, Verdict: hook.VerdictRefused,
 	}}

@@ -26,6 +26,7 @@ const (
 	bodyField
 	form
 	ownHMAC // in answers to handshakes
+	twig    // a template that the caller renders
 )
 
 // part is a piece of content: literal text, or what stands for a placeholder.
@@ -47,7 +48,12 @@ const known = "{body}, {timestamp}, {id}, {method}, {url}, {url:port}, {url:deco
 // parse splits text at its placeholders. A brace that no letter follows is text, so that JSON
 // can be written; an unknown word in braces is an error: it is a typing mistake that would
 // go unnoticed until every request is refused.
+//
+// Text with the delimiters of Twig is a template as a whole.
 func parse(text string) ([]part, error) {
+	if strings.Contains(text, "{{") || strings.Contains(text, "{%") {
+		return []part{{kind: twig, text: []byte(text)}}, nil
+	}
 	var parts []part
 	start := 0
 	flush := func(end int) {
@@ -125,6 +131,15 @@ func (s *source) text(p part) (string, error) {
 		return decodeSome(s.URL), nil
 	case ownHMAC:
 		return s.hmac, nil
+	case twig:
+		if s.Render == nil {
+			return "", errors.New("templates cannot be rendered here")
+		}
+		rendered, err := s.Render(string(p.text))
+		if err != nil {
+			return "", fmt.Errorf("the signed content cannot be rendered: %w", err)
+		}
+		return rendered, nil
 	case id:
 		what = "header " + s.idHeader
 		value, err = one(s.Header[s.idHeader])

@@ -154,7 +154,9 @@ func (d *describer) signed(v *hook.Verification) []part {
 		d.fault("content", "invalid_format", err.Error())
 	case has(parts, ownHMAC):
 		d.fault("content", "invalid_format", "{hmac} is for answers to handshakes")
-	case !has(parts, body, form, bodyField, fullURL, urlOtherPort, urlDecoded, queryParameter):
+	case has(parts, twig) && !strings.Contains(v.Content, "request"):
+		d.fault("content", "invalid_format", "must look at the request, or the signature protects nothing: {{ request.rawBody }}")
+	case !has(parts, twig, body, form, bodyField, fullURL, urlOtherPort, urlDecoded, queryParameter):
 		d.fault("content", "invalid_format", "must contain {body} or another part of the request, or the signature protects nothing")
 	}
 	if has(parts, id) {
@@ -194,7 +196,8 @@ func (d *describer) time(v *hook.Verification, content []part) time.Duration {
 	}
 	v.TimestampUnit = cmp.Or(v.TimestampUnit, Seconds)
 	d.oneOf("timestampUnit", v.TimestampUnit, units)
-	if !has(content, timestamp) && (v.TimestampField == "" || !has(content, body)) && v.Algorithm != Token {
+	// What a template signs is its author's affair.
+	if !has(content, timestamp, twig) && (v.TimestampField == "" || !has(content, body)) && v.Algorithm != Token {
 		d.fault("content", "invalid_format", "the time is not signed, so anybody can change it: put {timestamp} into content")
 	}
 	if v.Tolerance == nil {

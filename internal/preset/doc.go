@@ -17,6 +17,7 @@
 //	{query:NAME}    a query parameter, decoded
 //	{header:NAME}   a header
 //	{body:PATH}     a field of a JSON body, dots between names and indices; or of a form
+//	{{ … }}         a Twig template as a whole, of the caller's to render; it sees the request
 //	{form}          each key and value of a form body, sorted, without separators
 //
 // A header, parameter or form field that is signed, or that the time is taken from, must not

@@ -24,6 +24,8 @@ type Request struct {
 	RawQuery string
 	Body     []byte
 	Now      time.Time
+	// Render renders content that is a template; nil: none can be.
+	Render func(source string) (string, error)
 
 	query  url.Values
 	media  string
