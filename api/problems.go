@@ -92,6 +92,8 @@ var faultCodes = []struct{ Code, Meaning string }{
 	{"empty_event_types", "`eventTypes` is null or empty; leave it out or send [\"*\"] for all."},
 	{"unknown_event_type", "The workspace is strict, and its catalogue has no such event type."},
 	{"template_syntax", "The expression cannot be read; the detail says where."},
+	{"template_runtime", "The template cannot be evaluated; the detail says where it stopped."},
+	{"template_limit", "The template takes too much; the detail says of what."},
 	{"reserved_header", "The header is set by the profile or by HTTP itself."},
 	{"invalid_url", "Not an absolute URL, or one with user and password."},
 	{"url_not_allowed", "The egress guard forbids the address."},

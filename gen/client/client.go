@@ -1489,10 +1489,17 @@ type Action struct {
 	// Examples: item.quantity > 0
 	Condition nullable.Nullable[string] `json:"condition"`
 
-	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
-	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
-	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
-	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`, and so are the texts within
+	// `entity`, `document` and a `body` that is no text.
+	//
+	// - `publishEvent`: `type`, `entityId`, `entity`, `entityUrl`.
+	// - `httpRequest`: `url`; `method` (POST), `headers` (`{name, value, secret}`), `body` (a text or any JSON; the item unless given), `contentType`,
+	//   `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
+	//   `"bearer": "{{ secrets.erp }}"`.
+	// - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
+	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+	// - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
+	// - `set`: `actions`, codes of actions that run one after the other.
 	//
 	//
 	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
@@ -1573,10 +1580,17 @@ type Action struct {
 // Examples: active
 type ActionState string
 
-// ActionConfig Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
-// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
-// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
-// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+// ActionConfig Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`, and so are the texts within
+// `entity`, `document` and a `body` that is no text.
+//
+//   - `publishEvent`: `type`, `entityId`, `entity`, `entityUrl`.
+//   - `httpRequest`: `url`; `method` (POST), `headers` (`{name, value, secret}`), `body` (a text or any JSON; the item unless given), `contentType`,
+//     `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
+//     `"bearer": "{{ secrets.erp }}"`.
+//   - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
+//   - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+//   - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
+//   - `set`: `actions`, codes of actions that run one after the other.
 //
 // Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
 type ActionConfig = json.RawMessage
@@ -1593,10 +1607,17 @@ type ActionInput struct {
 	// Examples: item.quantity > 0
 	Condition nullable.Nullable[string] `json:"condition,omitempty"`
 
-	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`. `publishEvent`: `type`,
-	// `entityId`, `entity`, `entityUrl`. `httpRequest`: `method`, `url`, `headers`, `body`, `successCodes`. `createRecord`, `upsertRecord`,
-	// `updateRecord`, `deleteRecord`: `collection`, `key`, `document`. `sendEmail`: `to`, `cc`, `bcc`, `subject`, `text`, `html`. `runCommand`:
-	// `command`, which the operator declared, and `args`. `set`: `actions`, a list of codes that run one after the other.
+	// Config Depends on the type; texts are Twig templates over `request`, `item`, `event`, `webhook`, `secrets` and `now`, and so are the texts within
+	// `entity`, `document` and a `body` that is no text.
+	//
+	// - `publishEvent`: `type`, `entityId`, `entity`, `entityUrl`.
+	// - `httpRequest`: `url`; `method` (POST), `headers` (`{name, value, secret}`), `body` (a text or any JSON; the item unless given), `contentType`,
+	//   `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
+	//   `"bearer": "{{ secrets.erp }}"`.
+	// - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
+	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+	// - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
+	// - `set`: `actions`, codes of actions that run one after the other.
 	//
 	//
 	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
@@ -2633,7 +2654,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `template_runtime`, `template_limit`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
