@@ -63,6 +63,10 @@ type node struct {
 // retentionEvery is how often old deliveries are looked for.
 const retentionEvery = 10 * time.Minute
 
+// boundsEvery is how often refused requests are bounded: a flood of them fills much in ten
+// minutes.
+const boundsEvery = time.Minute
+
 // openNode opens the store and joins the rooms; nothing runs yet. migrate allows
 // pending migrations on a used Postgres.
 func openNode(ctx context.Context, cfg config.Config, log *slog.Logger, metrics *obs.Metrics) (*node, error) {
@@ -218,6 +222,7 @@ func (n *node) run(ctx context.Context) error {
 	beside("catalog", n.catalog.Run)
 	beside("queue", func(ctx context.Context) error { return n.queue.run(ctx, n.store) })
 	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
+	beside("bounds", func(ctx context.Context) error { return n.store.RunBounds(ctx, boundsEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
 	if n.doors != nil {
 		beside("doors", n.doors.Run)

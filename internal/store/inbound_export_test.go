@@ -24,3 +24,6 @@ func ApplyRecord(ctx context.Context, s *Store, c *hook.RecordChange, now time.T
 	})
 	return fresh, err
 }
+
+// SetUnacceptedBytes sets how much the bodies of what was not accepted take at most.
+func SetUnacceptedBytes(s *Store, n int64) { s.unacceptedBytes = n }

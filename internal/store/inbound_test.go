@@ -9,10 +9,12 @@ import (
 
 func TestInboundSQLite(t *testing.T) {
 	t.Parallel()
-	storetest.Inbound(t, worldSQLite, store.ApplyRecord)
+	storetest.Inbound(t, worldSQLite, inside)
 }
 
 func TestInboundPostgres(t *testing.T) {
 	t.Parallel()
-	storetest.Inbound(t, worldPostgres, store.ApplyRecord)
+	storetest.Inbound(t, worldPostgres, inside)
 }
+
+var inside = storetest.Inside{ApplyRecord: store.ApplyRecord, SetUnacceptedBytes: store.SetUnacceptedBytes}

@@ -27,8 +27,23 @@ const (
 // is the installation's, for workspaces without one of their own; 0 keeps for ever. Any
 // number of nodes may run it: they share the work.
 func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration) error {
+	return s.purging(ctx, every, func() (hook.Purged, error) { return s.Purge(ctx, retention) })
+}
+
+// RunBounds removes what inbound requests that were not accepted exceed their bounds by,
+// every so often until ctx ends; Purge does that, too, but a flood of them fills much
+// between two passes of retention.
+func (s *Store) RunBounds(ctx context.Context, every, retention time.Duration) error {
+	return s.purging(ctx, every, func() (hook.Purged, error) {
+		p := purge{s: s}
+		err := p.each(ctx, retention, p.unaccepted)
+		return p.done, err
+	})
+}
+
+func (s *Store) purging(ctx context.Context, every time.Duration, pass func() (hook.Purged, error)) error {
 	for ctx.Err() == nil {
-		purged, err := s.Purge(ctx, retention)
+		purged, err := pass()
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.log.LogAttrs(ctx, slog.LevelWarn, "retention.failed", slog.String("error", err.Error()))
@@ -45,9 +60,9 @@ func (s *Store) RunRetention(ctx context.Context, every, retention time.Duration
 // Purge removes what is older than its workspace's retention and needed by nothing:
 // finished deliveries but the newest 100 of each target that is not deleted, with their
 // attempts; accepted requests but the newest 100 of each door; then events without
-// deliveries. Requests that were not accepted go sooner. Then it sweeps. It goes in steps of about a
-// thousand rows and rests in between; what it did before an error is counted and stays
-// done.
+// deliveries. Requests that were not accepted go sooner. Then it sweeps. It goes in steps
+// of about a thousand rows and rests in between; what it did before an error is counted
+// and stays done.
 func (s *Store) Purge(ctx context.Context, retention time.Duration) (hook.Purged, error) {
 	p := purge{s: s}
 	err := p.all(ctx, retention)
@@ -71,6 +86,28 @@ type purgeTarget struct {
 }
 
 func (p *purge) all(ctx context.Context, retention time.Duration) error {
+	err := p.each(ctx, retention, func(ctx context.Context, workspace, old hook.ID) error {
+		if err := p.unaccepted(ctx, workspace, old); err != nil || old == hook.NoID {
+			return err
+		}
+		return p.workspace(ctx, workspace, old)
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.orphans(ctx); err != nil {
+		return err
+	}
+	return p.steps(ctx, func() (bool, error) {
+		n, err := p.s.Sweep(ctx, purgeRows)
+		p.done.Swept += n
+		return n > 0, err
+	})
+}
+
+// each calls do for every workspace. What has an id below old is older than the
+// workspace's retention; old is hook.NoID if it keeps for ever.
+func (p *purge) each(ctx context.Context, retention time.Duration, do func(ctx context.Context, workspace, old hook.ID) error) error {
 	var scopes []purgeScope
 	err := p.s.read(ctx, func(tx *gorm.DB) (err error) {
 		scopes, err = list(tx, func(rows *sql.Rows, w *purgeScope) error { return rows.Scan((*rowID)(&w.workspace), &w.retention) },
@@ -84,28 +121,15 @@ func (p *purge) all(ctx context.Context, retention time.Duration) error {
 		if w.retention == 0 {
 			w.retention = retention
 		}
-		var old hook.ID // for ever
+		var old hook.ID
 		if w.retention > 0 {
 			old = hook.FirstID(p.s.now().Add(-w.retention))
 		}
-		if err := p.unaccepted(ctx, w.workspace, old); err != nil {
-			return err
-		}
-		if old == hook.NoID {
-			continue
-		}
-		if err := p.workspace(ctx, w.workspace, old); err != nil {
+		if err := do(ctx, w.workspace, old); err != nil {
 			return err
 		}
 	}
-	if err := p.orphans(ctx); err != nil {
-		return err
-	}
-	return p.steps(ctx, func() (bool, error) {
-		n, err := p.s.Sweep(ctx, purgeRows)
-		p.done.Swept += n
-		return n > 0, err
-	})
+	return nil
 }
 
 // workspace removes what has an id below old.

@@ -17,6 +17,8 @@ const (
 	// keptUnaccepted is how many of one verdict a door keeps at most, and how many calls of
 	// unknown codes a workspace keeps.
 	keptUnaccepted = 1000
+	// unacceptedBytes is how much the bodies of those that a workspace keeps take at most.
+	unacceptedBytes = 256 << 20
 	// unacceptedAge is how long they are kept at most.
 	unacceptedAge = 7 * 24 * time.Hour
 	// purgeBytes is about how many bytes of bodies one transaction removes.
@@ -62,6 +64,26 @@ func (p *purge) unaccepted(ctx context.Context, workspace, old hook.ID) error {
 			err = p.requestsBelow(ctx, workspace, by, kept)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return p.bodiesBelow(ctx, workspace)
+}
+
+// bodiesBelow removes the oldest of a workspace's requests that were not accepted, as many
+// as have more than unacceptedBytes of bodies after them.
+func (p *purge) bodiesBelow(ctx context.Context, workspace hook.ID) error {
+	var ids []hook.ID
+	err := p.s.search(ctx, func(tx *gorm.DB) (err error) {
+		ids, err = list(tx, scanID, `SELECT z.id FROM (SELECT r.id, sum(length(r.body)) OVER (ORDER BY r.id DESC) AS bytes FROM requests r
+			WHERE r.workspace_id = ? AND r.verdict <> 0 AND r.body IS NOT NULL) z WHERE z.bytes > ? ORDER BY z.id DESC LIMIT 1`, rowID(workspace), p.s.unacceptedBytes)
+		return err
+	})
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	for _, v := range unaccepted {
+		if err := p.requestsBelow(ctx, workspace, refusedInWorkspace(workspace, v), nextID(ids[0])); err != nil {
 			return err
 		}
 	}

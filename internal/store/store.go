@@ -65,7 +65,8 @@ type Store struct {
 
 	oids atomic.Pointer[pipelineOIDs]
 
-	idWindow time.Duration
+	idWindow        time.Duration
+	unacceptedBytes int64 // a constant but for tests
 
 	stmts   sqliteStmts // of sqlw
 	walPath string      // of SQLite's write-ahead log
@@ -91,7 +92,7 @@ const apiStatementTimeout = "30s"
 
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, idWindow: c.IDWindow}
+	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}

@@ -18,7 +18,7 @@ func (w *inboundWorld) change(collection, key string, expect int64, document str
 	if document != "" {
 		c.Document = []byte(document)
 	}
-	fresh, err := w.apply(w.t.Context(), w.Store, c, at)
+	fresh, err := w.ApplyRecord(w.t.Context(), w.Store, c, at)
 	if err != nil {
 		w.t.Fatalf("%+v: %v", c, err)
 	}
@@ -136,7 +136,7 @@ func recordRaces(t *testing.T, w *inboundWorld) {
 		for i := range many {
 			wg.Go(func() {
 				c := &hook.RecordChange{Workspace: w.ws, Collection: "c", Key: "k", Expect: version, Document: fmt.Append(nil, i)}
-				wins[i], errs[i] = w.apply(t.Context(), w.Store, c, w.now)
+				wins[i], errs[i] = w.ApplyRecord(t.Context(), w.Store, c, w.now)
 			})
 		}
 		wg.Wait()

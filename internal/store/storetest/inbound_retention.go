@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -86,6 +87,40 @@ func refusedRetention(t *testing.T, w *inboundWorld) {
 	if p := w.purge(); p != (hook.Purged{Requests: 3}) {
 		t.Errorf("purged %+v; want three large ones", p)
 	}
+}
+
+// refusedBytes: bodies are bounded by their size, oldest first, whatever the verdict; and
+// the bounds hold without a pass of retention.
+func refusedBytes(t *testing.T, w *inboundWorld) {
+	door := w.door("active")
+	w.SetUnacceptedBytes(w.Store, 256<<10)
+	body := make([]byte, 60<<10)
+	var ids []hook.ID // newest first
+	for i, v := range []hook.Verdict{hook.VerdictRefused, hook.VerdictHandshake, hook.VerdictRefused, hook.VerdictDuplicate, hook.VerdictRefused, hook.VerdictRefused} {
+		id := w.request(w.now.Add(time.Duration(i-10)*time.Minute), door, v, func(r *hook.Request) {
+			if i != 1 {
+				r.Body.Bytes = body
+			}
+		})
+		ids = append([]hook.ID{id}, ids...)
+	}
+	good := w.request(w.now, door, hook.VerdictAccepted, func(r *hook.Request) { r.Body.Bytes = body })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.RunBounds(ctx, time.Millisecond, 30*day) }()
+	for began := time.Now(); w.count("SELECT count(*) FROM requests") > 6; {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("nothing was bounded in 20 seconds")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("RunBounds: %v", err)
+	}
+	if p := w.purge(); p != (hook.Purged{}) {
+		t.Errorf("purged %+v after the bounds were kept", p)
+	}
+	equalIDs(t, "left", w.requestsLeft(hook.RequestFilter{}), append([]hook.ID{good}, ids[:5]...))
 }
 
 func requestNeeded(t *testing.T, w *inboundWorld) {

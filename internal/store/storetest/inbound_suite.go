@@ -10,11 +10,16 @@ import (
 	"sallyport/internal/store"
 )
 
-// ApplyRecord makes one change of a record in a transaction of its own.
-type ApplyRecord func(ctx context.Context, s *store.Store, c *hook.RecordChange, now time.Time) (fresh bool, err error)
+// Inside is what the suite needs of the store that nobody else does.
+type Inside struct {
+	// ApplyRecord makes one change of a record in a transaction of its own.
+	ApplyRecord func(ctx context.Context, s *store.Store, c *hook.RecordChange, now time.Time) (fresh bool, err error)
+	// SetUnacceptedBytes sets how much the bodies of what was not accepted take at most.
+	SetUnacceptedBytes func(s *store.Store, n int64)
+}
 
 // Inbound runs the suite of requests at doors, their expansion, and records.
-func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
+func Inbound(t *testing.T, open WorldOpener, inside Inside) {
 	for name, test := range map[string]func(*testing.T, *inboundWorld){
 		"a request comes back whole":                           requestWhole,
 		"a body is found in the request's first event":         requestBodyInEvent,
@@ -29,13 +34,14 @@ func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
 		"of two who change a record one wins":                  recordRaces,
 		"retention of requests keeps the last of a door":       requestRetention,
 		"retention bounds what was not accepted":               refusedRetention,
+		"bodies of what was not accepted are bounded":          refusedBytes,
 		"retention leaves requests that something still needs": requestNeeded,
 		"a deleted door stays as long as what hit it":          doorOutlivesDeletion,
 		"a deleted workspace takes its requests with it":       inboundSwept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &inboundWorld{World: newWorld(t, open), apply: apply}
+			w := &inboundWorld{World: newWorld(t, open), Inside: inside}
 			w.SetSealer(newSealer(t))
 			test(t, w)
 		})
@@ -44,7 +50,7 @@ func Inbound(t *testing.T, open WorldOpener, apply ApplyRecord) {
 
 type inboundWorld struct {
 	*World
-	apply ApplyRecord
+	Inside
 }
 
 // door lays an incoming webhook: active or deleted.
