@@ -118,6 +118,7 @@ func TestBodiesOfDoors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer answer.Body.Close()
 			body, err := io.ReadAll(answer.Body)
 			if err != nil || answer.StatusCode != c.status || !strings.Contains(string(body), c.want) {
 				t.Errorf("%d %q, %v", answer.StatusCode, body, err)
@@ -142,10 +143,11 @@ func TestConnectionGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer, err := http.ReadResponse(r, nil)
-		if err != nil || answer.StatusCode != 200 {
+		if err != nil || answer.StatusCode != http.StatusOK {
 			t.Fatalf("%v, %v", answer, err)
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
 		time.Sleep(150 * time.Millisecond)
 	}
 }

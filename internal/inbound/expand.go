@@ -53,14 +53,20 @@ func (d *Doors) expandOne(ctx context.Context) (bool, error) {
 	if err != nil || x == nil {
 		return false, err
 	}
+	return true, d.expandWhole(ctx, node, x)
+}
+
+// expandWhole works on a request until all its items are events, or ctx ends: then the next
+// node sees it left by one that is gone.
+func (d *Doors) expandWhole(ctx context.Context, node hook.NodeID, x *hook.Expansion) error {
 	stored, err := d.store.RequestForRun(ctx, x.Workspace, x.Request)
 	if err != nil {
-		return true, err
+		return err
 	}
 	e := &expanding{request: stored, expansion: x}
 	for done := x.Done; done < x.Total; {
-		if ctx.Err() != nil {
-			return false, nil // the next node sees it left by one that is gone
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		to := min(done+piece, x.Total)
 		err := d.expandPiece(ctx, e, done, to)
@@ -68,14 +74,14 @@ func (d *Doors) expandOne(ctx context.Context) (bool, error) {
 			continue
 		}
 		if err != nil {
-			return true, err
+			return err
 		}
 		if err := d.store.AdvanceExpansion(ctx, node, x.Request, to); err != nil {
-			return true, err
+			return err
 		}
 		done = to
 	}
-	return true, nil
+	return nil
 }
 
 // expanding is a large request under work. It is parsed once for as long as its door stays

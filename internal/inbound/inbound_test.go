@@ -229,8 +229,6 @@ func TestAddresses(t *testing.T) {
 // One request, several routes, each with its own idea of the items.
 func TestRoutesDoNotStopEachOther(t *testing.T) {
 	w := start(t)
-	csv := hook.DefaultParser()
-	csv.Type = hook.ParserCSV
 	items := hook.DefaultParser()
 	items.Items = "products[*]"
 	w.door(func(x *hook.IncomingWebhook) {

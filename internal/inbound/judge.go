@@ -17,8 +17,8 @@ import (
 type judged struct {
 	doors *Doors
 	door  *door
-	call *hook.DoorCall
-	now  time.Time // when it came
+	call  *hook.DoorCall
+	now   time.Time // when it came
 
 	body    []byte
 	hasBody bool // it was read

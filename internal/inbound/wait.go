@@ -84,7 +84,7 @@ func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *wai
 	w.mu.Lock()
 	failed, results := w.failed, w.results
 	w.mu.Unlock()
-	answer := hook.DoorAnswer{}
+	var answer hook.DoorAnswer
 	switch {
 	case late:
 		answer = d.plainReceipt(a.Request, false)
