@@ -57,23 +57,22 @@ type HashPlace struct {
 // PreProcessor is a check that a request must pass. Which fields count depends on the
 // type: header, query, body, basicAuth, bearer, apiKey, ip, schema, condition, signature.
 type PreProcessor struct {
-	Name       string // for the log; unique within the door
-	Type       string
-	Header     string   // header: name; apiKey: of the header that carries it
-	Parameter  string   // query: name; apiKey: of the query parameter that carries it
-	Path       string   // body: JMESPath into the parsed body; "" is the raw body
-	Equals     *string  // header, query, body: the exact value
-	Matches    string   // header, query, body: a regular expression; of query without a parameter the URI
-	Username   string   // basicAuth
-	Secrets    []string // names of the door's secrets: password, token, key or signing secrets, any of which fits
-	Handshake  []string // signature: names of the secrets of the preset's handshake, if that has its own (Meta's verify token)
-	Allow      []string // ip: addresses and CIDRs
-	Schema     []byte   // schema: a JSON Schema that each item must fit
-	Condition  string   // condition: a Twig expression
-	Preset     string   // signature: name of a preset
-	Signature  []byte   // signature: a Verification described in JSON, without a preset
-	Tolerance  *time.Duration
-	StatusCode int // 0: by the check
+	Name      string // for the log; unique within the door
+	Type      string
+	Header    string   // header: name; apiKey: of the header that carries it
+	Parameter string   // query: name; apiKey: of the query parameter that carries it
+	Path      string   // body: JMESPath into the parsed body; "" is the raw body
+	Equals    *string  // header, query, body: the exact value
+	Matches   string   // header, query, body: a regular expression; of query without a parameter the URI
+	Username  string   // basicAuth
+	Secrets   []string // names of the door's secrets: password, token, key or signing secrets, any of which fits
+	Handshake []string // signature: names of the secrets of the preset's handshake, if that has its own (Meta's verify token)
+	Allow     []string // ip: addresses and CIDRs
+	Schema    []byte   // schema: a JSON Schema that each item must fit
+	Condition string   // condition: a Twig expression
+	Preset    string   // signature: name of a preset
+	Signature []byte   // signature: a Verification described in JSON, without a preset
+	Tolerance *time.Duration
 }
 
 // Route leads accepted items to an action.

@@ -54,23 +54,22 @@ type incomingConfig struct {
 }
 
 type preProcessorConfig struct {
-	Name       string         `json:"name"`
-	Type       string         `json:"type"`
-	Header     string         `json:"header,omitempty"`
-	Parameter  string         `json:"parameter,omitempty"`
-	Path       string         `json:"path,omitempty"`
-	Equals     *string        `json:"equals,omitempty"`
-	Matches    string         `json:"matches,omitempty"`
-	Username   string         `json:"username,omitempty"`
-	Secrets    []string       `json:"secrets,omitempty"` // names
-	Allow      []string       `json:"allow,omitempty"`
-	Schema     string         `json:"schema,omitempty"`
-	Condition  string         `json:"condition,omitempty"`
-	Preset     string         `json:"preset,omitempty"`
-	Signature  string         `json:"signature,omitempty"`
-	Tolerance  *time.Duration `json:"tolerance,omitempty"`
-	Handshake  []string       `json:"handshake,omitempty"` // names of secrets
-	StatusCode int            `json:"statusCode,omitempty"`
+	Name      string         `json:"name"`
+	Type      string         `json:"type"`
+	Header    string         `json:"header,omitempty"`
+	Parameter string         `json:"parameter,omitempty"`
+	Path      string         `json:"path,omitempty"`
+	Equals    *string        `json:"equals,omitempty"`
+	Matches   string         `json:"matches,omitempty"`
+	Username  string         `json:"username,omitempty"`
+	Secrets   []string       `json:"secrets,omitempty"` // names
+	Allow     []string       `json:"allow,omitempty"`
+	Schema    string         `json:"schema,omitempty"`
+	Condition string         `json:"condition,omitempty"`
+	Preset    string         `json:"preset,omitempty"`
+	Signature string         `json:"signature,omitempty"`
+	Tolerance *time.Duration `json:"tolerance,omitempty"`
+	Handshake []string       `json:"handshake,omitempty"` // names of secrets
 }
 
 type parserConfig struct {
@@ -127,7 +126,7 @@ func incomingRowOf(w *hook.IncomingWebhook) (*incomingRow, []secretValue, error)
 		c.PreProcessors = append(c.PreProcessors, preProcessorConfig{
 			Name: p.Name, Type: p.Type, Header: p.Header, Parameter: p.Parameter, Path: p.Path, Equals: p.Equals, Matches: p.Matches,
 			Username: p.Username, Secrets: p.Secrets, Allow: p.Allow, Schema: string(p.Schema), Condition: p.Condition, Preset: p.Preset,
-			Signature: string(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake, StatusCode: p.StatusCode,
+			Signature: string(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake,
 		})
 	}
 	for _, r := range w.Routes {
@@ -202,7 +201,7 @@ func (c *incomingConfig) spec() hook.IncomingSpec {
 		s.PreProcessors = append(s.PreProcessors, hook.PreProcessor{
 			Name: p.Name, Type: p.Type, Header: p.Header, Parameter: p.Parameter, Path: p.Path, Equals: p.Equals, Matches: p.Matches,
 			Username: p.Username, Secrets: p.Secrets, Allow: p.Allow, Schema: bytesOf(p.Schema), Condition: p.Condition, Preset: p.Preset,
-			Signature: bytesOf(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake, StatusCode: p.StatusCode,
+			Signature: bytesOf(p.Signature), Tolerance: p.Tolerance, Handshake: p.Handshake,
 		})
 	}
 	for _, r := range c.Routes {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -128,7 +130,8 @@ func (s *Store) effectsTx(ctx context.Context, conn *pgxpool.Conn, tx pgx.Tx, no
 	held := make([]bool, len(batch))
 	var plain []int
 	var events []*hook.Effects
-	for i, f := range batch {
+	for _, i := range byRecord(batch) {
+		f := batch[i]
 		switch {
 		case isStale(f.Effects, versions, stale):
 			fates[i] = hook.EffectStale
@@ -152,6 +155,26 @@ func (s *Store) effectsTx(ctx context.Context, conn *pgxpool.Conn, tx pgx.Tx, no
 		}
 	}
 	return s.insertEffectEvents(ctx, conn, events)
+}
+
+// byRecord are the batch's indexes in the order of the first record that each changes:
+// locked in one order everywhere, records of several nodes do not wait in a circle.
+func byRecord(batch []*hook.Finish) []int {
+	order := make([]int, len(batch))
+	for i := range order {
+		order[i] = i
+	}
+	first := func(i int) hook.RecordChange {
+		if r := batch[i].Effects.Records; len(r) > 0 {
+			return r[0]
+		}
+		return hook.RecordChange{}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := first(a), first(b)
+		return cmp.Or(compareIDs(x.Workspace, y.Workspace), cmp.Compare(x.Collection, y.Collection), cmp.Compare(x.Key, y.Key))
+	})
+	return order
 }
 
 // recordFinish stores one finish that changes records, or takes it back as stale.

@@ -38,7 +38,7 @@ func doorSpec(code string) hook.IncomingSpec {
 			{Name: "d", Type: "apiKey", Parameter: "key", Secrets: []string{"one"}},
 			{Name: "e", Type: "ip", Allow: []string{"::1"}},
 			{Name: "f", Type: "schema", Schema: []byte(`{ "type": "object" }`)},
-			{Name: "g", Type: "condition", Condition: "true", StatusCode: 422},
+			{Name: "g", Type: "condition", Condition: "true"},
 			{Name: "h", Type: "signature", Preset: "meta", Secrets: []string{"two"}, Handshake: []string{"one"}},
 			{Name: "i", Type: "signature", Signature: []byte(`{"header": "X"}`), Tolerance: &tolerance},
 		},
