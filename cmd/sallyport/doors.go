@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -25,8 +26,12 @@ import (
 
 // newDoors joins the doors to what they need. baseURL is how the installation is reached.
 func (n *node) newDoors(baseURL string) *inbound.Doors {
+	origin := baseURL
+	if u, err := url.Parse(baseURL); err == nil {
+		origin = u.Scheme + "://" + u.Host
+	}
 	return inbound.New(inbound.Config{
-		Presets: n.presets, Node: n.worker.Node, NewID: n.ids.New, BaseURL: baseURL,
+		Presets: n.presets, Node: n.worker.Node, NewID: n.ids.New, Origin: origin,
 	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.metrics, n.log)
 }
 

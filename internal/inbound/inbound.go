@@ -91,7 +91,7 @@ type Config struct {
 	Presets *preset.Table
 	Node    func() hook.NodeID // 0: not registered
 	NewID   func() hook.ID
-	BaseURL string // how the installation is reached from outside
+	Origin  string // scheme and host of the public URLs
 }
 
 // Doors answers calls. Use New, and Run what it does beside.

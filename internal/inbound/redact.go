@@ -44,9 +44,9 @@ func bracketless(name string) string {
 	return base
 }
 
-// restore is the call that was recorded, with its credentials, for a later verdict. base is
-// the public base URL.
-func restore(r *hook.Request, base string) *hook.DoorCall {
+// restore is the call that was recorded, with its credentials, for a later verdict. Its
+// path is the public one, also where the base URL has a path.
+func restore(r *hook.Request, origin string) *hook.DoorCall {
 	c := &hook.DoorCall{ID: r.ID, Code: r.Code, Method: r.Method, Path: r.Path, Header: http.Header{}, Hops: r.Hops, Forwarded: r.ForwardedBy}
 	var headers, query []hook.HiddenValue
 	for _, v := range r.Hidden {
@@ -72,13 +72,13 @@ func restore(r *hook.Request, base string) *hook.DoorCall {
 		}
 	}
 	c.RawQuery = strings.Join(pairs, "&")
-	c.URL = publicURL(base, c.Path, c.RawQuery)
+	c.URL = publicURL(origin, c.Path, c.RawQuery)
 	return c
 }
 
-func publicURL(base, path, rawQuery string) string {
+func publicURL(origin, path, rawQuery string) string {
 	if rawQuery == "" {
-		return base + path
+		return origin + path
 	}
-	return base + path + "?" + rawQuery
+	return origin + path + "?" + rawQuery
 }

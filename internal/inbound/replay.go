@@ -56,7 +56,7 @@ func (d *Doors) recall(ctx context.Context, workspace, id hook.ID) (j *judged, v
 
 // recalled is a recorded request as its door looks at it.
 func (d *Doors) recalled(stored *hook.Request, w *hook.IncomingWebhook) *judged {
-	c := restore(stored, d.cfg.BaseURL)
+	c := restore(stored, d.cfg.Origin)
 	c.Profile = profileOf(w)
 	c.Client, c.Peer = address(stored.ClientAddress), address(stored.PeerAddress)
 	j := &judged{doors: d, call: c, now: stored.ReceivedAt(), body: stored.Body.Bytes, hasBody: true, whole: true, request: &hook.Request{

@@ -280,8 +280,7 @@ func (d *Doors) admission(j *judged, view *hook.View, n counted) (*hook.Admissio
 	r.Checks, r.ClockOffset = j.request.Checks, j.request.ClockOffset
 	r.Verdict, r.Incoming = hook.VerdictAccepted, x.ID
 	if x.Logging == hook.LoggingMetadata {
-		r.Headers, r.Hidden = nil, nil
-		r.Body.Bytes, r.Body.Truncated = nil, r.Body.Size > 0
+		strip(&r)
 	}
 	a := &hook.Admission{Request: &r, Door: x.IncomingWebhook}
 	if n.total > maxAtOnce || len(j.body) > maxBytesAtOnce && n.total > 1 {
@@ -330,14 +329,30 @@ func (d *Doors) record(j *judged, answer hook.DoorAnswer, began time.Time) {
 	j.shown = nil
 	r := *j.recorded()
 	if len(r.Body.Bytes) > evidenceBytes {
+		r.Body.SHA256 = digest(r.Body)
 		r.Body.Bytes, r.Body.Truncated = r.Body.Bytes[:evidenceBytes:evidenceBytes], true
 	}
 	if j.door.Logging == hook.LoggingMetadata {
-		r.Headers, r.Hidden = nil, nil
-		r.Body.Bytes, r.Body.Truncated = nil, r.Body.Size > 0
+		strip(&r)
 	}
 	r.Status, r.Duration = statusOf(answer), time.Since(began)
 	d.refusals.put(&r)
+}
+
+// strip leaves of a request what a door keeps that logs metadata only.
+func strip(r *hook.Request) {
+	r.Headers, r.Hidden = nil, nil
+	r.Body.SHA256 = digest(r.Body)
+	r.Body.Bytes, r.Body.Truncated = nil, r.Body.Size > 0
+}
+
+// digest of a body of which not all will be kept; nil of one that was not read whole.
+func digest(b hook.Body) []byte {
+	if b.Truncated || len(b.Bytes) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(b.Bytes)
+	return sum[:]
 }
 
 // unknown answers a call of a code that is no door's.
