@@ -45,6 +45,7 @@ type Config struct {
 type Executor struct {
 	cfg      Config
 	requests *memory
+	readings *readings
 	compiled sync.Map     // place -> *compiled
 	count    atomic.Int64 // of compiled, roughly
 }
@@ -60,7 +61,7 @@ func New(cfg Config) *Executor {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Executor{cfg: cfg, requests: newMemory(rememberedBytes)}
+	return &Executor{cfg: cfg, requests: newMemory(rememberedBytes), readings: newReadings(rememberedBytes)}
 }
 
 // errTimeout is the cause when the action's own timeout ended the attempt.

@@ -3,6 +3,7 @@ package action_test
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type world struct {
 	planErr   error
 	planned   []plan
 	reads     int // of requests
+	parses    atomic.Int64
 	readErr   error
 }
 
@@ -47,7 +49,10 @@ func (w *world) Request(_ context.Context, _, id hook.ID) (*hook.Request, error)
 	return w.requests[id], nil
 }
 
-func (w *world) Body(_ hook.Parser, r *hook.Request) ([]byte, error) { return r.Body.Bytes, nil }
+func (w *world) Body(_ hook.Parser, r *hook.Request) ([]byte, error) {
+	w.parses.Add(1)
+	return r.Body.Bytes, nil
+}
 
 func (w *world) Action(_ context.Context, _ hook.ID, code string) (*hook.Target, error) {
 	if a := w.actions[code]; a != nil {

@@ -50,7 +50,7 @@ func (m *memory) get(id hook.ID) *hook.Request {
 
 func (m *memory) put(r *hook.Request) {
 	size := requestBytes(r)
-	if size > m.most/4 { // it would drive out everything else
+	if size > m.most {
 		return
 	}
 	m.mu.Lock()

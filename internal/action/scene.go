@@ -15,22 +15,45 @@ type uses uint8
 
 const (
 	usesRequest uses = 1 << iota
+	usesBody         // of the request, parsed
 	usesItem
 	usesEvent
 	usesDoor
 )
 
+var names = []struct {
+	name string
+	uses uses
+}{{"request", usesRequest}, {"item", usesItem}, {"event", usesEvent}, {"webhook", usesDoor}}
+
 func usesOf(source string) uses {
 	if strings.Contains(source, "_context") {
-		return usesRequest | usesItem | usesEvent | usesDoor
+		return usesRequest | usesBody | usesItem | usesEvent | usesDoor
 	}
 	var u uses
-	for name, bit := range map[string]uses{"request": usesRequest, "item": usesItem, "event": usesEvent, "webhook": usesDoor} {
-		if strings.Contains(source, name) {
-			u |= bit
+	for _, n := range names {
+		if strings.Contains(source, n.name) {
+			u |= n.uses
 		}
 	}
+	if u&usesRequest != 0 && (strings.Contains(source, "body") || wholeRequest(source)) {
+		u |= usesBody
+	}
 	return u
+}
+
+// wholeRequest reports whether a source takes the request other than by request.name.
+func wholeRequest(source string) bool {
+	for {
+		_, rest, ok := strings.Cut(source, "request")
+		if !ok {
+			return false
+		}
+		if !strings.HasPrefix(rest, ".") {
+			return true
+		}
+		source = rest
+	}
 }
 
 // scene is what the templates of one delivery see.
@@ -42,13 +65,12 @@ type scene struct {
 	number    int // of the attempt
 	now       time.Time
 
-	asked       bool // for the request
-	request     *hook.Request
-	doorAsked   bool
-	door        *hook.IncomingWebhook
-	requestSeen any
-	itemSeen    any
-	itemRead    bool
+	asked     bool // for the request
+	request   *hook.Request
+	doorAsked bool
+	door      *hook.IncomingWebhook
+	itemSeen  any
+	itemRead  bool
 }
 
 func (s *scene) options() template.Options { return template.Options{Now: s.now} }
@@ -60,10 +82,11 @@ const nowLayout = "2006-01-02T15:04:05.000Z07:00"
 func (s *scene) values(ctx context.Context, u uses, secrets values) (values, error) {
 	v := template.NewMap()
 	if u&usesRequest != 0 {
-		if err := s.readRequest(ctx); err != nil {
+		request, err := s.readRequest(ctx, u&usesBody != 0)
+		if err != nil {
 			return nil, err
 		}
-		v.Set("request", s.requestSeen)
+		v.Set("request", request)
 	}
 	if u&(usesItem|usesEvent) != 0 {
 		v.Set("item", s.item())
@@ -135,33 +158,40 @@ func (s *scene) findRequest(ctx context.Context) error {
 	return nil
 }
 
-func (s *scene) readRequest(ctx context.Context) error {
-	if s.requestSeen != nil {
-		return nil
-	}
+// readRequest returns the request as templates see it, nil if there is none.
+func (s *scene) readRequest(ctx context.Context, withBody bool) (any, error) {
 	if err := s.findRequest(ctx); err != nil || s.request == nil {
-		return err
+		return nil, err
 	}
 	door, err := s.findDoor(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	key := readingKey{request: s.request.ID, body: withBody}
 	parser := hook.DefaultParser()
 	if door != nil {
-		parser = door.Parser
+		parser, key.door, key.version = door.Parser, door.ID, door.Version
 	}
-	var body any
-	if s.x.cfg.Bodies != nil {
-		// A body that cannot be read is refused at the door; a parser that was changed since
-		// may find otherwise, and the body is then null.
-		if text, err := s.x.cfg.Bodies.Body(parser, s.request); err == nil {
-			if v, err := template.DecodeJSON(text); err == nil {
-				body = v
-			}
-		}
+	return s.x.readings.of(key, requestBytes(s.request), func() *template.Array {
+		return RequestValues(s.request, s.parsed(parser, withBody))
+	}), nil
+}
+
+// parsed is the request's body as the door's parser reads it. What cannot be read is refused
+// at the door; a parser that was changed since may find otherwise, and the body is then null.
+func (s *scene) parsed(parser hook.Parser, wanted bool) any {
+	if !wanted || s.x.cfg.Bodies == nil {
+		return nil
 	}
-	s.requestSeen = RequestValues(s.request, body)
-	return nil
+	text, err := s.x.cfg.Bodies.Body(parser, s.request)
+	if err != nil {
+		return nil
+	}
+	body, err := template.DecodeJSON(text)
+	if err != nil {
+		return nil
+	}
+	return body
 }
 
 // RequestValues is a request as templates see it; body is the parsed one. Credentials that

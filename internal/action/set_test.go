@@ -166,6 +166,32 @@ func TestRequestsAreRemembered(t *testing.T) {
 	}
 }
 
+// A request that led to thousands of deliveries is read once, and its body only if it is asked for.
+func TestBodiesAreParsedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	x := w.executor(t)
+	j := w.job(`{"n":1}`)
+	w.reads = 0
+	for source, want := range map[string]string{
+		"{{ request.ip }}{{ request.method }}": `["203.0.113.9POST"]`, "{{ request.rawBody }}": `["{\"n\":1}"]`,
+	} {
+		a := w.add("a", hook.ActionPublishEvent, `{"type":"x","entity":["`+source+`"]}`)
+		run(t, x, a, j)
+		if got := string(w.planned[len(w.planned)-1].event.Entity); got != want || w.parses.Load() != 0 {
+			t.Errorf("%s: %s, parsed %d times", source, got, w.parses.Load())
+		}
+	}
+	for _, source := range []string{"{{ request.body.n }}", "{{ request['bo' ~ 'dy'].n }}", "{% set r = request %}{{ r.body.n }}", "{{ (request|merge({}))['bo' ~ 'dy'].n }}"} {
+		a := w.add("a", hook.ActionPublishEvent, `{"type":"x","entity":["`+source+`!"]}`)
+		run(t, x, a, j)
+		run(t, x, a, j)
+		if got := string(w.planned[len(w.planned)-1].event.Entity); got != `["1!"]` || w.parses.Load() != 1 {
+			t.Errorf("%s: %s, parsed %d times", source, got, w.parses.Load())
+		}
+	}
+}
+
 // Large requests drive the oldest out, and do not pile up.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
