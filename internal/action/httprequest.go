@@ -137,7 +137,7 @@ func (r *httpRequest) readHeaders(o *settings) {
 		if h == nil {
 			continue
 		}
-		name, _ := h.literal("name")
+		name := h.literal("name")
 		value := h.text("value")
 		secret := sensitiveHeader(name)
 		switch string(h.raw("secret")) {

@@ -11,6 +11,7 @@ import (
 	netmail "net/mail"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func ParseMailServer(text, from string) (*MailServer, error) {
 		}
 	}
 	if p := u.Port(); p != "" {
-		if s.Port, err = net.LookupPort("tcp", p); err != nil || s.Port == 0 {
+		if s.Port, err = strconv.Atoi(p); err != nil || s.Port < 1 || s.Port > 65535 {
 			return nil, errors.New("has no port from 1 to 65535")
 		}
 	}

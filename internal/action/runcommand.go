@@ -28,7 +28,7 @@ type runCommand struct {
 }
 
 func newRunCommand(o *settings) runner {
-	name, _ := o.literal("command")
+	name := o.literal("command")
 	r := &runCommand{command: name}
 	switch {
 	case name == "":

@@ -124,7 +124,7 @@ func newMailbox(t testing.TB, how string) *mailbox {
 	if how == "implicit" {
 		listener = tls.NewListener(listener, server.TLSConfig)
 	}
-	go server.Serve(listener) //nolint:errcheck // it ends with the test
+	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return m
 }

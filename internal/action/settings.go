@@ -92,18 +92,18 @@ func (s *settings) required(name, detail string) *text {
 	return t
 }
 
-// literal is a string that is no template.
-func (s *settings) literal(name string) (string, bool) {
+// literal is a string that is no template; "" if it is not there.
+func (s *settings) literal(name string) string {
 	raw := s.raw(name)
 	if raw == nil {
-		return "", false
+		return ""
 	}
 	var v string
 	if json.Unmarshal(raw, &v) != nil {
 		s.b.fault(s.field(name), "invalid_format", "must be a string")
-		return "", false
+		return ""
 	}
-	return v, true
+	return v
 }
 
 // list reads an array's elements; nil if it is not there.

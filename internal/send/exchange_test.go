@@ -26,7 +26,7 @@ func TestExchange(t *testing.T) {
 		seen <- got{r.Method, r.UserAgent(), string(body), r.Header["X-Two"]}
 		w.Header().Set("X-Echo", "planted-secret")
 		w.WriteHeader(http.StatusAccepted)
-		io.WriteString(w, "it was planted-secret") //nolint:errcheck // the sender waits for it
+		io.WriteString(w, "it was planted-secret")
 	})
 	s := sender(t, func(c *send.Config) { c.RequestKept = 20 })
 	long := strings.Repeat("x", 15) + "planted-secret" + strings.Repeat("y", 10)
