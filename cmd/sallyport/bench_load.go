@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -16,51 +15,54 @@ import (
 // The load generator and the receiver speak just enough HTTP/1.1 by hand, as load
 // tools do: what they burn on a shared machine the server lacks.
 
-// load publishes.
+// maxBenchRequests bounds what is remembered of the requests of a run.
+const maxBenchRequests = 4_000_000
+
+// load makes requests, which are numbered from first on.
 type load struct {
-	o        benchOptions
-	server   *benched
+	o    benchOptions
+	addr string
+	// request makes a publisher's own function that appends a request.
+	request  func() func(buf []byte, n int64) []byte
 	started  time.Time
 	ended    time.Time
-	next     atomic.Int64
+	first    int64
+	next     atomic.Int64 // of begun
 	accepted atomic.Int64
 	refused  atomic.Int64
-	begun    []int64 // by event, nanoseconds after started; 0: not accepted
+	begun    []int64 // by number less first, nanoseconds after an epoch
+	answered []bool  // with a 2xx
 	took     [][]int64
-	max      int
 }
 
-func newLoad(o benchOptions, s *benched, maxEvents int) *load {
-	return &load{o: o, server: s, begun: make([]int64, maxEvents), took: make([][]int64, o.publishers), max: maxEvents}
+func newLoad(o benchOptions, addr string, first int64, most int) *load {
+	return &load{o: o, addr: addr, first: first, begun: make([]int64, most), answered: make([]bool, most), took: make([][]int64, o.publishers)}
 }
 
-// run publishes for the duration.
-func (l *load) run(ctx context.Context, seen *arrivals) {
+// run makes requests for the duration.
+func (l *load) run(ctx context.Context, epoch time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.duration)
 	defer cancel()
 	l.started = time.Now()
-	seen.begin(l.started)
 	var wg sync.WaitGroup
 	for i := range l.o.publishers {
-		wg.Go(func() { l.took[i] = l.publish(ctx, i) })
+		wg.Go(func() { l.took[i] = l.publish(ctx, i, epoch) })
 	}
 	wg.Wait()
 	l.ended = time.Now()
 }
 
 // publish is one publisher: one request after the other on one connection.
-func (l *load) publish(ctx context.Context, publisher int) (took []int64) {
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", l.server.addr)
+func (l *load) publish(ctx context.Context, publisher int, epoch time.Time) (took []int64) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", l.addr)
 	if err != nil {
 		l.refused.Add(1)
 		return nil
 	}
 	defer func() { _ = c.Close() }()
 	r := bufio.NewReader(c)
-	filler := bytes.Repeat([]byte("x"), max(0, l.o.payload-len(`{"text":""}`)))
-	var buf, body []byte
-	head := []byte("POST /v1/events HTTP/1.1\r\nHost: " + l.server.addr + "\r\nAuthorization: Bearer " + l.server.key +
-		"\r\nContent-Type: application/json\r\nContent-Length: ")
+	request := l.request()
+	var buf []byte
 	var pace <-chan time.Time
 	if l.o.rate > 0 {
 		each := time.Duration(float64(l.o.publishers) / float64(l.o.rate) * float64(time.Second))
@@ -78,20 +80,12 @@ func (l *load) publish(ctx context.Context, publisher int) (took []int64) {
 				return took
 			}
 		}
-		n := l.next.Add(1)
-		if n >= int64(l.max) {
+		n := l.next.Add(1) - 1
+		if n >= int64(len(l.begun)) {
 			return took
 		}
-		body = append(body[:0], `{"type":"bench.event","entityId":`...)
-		body = strconv.AppendInt(body, n, 10)
-		body = append(body, `,"entity":{"text":"`...)
-		body = append(body, filler...)
-		body = append(body, `"}}`...)
-		buf = append(buf[:0], head...)
-		buf = strconv.AppendInt(buf, int64(len(body)), 10)
-		buf = append(buf, "\r\n\r\n"...)
-		buf = append(buf, body...)
-		begun := time.Since(l.started).Nanoseconds()
+		buf = request(buf[:0], l.first+n)
+		begun := time.Since(epoch).Nanoseconds()
 		atomic.StoreInt64(&l.begun[n], begun)
 		if _, err := c.Write(buf); err != nil {
 			l.refused.Add(1)
@@ -102,14 +96,40 @@ func (l *load) publish(ctx context.Context, publisher int) (took []int64) {
 			l.refused.Add(1)
 			return took
 		}
-		if status != 202 {
+		if status < 200 || status > 299 {
 			l.refused.Add(1)
 			continue
 		}
+		l.answered[n] = true
 		l.accepted.Add(1)
-		took = append(took, time.Since(l.started).Nanoseconds()-begun)
+		took = append(took, time.Since(epoch).Nanoseconds()-begun)
 	}
 	return took
+}
+
+// quantile of the time to the answer.
+func (l *load) quantile(q float64) float64 {
+	var all []int64
+	for _, t := range l.took {
+		all = append(all, t...)
+	}
+	return quantile(all, q)
+}
+
+// begunCount is how many requests were begun.
+func (l *load) begunCount() int64 { return min(l.next.Load(), int64(len(l.begun))) }
+
+// endToEnd is how long after their requests the events arrived, and when the last did.
+func (l *load) endToEnd(seen *arrivals) (last int64, took []int64) {
+	for _, at := range seen.at {
+		for n := range l.begunCount() {
+			if ns := atomic.LoadInt64(&at[l.first+n]); ns > 0 {
+				last = max(last, ns)
+				took = append(took, ns-l.begun[n])
+			}
+		}
+	}
+	return last, took
 }
 
 // readAnswer reads one response with a Content-Length.
@@ -159,112 +179,4 @@ func headerValue(line []byte, name string) (string, bool) {
 		}
 	}
 	return string(bytes.TrimSpace(line[len(name):])), true
-}
-
-// arrivals is the receiver: it answers 200 and remembers when each event came first
-// to each webhook.
-type arrivals struct {
-	l       net.Listener
-	started atomic.Pointer[time.Time]
-	at      [][]int64 // by webhook, by event: nanoseconds after the start
-	first   atomic.Int64
-	again   atomic.Int64
-}
-
-func newArrivals(webhooks, maxEvents int) (*arrivals, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	a := &arrivals{l: l, at: make([][]int64, webhooks)}
-	for i := range a.at {
-		a.at[i] = make([]int64, maxEvents)
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go a.serve(c)
-		}
-	}()
-	return a, nil
-}
-
-func (a *arrivals) addr() string          { return a.l.Addr().String() }
-func (a *arrivals) close()                { _ = a.l.Close() }
-func (a *arrivals) begin(start time.Time) { a.started.Store(&start) }
-
-func (a *arrivals) serve(c net.Conn) {
-	defer func() { _ = c.Close() }()
-	r := bufio.NewReaderSize(c, 16<<10)
-	ok := []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	for {
-		line, err := r.ReadSlice('\n')
-		if err != nil {
-			return
-		}
-		webhook := 0
-		if fields := bytes.Fields(line); len(fields) == 3 {
-			webhook, _ = strconv.Atoi(string(fields[1][1:])) // a foreign path counts as the first
-		}
-		length, event := 0, -1
-		for {
-			if line, err = r.ReadSlice('\n'); err != nil {
-				return
-			}
-			if len(line) <= 2 {
-				break
-			}
-			if v, is := headerValue(line, "content-length:"); is {
-				length, _ = strconv.Atoi(v)
-			} else if v, is := headerValue(line, "x-webhook-entity-id:"); is {
-				event, _ = strconv.Atoi(v)
-			}
-		}
-		if _, err := io.CopyN(io.Discard, r, int64(length)); err != nil {
-			return
-		}
-		if start := a.started.Load(); start != nil && event >= 0 && event < len(a.at[webhook]) {
-			if atomic.CompareAndSwapInt64(&a.at[webhook][event], 0, time.Since(*start).Nanoseconds()) {
-				a.first.Add(1)
-			} else {
-				a.again.Add(1)
-			}
-		}
-		if _, err := c.Write(ok); err != nil {
-			return
-		}
-	}
-}
-
-// result works the figures out.
-func (l *load) result(o benchOptions, seen *arrivals) benchResult {
-	r := benchResult{
-		Webhooks: o.webhooks, Publishers: o.publishers, PayloadBytes: o.payload, Seconds: l.ended.Sub(l.started).Seconds(),
-		Accepted: l.accepted.Load(), Refused: l.refused.Load(), Delivered: seen.first.Load(), Duplicates: seen.again.Load(),
-	}
-	r.Lost = max(0, r.Accepted*int64(o.webhooks)-r.Delivered)
-	var publish, endToEnd []int64
-	for _, t := range l.took {
-		publish = append(publish, t...)
-	}
-	var last int64
-	for _, at := range seen.at {
-		for event, ns := range at {
-			if ns > 0 {
-				last = max(last, ns)
-				endToEnd = append(endToEnd, ns-l.begun[event])
-			}
-		}
-	}
-	r.LastArrival = float64(last) / 1e9
-	r.AcceptedPerSecond = float64(r.Accepted) / r.Seconds
-	if last > 0 {
-		r.DeliveredPerSecond = float64(r.Delivered) / r.LastArrival
-	}
-	r.PublishP50, r.PublishP99 = quantile(publish, 0.5), quantile(publish, 0.99)
-	r.EndToEndP50, r.EndToEndP99 = quantile(endToEnd, 0.5), quantile(endToEnd, 0.99)
-	return r
 }

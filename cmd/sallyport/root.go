@@ -68,6 +68,7 @@ func commands(p process) []*cobra.Command {
 		newKeys(p),
 		newReceive(p),
 		newBench(p),
+		newBenchEcho(p),
 		newVersion(p),
 	}
 }
