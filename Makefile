@@ -16,7 +16,7 @@ ARGS ?=
 help:
 	@echo "make run       build Sallyport and serve it on :8080 with SQLite in ./data"
 	@echo "make test      install what the tests need, then run them all, race detector on"
-	@echo "make bench     measure events and deliveries per second, latency, CPU and memory"
+	@echo "make bench     measure events, deliveries and inbound calls per second, latency, CPU and memory"
 	@echo "make generate  write gen/ anew from openapi.yaml"
 	@echo "make lint      check the code, the arrows of the house and the contract"
 	@echo "make build     build the static binary ./bin/sallyport"
