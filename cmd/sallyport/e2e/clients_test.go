@@ -20,7 +20,7 @@ import (
 	"sallyport/internal/testkit"
 )
 
-// The libraries of receivers, at the versions of clients/package-lock.json.
+// The libraries of receivers and senders, at the versions of clients/package-lock.json.
 //
 //go:embed clients
 var clients embed.FS
@@ -111,25 +111,10 @@ var _ = suite("clients", map[string]func(*world){
 // verify has every claim verified by its library and returns why it was refused, "" if not.
 func (w *world) verify(claims []claim) []string {
 	w.t.Helper()
-	dir, err := installed()
-	if err != nil {
-		w.t.Fatalf("installing the libraries: %v", err)
-	}
-	input, err := json.Marshal(claims)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	node := exec.CommandContext(w.t.Context(), "node", filepath.Join(dir, "verify.mjs"))
-	node.Stdin = bytes.NewReader(input)
-	var said bytes.Buffer
-	node.Stderr = &said
-	out, err := node.Output()
-	if err != nil {
-		w.t.Fatalf("node: %v\n%s", err, said.String())
-	}
 	var refusals []*string
-	if err := json.Unmarshal(out, &refusals); err != nil || len(refusals) != len(claims) {
-		w.t.Fatalf("verify.mjs wrote %s, %v", out, err)
+	w.node("verify.mjs", claims, &refusals)
+	if len(refusals) != len(claims) {
+		w.t.Fatalf("%d verdicts on %d claims", len(refusals), len(claims))
 	}
 	texts := make([]string, len(refusals))
 	for i, r := range refusals {
@@ -140,6 +125,30 @@ func (w *world) verify(claims []claim) []string {
 	return texts
 }
 
+// node runs a program of clients, which reads one JSON value and writes another.
+func (w *world) node(program string, in, out any) {
+	w.t.Helper()
+	dir, err := installed()
+	if err != nil {
+		w.t.Fatalf("installing the libraries: %v", err)
+	}
+	input, err := json.Marshal(in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	node := exec.CommandContext(w.t.Context(), "node", filepath.Join(dir, program))
+	node.Stdin = bytes.NewReader(input)
+	var said bytes.Buffer
+	node.Stderr = &said
+	written, err := node.Output()
+	if err != nil {
+		w.t.Fatalf("%s: %v\n%s", program, err, said.String())
+	}
+	if err := json.Unmarshal(written, out); err != nil {
+		w.t.Fatalf("%s wrote %s: %v", program, written, err)
+	}
+}
+
 // installed is a directory of the user's cache with the libraries at the locked versions.
 var installed = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()
@@ -148,7 +157,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	}
 	files := map[string][]byte{}
 	key := sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json", "verify.mjs"} {
+	for _, name := range []string{"package.json", "package-lock.json", "verify.mjs", "sign.mjs"} {
 		if files[name], err = clients.ReadFile("clients/" + name); err != nil {
 			return "", err
 		}
