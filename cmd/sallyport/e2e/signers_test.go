@@ -175,11 +175,12 @@ func (w *world) takeSigned(base string, signers []signer) {
 	now := time.Now()
 	var orders []order
 	for _, s := range signers {
-		secret, key := "whsec_"+base64.StdEncoding.EncodeToString([]byte(random(32))), ""
+		var secret, key string
 		if s.key != nil {
 			secret, key = s.key()
 		} else {
-			key = w.planted.given(secret)
+			secret = w.planted.given("whsec_" + base64.StdEncoding.EncodeToString([]byte(random(32))))
+			key = secret
 		}
 		o := order{Library: s.library, Secret: secret, ID: "msg_" + random(16), At: now.Unix()}
 		o.URL = w.signedDoor(s.library+"-"+s.preset, s.preset, key, nil)
