@@ -56,11 +56,14 @@ func (s *Store) TakeExpansion(ctx context.Context, node hook.NodeID) (*hook.Expa
 // hook.ErrFenced if another node works on the request by now.
 func (s *Store) AdvanceExpansion(ctx context.Context, node hook.NodeID, request hook.ID, done int) error {
 	return s.hotTx(ctx, func(tx *gorm.DB) error {
-		q := tx.Exec("DELETE FROM expansions WHERE request_id = ? AND node = ? AND total <= ?", rowID(request), int64(node), done)
-		if q.Error != nil || q.RowsAffected > 0 {
-			return q.Error
+		over, err := list(tx, scanID, "DELETE FROM expansions WHERE request_id = ? AND node = ? AND total <= ? RETURNING workspace_id", rowID(request), int64(node), done)
+		if err != nil {
+			return err
 		}
-		q = tx.Exec("UPDATE expansions SET done = ? WHERE request_id = ? AND node = ?", done, rowID(request), int64(node))
+		if len(over) > 0 {
+			return countConsequences(tx, over[0], request)
+		}
+		q := tx.Exec("UPDATE expansions SET done = ? WHERE request_id = ? AND node = ?", done, rowID(request), int64(node))
 		if q.Error != nil || q.RowsAffected > 0 {
 			return q.Error
 		}
@@ -70,6 +73,16 @@ func (s *Store) AdvanceExpansion(ctx context.Context, node hook.NodeID, request 
 		}
 		return hook.ErrFenced
 	})
+}
+
+// countConsequences writes down how much a large request became, which was not known when it
+// was accepted.
+func countConsequences(tx *gorm.DB, workspace, request hook.ID) error {
+	made := requestEvents(request)
+	from, to := rowID(made.from), rowID(made.to)
+	return tx.Exec(`UPDATE requests SET events = (SELECT count(*) FROM events e WHERE e.workspace_id = ? AND e.key >= ? AND e.key < ?),
+		deliveries = (SELECT count(*) FROM deliveries d WHERE d.event_key >= ? AND d.event_key < ?)
+		WHERE workspace_id = ? AND id = ?`, rowID(workspace), from, to, from, to, rowID(workspace), rowID(request)).Error
 }
 
 // LeaveExpansion lets another node go on with the request.

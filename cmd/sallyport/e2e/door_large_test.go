@@ -11,9 +11,9 @@ import (
 var _ = suite("large requests", map[string]func(*world){
 	"a CSV of 40,000 rows in Windows-1252 over a slow line": func(w *world) {
 		const rows = 40_000
+		w.action("keep", "createRecord", doc{"collection": "stock", "key": "{{ item.sku }}", "document": "{{ item }}"})
 		w.door("csv", doc{"maxBodyBytes": 5 << 20, "bodyTimeout": "5m", "routes": to("keep"),
 			"parser": doc{"type": "csv", "delimiter": ";", "encoding": "windows-1252", "maxItems": 50_000}})
-		w.action("keep", "createRecord", doc{"collection": "stock", "key": "{{ item.sku }}", "document": "{{ item }}"})
 		var csv strings.Builder
 		csv.WriteString("sku;name;menge\r\n")
 		for n := range rows {
@@ -29,20 +29,20 @@ var _ = suite("large requests", map[string]func(*world){
 		a := x.answer().want(http.StatusAccepted).has("events", strconv.Itoa(rows))
 		shown := false
 		eventually(w.t, "all rows to be events", func() bool {
-			n := w.noted(a).has("eventCount", strconv.Itoa(rows))
-			if n.at("expansion") == nil {
+			n := w.viewer.get("/v1/requests?code=csv").want(http.StatusOK).has("data.0.id", a.text("requestId"), "data.0.eventCount", strconv.Itoa(rows))
+			if n.at("data.0.expansion") == nil {
 				return true
 			}
 			shown = true
-			n.has("expansion.total", strconv.Itoa(rows))
-			time.Sleep(200 * time.Millisecond)
+			n.has("data.0.expansion.total", strconv.Itoa(rows))
+			time.Sleep(100 * time.Millisecond)
 			return false
 		})
 		if !shown {
 			w.t.Error("the expansion never showed")
 		}
 		eventually(w.t, "all rows to be records", func() bool {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond) // the answer has the whole body in it
 			n := w.noted(a)
 			if n.at("states.failed") != nil {
 				w.t.Fatalf("some failed: a row was made twice, or could not be read: %s", n.text("states"))

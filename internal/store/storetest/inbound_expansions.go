@@ -19,7 +19,7 @@ func expansions(t *testing.T, w *inboundWorld) {
 	}
 	door := w.door("active")
 	lay := func() hook.ID {
-		id := w.request(w.now, door, hook.VerdictAccepted)
+		id := w.request(w.now, door, hook.VerdictAccepted, func(r *hook.Request) { r.Events = 1000 })
 		w.insert("expansions", map[string]any{"request_id": w.id(id), "workspace_id": w.id(w.ws), "incoming_id": w.id(door), "total": 1000, "done": 500})
 		return id
 	}
@@ -35,6 +35,9 @@ func expansions(t *testing.T, w *inboundWorld) {
 		if err := w.AdvanceExpansion(ctx, node, id, done); !errors.Is(err, want) {
 			t.Fatalf("node %d advanced %v to %d: %v, want %v", node, id, done, err, want)
 		}
+	}
+	counts := func(id hook.ID) (events, deliveries int) {
+		return w.count("SELECT events FROM requests WHERE id = ?", w.id(id)), w.count("SELECT deliveries FROM requests WHERE id = ?", w.id(id))
 	}
 	first, second := lay(), lay()
 	take(me, first, 500)
@@ -52,7 +55,13 @@ func expansions(t *testing.T, w *inboundWorld) {
 	}
 	advance(me, first, 800, hook.ErrFenced)
 	take(other, first, 700)
+	if events, deliveries := counts(first); events == 0 {
+		t.Fatalf("before it is over: %d events, %d deliveries", events, deliveries)
+	}
 	advance(other, first, 1000, nil)
+	if events, deliveries := counts(first); events != 0 || deliveries != 0 { // there are none
+		t.Errorf("it became %d events and %d deliveries", events, deliveries)
+	}
 	advance(other, first, 1000, nil) // said again
 	take(other, second, 500)
 	take(me, hook.NoID, 0)
