@@ -15,7 +15,7 @@ const shownOfRequest = 100
 
 // Requests lists inbound requests of a workspace in the order they came, newest first
 // unless asked otherwise, and reports whether more follow. Headers and bodies are left
-// out, and so is what they led to.
+// out, and so is what they led to, but for how far large ones are.
 func (s *Store) Requests(ctx context.Context, f hook.RequestFilter, p hook.Page) ([]hook.RequestView, bool, error) {
 	var out []hook.RequestView
 	err := s.search(ctx, func(tx *gorm.DB) error {
@@ -28,6 +28,9 @@ func (s *Store) Requests(ctx context.Context, f hook.RequestFilter, p hook.Page)
 			r := &rows[i].Request
 			r.Headers = nil
 			out = append(out, hook.RequestView{Request: *r})
+		}
+		if err := s.showExpansions(tx, out); err != nil {
+			return err
 		}
 		return s.showDoors(tx, out)
 	})
@@ -119,6 +122,26 @@ func (s *Store) wholeRequest(tx *gorm.DB, workspace, id hook.ID) (*requestRow, e
 		return nil, hook.NotFound("request", id.String())
 	}
 	return &rows[0], nil
+}
+
+// showExpansions fills in how far the large ones among requests are.
+func (s *Store) showExpansions(tx *gorm.DB, views []hook.RequestView) error {
+	at := map[hook.ID]*hook.RequestView{}
+	var ids []hook.ID
+	for i := range views {
+		if v := &views[i]; v.Verdict == hook.VerdictAccepted {
+			at[v.ID], ids = v, append(ids, v.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	in := s.among("x.request_id", ids)
+	rows, err := list(tx, scanExpansion, "SELECT "+expansionColumns+" FROM expansions x WHERE "+in.sql, in.args...)
+	for i := range rows {
+		at[rows[i].Request].Expansion = &rows[i]
+	}
+	return err
 }
 
 // showDoors fills in how the doors of requests are called now, deleted ones included.

@@ -224,6 +224,15 @@ func requestConsequences(t *testing.T, w *inboundWorld) {
 	if want := (&hook.Expansion{Request: id, Workspace: w.ws, Incoming: door, Total: 40000, Done: 120}); !reflect.DeepEqual(v.Expansion, want) {
 		t.Errorf("expansion = %+v, want %+v", v.Expansion, want)
 	}
+	listed, _, err := w.Requests(ctx, hook.RequestFilter{Workspace: w.ws}, hook.Page{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range listed {
+		if (l.Expansion != nil) != (l.ID == id) || l.Expansion != nil && !reflect.DeepEqual(l.Expansion, v.Expansion) {
+			t.Errorf("listed, the expansion of %s = %+v", l.ID, l.Expansion)
+		}
+	}
 	empty, err := w.Request(ctx, w.ws, w.request(w.now, door, hook.VerdictAccepted))
 	if err != nil || empty.EventIDs != nil || empty.DeliveryViews != nil || len(empty.States) != 0 || empty.Expansion != nil {
 		t.Errorf("a request that led to nothing = %+v, %v", empty, err)
