@@ -23,6 +23,12 @@ var may = map[string]string{
 	"PauseWebhook": "AOX", "ResumeWebhook": "AOX", "TestWebhook": "AOX",
 	"ListDeliveries": "AOVXx", "GetDelivery": "AOVXx", "GetAttemptRequestBody": "AOVXx", "GetAttemptResponseBody": "AOVXx",
 	"RetryDelivery": "AOX", "SkipDelivery": "AOX", "RenderTemplate": "AOX",
+	"ListIncomingWebhooks": "AOVXx", "GetIncomingWebhook": "AOVXx", "ListIncomingWebhookRequests": "AOVXx", "ListPresets": "AOVXx", "GetPreset": "AOVXx",
+	"CreateIncomingWebhook": "AX", "PutIncomingWebhook": "AX", "PatchIncomingWebhook": "AX", "DeleteIncomingWebhook": "AX", "DeleteIncomingWebhookHash": "AX",
+	"ListRequests": "AOVXx", "GetRequest": "AOVXx", "GetRequestBody": "AOVXx", "ReplayRequest": "AOX", "VerifyRequest": "AOX",
+	"ListActions": "AOVXx", "GetAction": "AOVXx", "ListActionDeliveries": "AOVXx",
+	"CreateAction": "AX", "PutAction": "AX", "PatchAction": "AX", "DeleteAction": "AX", "TestAction": "AX",
+	"ListCollections": "AOVXx", "ListRecords": "AOVXx", "GetRecord": "AOVXx", "PutRecord": "AX", "DeleteRecord": "AX",
 }
 
 var _ = suite("roles", map[string]func(*world){
@@ -43,7 +49,9 @@ var _ = suite("roles", map[string]func(*world){
 				}
 				// What is named does not exist, and a body is not one: who may call is told so.
 				at := strings.NewReplacer("{attempt}", "1").Replace(path)
-				for _, name := range []string{"{workspace}", "{key}", "{type}", "{event}", "{webhook}", "{delivery}"} {
+				for _, name := range []string{
+					"{workspace}", "{key}", "{type}", "{event}", "{webhook}", "{delivery}", "{incomingWebhook}", "{request}", "{action}", "{preset}", "{collection}",
+				} {
 					at = strings.ReplaceAll(at, name, "019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e")
 				}
 				for role, c := range callers {
