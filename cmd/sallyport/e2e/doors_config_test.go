@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// action makes an action that sends nothing anywhere by itself.
-func (w *world) action(code string) *answer {
+// idle makes an action that nothing comes to.
+func (w *world) idle(code string) *answer {
 	w.t.Helper()
-	return w.admin.put("/v1/actions/"+code, doc{"type": "httpRequest", "config": doc{"url": "https://erp.example.com/stock", "body": "{{ item|json_encode|raw }}"}}).want(http.StatusCreated)
+	return w.action(code, "httpRequest", doc{"url": "https://erp.example.com/stock", "body": "{{ item|json_encode|raw }}"})
 }
 
 // putBack reads a resource and puts what it shows.
@@ -40,7 +40,7 @@ var _ = suite("configuration of doors", map[string]func(*world){
 		}
 	},
 	"what is shown can be put back": func(w *world) {
-		w.action("book-stock")
+		w.idle("book-stock")
 		secret := w.planted.given("door-secret-" + random(24))
 		w.admin.put("/v1/actions/all", doc{"type": "set", "config": doc{"actions": []string{"book-stock"}}, "secrets": []doc{{"name": "a", "value": secret}}}).want(http.StatusCreated)
 		whole := doc{
@@ -93,14 +93,14 @@ var _ = suite("configuration of doors", map[string]func(*world){
 		w.admin.delete(path+"/hash").problem(http.StatusNotFound, "not_found")
 	},
 	"an action in use stays": func(w *world) {
-		w.action("book-stock")
+		w.idle("book-stock")
 		w.admin.post("/v1/incoming-webhooks", doc{"code": "d", "routes": []doc{{"action": "bok-stock"}}}).fault("/routes/0/action", "unknown_action")
 		w.admin.post("/v1/incoming-webhooks", doc{"code": "d", "routes": []doc{{"action": "book-stock"}}}).want(http.StatusCreated)
 		w.admin.delete("/v1/actions/book-stock").problem(http.StatusConflict, "in_use").has("usedBy", `["incoming webhook d, route primary"]`)
 		w.admin.delete("/v1/incoming-webhooks/d").want(http.StatusNoContent)
 		w.admin.delete("/v1/actions/book-stock").want(http.StatusNoContent)
 		w.admin.get("/v1/actions/book-stock").problem(http.StatusNotFound, "not_found")
-		w.action("book-stock") // the code is free
+		w.idle("book-stock") // the code is free
 		w.admin.put("/v1/actions/book-stock", doc{"type": "set", "config": doc{"actions": []string{"book-stock"}}}).fault("/type", "invalid_format")
 	},
 	"secrets of doors are kept, and those in use stay": func(w *world) {
