@@ -11,7 +11,6 @@ type Admission struct {
 	Request *Request
 	Door    *IncomingWebhook // as it judged the request
 	Events  []AdmittedEvent
-	First   int // index of the first of them among all items of the request
 	Dedupe  *DedupeKey
 	Expand  int // items that follow piece by piece; then there are no events yet
 	// Watch is told of every outcome of the deliveries on this node, once it is stored; nil:
@@ -22,6 +21,7 @@ type Admission struct {
 
 // AdmittedEvent is one item of a request.
 type AdmittedEvent struct {
+	Index  int // among all items of the request; its key follows from it
 	Entity []byte
 	Routed []Routed
 }

@@ -3,7 +3,9 @@ package inbound
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"sallyport/internal/hook"
@@ -43,8 +45,14 @@ func (d *Doors) expandLoop(ctx context.Context) {
 	}
 }
 
-// expandOne works on one large request, and reports whether there was one.
-func (d *Doors) expandOne(ctx context.Context) (bool, error) {
+// expandOne works on one large request, and reports whether there was one. A panic is an
+// error of that request's: nobody else's work ends with it.
+func (d *Doors) expandOne(ctx context.Context) (more bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	node := d.cfg.Node()
 	if node == 0 {
 		return false, nil
@@ -60,6 +68,9 @@ func (d *Doors) expandOne(ctx context.Context) (bool, error) {
 // node sees it left by one that is gone.
 func (d *Doors) expandWhole(ctx context.Context, node hook.NodeID, x *hook.Expansion) error {
 	stored, err := d.store.RequestForRun(ctx, x.Workspace, x.Request)
+	if hook.KindOf(err) == hook.KindNotFound { // its workspace was deleted: there is nothing to make events of
+		return d.store.AdvanceExpansion(ctx, node, x.Request, x.Total)
+	}
 	if err != nil {
 		return err
 	}
@@ -129,7 +140,7 @@ func (d *Doors) expandPiece(ctx context.Context, e *expanding, from, to int) err
 	if to == x.Total {
 		post(view, w, events)
 	}
-	return d.publisher.AdmitPiece(ctx, view, &hook.Admission{Request: e.request, Door: w, Events: events, First: from})
+	return d.publisher.AdmitPiece(ctx, view, &hook.Admission{Request: e.request, Door: w, Events: events})
 }
 
 func address(s string) netip.Addr {

@@ -101,6 +101,7 @@ type world struct {
 	cached     *hook.View // nil: as it is now
 	admitted   []*hook.Admission
 	pieces     []*hook.Admission
+	piece      func(n int) // called when the nth was stored
 	recorded   []*hook.Request
 	admit      func(a *hook.Admission) (hook.ID, error)
 	stored     map[hook.ID]*hook.Request
@@ -188,6 +189,9 @@ func (w *world) AdmitPiece(_ context.Context, _ *hook.View, a *hook.Admission) e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pieces = append(w.pieces, a)
+	if w.piece != nil {
+		w.piece(len(w.pieces))
+	}
 	return nil
 }
 

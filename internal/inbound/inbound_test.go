@@ -446,12 +446,9 @@ func TestManyItems(t *testing.T) {
 	next := 0
 	posts := 0
 	for _, p := range w.pieces {
-		if p.First != next {
-			t.Fatalf("a piece begins at %d, want %d", p.First, next)
-		}
 		for _, e := range p.Events {
-			if string(e.Entity) != fmt.Sprint(next) {
-				t.Fatalf("item %d is %s", next, e.Entity)
+			if e.Index != next || string(e.Entity) != fmt.Sprint(next) {
+				t.Fatalf("item %d has index %d and is %s", next, e.Index, e.Entity)
 			}
 			next++
 			posts += len(e.Routed) - 1

@@ -66,9 +66,10 @@ func detailOf(err error) string {
 	return err.Error()
 }
 
-// events makes the events of the items from ≤ index < to, counted over all groups.
+// events makes the events of the items from ≤ index < to, counted over all groups. There may
+// be fewer items than were counted when the request was accepted: its door may have changed.
 func (d *Doors) events(j *judged, v *hook.View, n counted, from, to int) ([]hook.AdmittedEvent, error) {
-	out := make([]hook.AdmittedEvent, 0, min(to, n.total)-from)
+	out := make([]hook.AdmittedEvent, 0, max(0, min(to, n.total)-from))
 	start := 0
 	for i := range j.door.groups {
 		count := n.groups[i]
@@ -76,6 +77,7 @@ func (d *Doors) events(j *judged, v *hook.View, n counted, from, to int) ([]hook
 			continue
 		}
 		lo, hi := max(from-start, 0), min(to-start, count)
+		first := start
 		start += count
 		if lo >= hi {
 			continue
@@ -84,9 +86,10 @@ func (d *Doors) events(j *judged, v *hook.View, n counted, from, to int) ([]hook
 		if err != nil {
 			return nil, err
 		}
-		for _, item := range result.Items(lo, hi) {
+		for k, item := range result.Items(lo, hi) {
 			// An item is an event in any case, but once is enough.
 			if e := d.event(j, v, &j.door.groups[i], item); i == 0 || len(e.Routed) > 0 {
+				e.Index = first + k
 				out = append(out, e)
 			}
 		}

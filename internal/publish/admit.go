@@ -101,7 +101,7 @@ func planEvents(a *hook.Admission, reserve func(event hook.ID, r hook.Routed, by
 	events := make([]*hook.PlannedEvent, len(a.Events))
 	for i := range a.Events {
 		in, pe := &a.Events[i], &store[i]
-		key := hook.RequestEventKey(q.ID, a.First+i)
+		key := hook.RequestEventKey(q.ID, in.Index)
 		pe.Inbound = true
 		pe.Event = hook.Event{
 			Key: key, Workspace: q.Workspace, ID: key.String(), Type: a.Door.EventType(), Entity: in.Entity,
