@@ -21,6 +21,10 @@ var root = filepath.Join("..", "..", "..")
 //	tour: shows                 what the block before shows, "…" standing for anything
 //	tour: shows in terminal N   what is to be seen there now
 //	verify: LANGUAGE            a function that verifies a signature
+//	hash: LANGUAGE              a program that calls a door with a hash
+//	try: POST PATH              what is created by this call of the API
+//	preset: NAME.json           a file of SALLYPORT_PRESETS_DIR
+//	commands                    a file for SALLYPORT_COMMANDS
 //	first aid                   a query on the database
 type block struct {
 	mark     string
