@@ -99,15 +99,10 @@ func (requestBodies) Body(parser hook.Parser, r *hook.Request) ([]byte, error) {
 	if err := hook.Invalid(faults); err != nil {
 		return nil, err
 	}
-	in := parse.Input{RawQuery: r.RawQuery, Body: r.Body.Bytes}
+	in := parse.Input{RawQuery: r.ShownQuery(), Body: r.Body.Bytes}
 	for _, h := range r.Headers {
 		if h.Name == "Content-Type" {
 			in.ContentType = h.Value
-		}
-	}
-	for _, h := range r.Hidden {
-		if h.In == "query" {
-			in.Omit = h.Name
 		}
 	}
 	result, err := p.Parse(in)

@@ -197,17 +197,9 @@ func (s *scene) parsed(parser hook.Parser, wanted bool) any {
 // RequestValues is a request as templates see it; body is the parsed one. Credentials that
 // were taken out of it are not there at all.
 func RequestValues(r *hook.Request, body any) *template.Array {
-	hidden := func(in, name string) bool {
-		for _, h := range r.Hidden {
-			if h.In == in && (h.Name == name || in == "header" && strings.EqualFold(h.Name, name)) {
-				return true
-			}
-		}
-		return false
-	}
 	headers := template.NewFolded()
 	for _, h := range r.Headers {
-		if h.Redacted || hidden("header", h.Name) {
+		if h.Redacted {
 			continue
 		}
 		if old, ok := headers.Get(h.Name); ok {
@@ -217,13 +209,13 @@ func RequestValues(r *hook.Request, body any) *template.Array {
 		}
 	}
 	return template.NewMap().Set("id", r.ID.String()).Set("ip", r.ClientAddress).Set("method", r.Method).Set("path", r.Path).
-		Set("headers", headers).Set("query", queryValues(r.RawQuery, func(name string) bool { return hidden("query", name) })).
+		Set("headers", headers).Set("query", queryValues(r.ShownQuery())).
 		Set("rawBody", string(r.Body.Bytes)).Set("body", body)
 }
 
 // queryValues is a query in the order it came. Of a repeated name the last value counts, as
 // in PHP; those of name[] are a list.
-func queryValues(raw string, hidden func(name string) bool) *template.Array {
+func queryValues(raw string) *template.Array {
 	query := template.NewMap()
 	lists := map[string][]string{}
 	for part := range strings.SplitSeq(raw, "&") {
@@ -234,7 +226,6 @@ func queryValues(raw string, hidden func(name string) bool) *template.Array {
 		name, value = unescapeQuery(name), unescapeQuery(value)
 		base, isList := strings.CutSuffix(name, "[]")
 		switch {
-		case hidden(name) || hidden(base):
 		case isList:
 			lists[base] = append(lists[base], value)
 			query.Set(base, lists[base])

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,21 @@ type HiddenValue struct {
 	In    string // query, header
 	Name  string
 	Value Sensitive
+}
+
+// ShownQuery is the query without the parameters that carry credentials: what items and
+// templates are made of.
+func (r *Request) ShownQuery() string {
+	if !strings.Contains(r.RawQuery, HiddenMark) {
+		return r.RawQuery
+	}
+	shown := make([]string, 0, 8)
+	for pair := range strings.SplitSeq(r.RawQuery, "&") {
+		if _, value, _ := strings.Cut(pair, "="); value != HiddenMark {
+			shown = append(shown, pair)
+		}
+	}
+	return strings.Join(shown, "&")
 }
 
 // ReceivedAt is when the request came, in milliseconds.

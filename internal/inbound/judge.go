@@ -181,11 +181,7 @@ func (j *judged) items(group int) (*parse.Result, error) {
 }
 
 func (j *judged) input() parse.Input {
-	in := parse.Input{ContentType: j.call.Header.Get("Content-Type"), RawQuery: j.call.RawQuery, Body: j.body}
-	if h := j.door.hash; h != nil && h.place.In == "query" {
-		in.Omit = h.place.Name
-	}
-	return in
+	return parse.Input{ContentType: j.call.Header.Get("Content-Type"), RawQuery: j.recorded().ShownQuery(), Body: j.body}
 }
 
 // parsedBody is the parsed body as JSON, nil if it cannot be parsed.

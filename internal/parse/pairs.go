@@ -56,13 +56,13 @@ func (p *pairs) json() []byte {
 	return append(out, '}')
 }
 
-// queryObject reads the parameters of the URL, but for the one that carries the hash.
+// queryObject reads the parameters of the URL.
 func (p *Parser) queryObject(in *input) ([]byte, error) {
 	c := utf8Charset
 	if p.encoding != nil {
 		c = *p.encoding
 	}
-	return urlEncoded("the query", in.RawQuery, c, in.Omit)
+	return urlEncoded("the query", in.RawQuery, c)
 }
 
 // form reads a body of application/x-www-form-urlencoded.
@@ -71,10 +71,10 @@ func (p *Parser) form(in *input) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return urlEncoded("the form", string(bytes.TrimRight(body, "\r\n")), c, "")
+	return urlEncoded("the form", string(bytes.TrimRight(body, "\r\n")), c)
 }
 
-func urlEncoded(what, raw string, c charset, omit string) ([]byte, error) {
+func urlEncoded(what, raw string, c charset) ([]byte, error) {
 	var out pairs
 	count := 0
 	for raw != "" {
@@ -90,9 +90,6 @@ func urlEncoded(what, raw string, c charset, omit string) ([]byte, error) {
 		name, err := unescape(what, name, c)
 		if err != nil {
 			return nil, err
-		}
-		if omit != "" && name == omit {
-			continue
 		}
 		if value, err = unescape(what, value, c); err != nil {
 			return nil, err

@@ -22,7 +22,6 @@ const maxSkipped = 100
 type Input struct {
 	ContentType string
 	RawQuery    string // without the question mark
-	Omit        string // query parameter that is left out: the one that carries the hash
 	Body        []byte // decompressed
 }
 
