@@ -89,7 +89,7 @@ func (fakeTemplates) Select(path string) (func([]byte) (string, bool), error) {
 
 // world is doors with fakes around them.
 type world struct {
-	t  *testing.T
+	t  testing.TB
 	d  *Doors
 	ws hook.ID
 
@@ -111,7 +111,7 @@ type world struct {
 	counted    []string
 }
 
-func start(t *testing.T) *world {
+func start(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, ids: hook.NewIDs(), version: 1, stored: map[hook.ID]*hook.Request{}, answered: map[hook.ID]int{}}
 	w.ws = w.ids.New()
