@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"sallyport/internal/hook"
@@ -112,14 +113,6 @@ func acceptedStatus(x *door) int {
 	return http.StatusAccepted
 }
 
-// receipt is the body of an accepted call's answer.
-type receipt struct {
-	RequestID  string `json:"requestId"`
-	Events     int    `json:"events"`
-	Deliveries int    `json:"deliveries"`
-	Duplicate  bool   `json:"duplicate,omitempty"`
-}
-
 // accepted answers a call that is stored.
 func (d *Doors) accepted(j *judged, r *hook.Request, duplicate bool, results ...Result) hook.DoorAnswer {
 	x := j.door
@@ -149,13 +142,19 @@ func (d *Doors) accepted(j *judged, r *hook.Request, duplicate bool, results ...
 	return answer
 }
 
+// plainReceipt is the answer of a call that is stored unless its door has one of its own.
 func (d *Doors) plainReceipt(r *hook.Request, duplicate bool) hook.DoorAnswer {
-	out := receipt{RequestID: r.ID.String(), Events: r.Events, Deliveries: r.Deliveries, Duplicate: duplicate}
-	body, err := json.Marshal(out)
-	if err != nil {
-		return hook.DoorAnswer{Problem: err}
+	id, _ := r.ID.MarshalText() // never fails
+	body := append(make([]byte, 0, 128), `{"requestId":"`...)
+	body = append(body, id...)
+	body = strconv.AppendInt(append(body, `","events":`...), int64(r.Events), 10)
+	body = strconv.AppendInt(append(body, `,"deliveries":`...), int64(r.Deliveries), 10)
+	if duplicate {
+		body = append(body, `,"duplicate":true`...)
 	}
-	return hook.DoorAnswer{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"application/json"}}, Body: append(body, '\n')}
+	return hook.DoorAnswer{
+		Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"application/json"}}, Body: append(body, "}\n"...),
+	}
 }
 
 // contentType of a rendered answer that names none: JSON if it is some.

@@ -36,11 +36,18 @@ type parsed struct {
 	err    error
 }
 
+// usualChecks is how many checks most calls have: known, active, method, hash, parse and a
+// pre-processor or two.
+const usualChecks = 8
+
 // note adds a check that passed, or the refusal.
 func (j *judged) note(name string, r *refusal) bool {
 	c := hook.Check{Name: name, Result: hook.CheckPassed}
 	if r != nil {
 		c.Result, c.Detail = hook.CheckFailed, r.detail
+	}
+	if j.request.Checks == nil {
+		j.request.Checks = make([]hook.Check, 0, usualChecks)
 	}
 	j.request.Checks = append(j.request.Checks, c)
 	return r == nil

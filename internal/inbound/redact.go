@@ -1,7 +1,6 @@
 package inbound
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,7 +12,12 @@ import (
 // order of their values; that of different names is lost before we see them.
 func (h *hidden) redact(c *hook.DoorCall) (headers []hook.HeaderField, rawQuery string, out []hook.HiddenValue) {
 	headers = make([]hook.HeaderField, 0, len(c.Header)+1)
-	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
+	names := make([]string, 0, 32) // more than most calls have
+	for name := range c.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		for _, v := range c.Header[name] {
 			if h.header(name) {
 				out = append(out, hook.HiddenValue{In: "header", Name: name, Value: hook.Sensitive(v)})

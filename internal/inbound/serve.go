@@ -249,7 +249,9 @@ func (d *Doors) admit(ctx context.Context, j *judged, view *hook.View, n counted
 	if waits {
 		wait = newWaiting(a)
 	}
-	d.runner.Remember(r)
+	if r.Deliveries > 0 || a.Expand > 0 { // else there is no action that will ask for it
+		d.runner.Remember(r)
+	}
 	repeated, err := d.publisher.Admit(ctx, view, a)
 	if wait != nil {
 		defer d.publisher.Unwatch(a)

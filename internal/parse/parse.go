@@ -90,6 +90,9 @@ func (p *Parser) prepare(i Input) *input {
 
 // mediaType reads a Content-Type as far as it can be read.
 func mediaType(header string) (string, map[string]string) {
+	if header == "application/json" { // most calls
+		return header, nil
+	}
 	media, params, err := mime.ParseMediaType(header)
 	if err != nil {
 		media, _, _ = strings.Cut(header, ";")
@@ -187,7 +190,7 @@ func (p *Parser) read(in *input, kind string) (*Result, error) {
 	if p.query != nil && kind != hook.ParserText && kind != hook.ParserBinary {
 		return p.selected(body)
 	}
-	return whole(func() []byte { return body }), nil
+	return single(body), nil
 }
 
 // jsonText is the JSON document as UTF-8. JSON that is UTF-8 stays so whatever the charset
@@ -215,7 +218,15 @@ func (p *Parser) text(in *input) ([]byte, error) {
 	return text, err
 }
 
-// whole is the result that has one item.
+// single is the result that has one item, which is there already.
+func single(body []byte) *Result {
+	return &Result{
+		Count: 1, body: func() []byte { return body },
+		each: func(_, _ int, yield func(int, json.RawMessage) bool) { yield(0, body) },
+	}
+}
+
+// whole is the result that has one item, which is made when it is asked for.
 func whole(body func() []byte) *Result {
 	body = sync.OnceValue(body)
 	return &Result{Count: 1, body: body, each: func(_, _ int, yield func(int, json.RawMessage) bool) { yield(0, body()) }}
