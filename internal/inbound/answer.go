@@ -116,7 +116,7 @@ func acceptedStatus(x *door) int {
 // accepted answers a call that is stored.
 func (d *Doors) accepted(j *judged, r *hook.Request, duplicate bool, results ...Result) hook.DoorAnswer {
 	x := j.door
-	answer := hook.DoorAnswer{Status: acceptedStatus(x), Header: http.Header{}}
+	answer := hook.DoorAnswer{Status: acceptedStatus(x)}
 	switch {
 	case x.Response.Body != nil:
 		scene := j.scene(nil)
@@ -128,10 +128,10 @@ func (d *Doors) accepted(j *judged, r *hook.Request, duplicate bool, results ...
 			return d.plainReceipt(r, duplicate)
 		}
 		answer.Body = []byte(text)
-		answer.Header.Set("Content-Type", contentType(answer.Body))
+		answer.Header = http.Header{"Content-Type": {contentType(answer.Body)}}
 	case x.Profile == hook.DoorAtroCore:
 		answer.Body = []byte(atroOK)
-		answer.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+		answer.Header = http.Header{"Content-Type": {"text/plain;charset=UTF-8"}}
 	default:
 		plain := d.plainReceipt(r, duplicate)
 		answer.Body, answer.Header = plain.Body, plain.Header

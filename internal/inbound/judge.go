@@ -27,11 +27,12 @@ type judged struct {
 	request *hook.Request // as it will be recorded and as templates see it
 	signed  *preset.Request
 	shown   *hook.Request
-	parsed  map[int]parsed // by group
+	parsed  []parsed       // by group
 	answer  *preset.Answer // of a handshake
 }
 
 type parsed struct {
+	done   bool
 	result *parse.Result
 	err    error
 }
@@ -175,15 +176,14 @@ func (j *judged) basicAuth() (user, password string, ok bool) {
 
 // items parses the body as a group of routes wants it, once.
 func (j *judged) items(group int) (*parse.Result, error) {
-	if p, ok := j.parsed[group]; ok {
-		return p.result, p.err
-	}
-	var p parsed
-	p.result, p.err = j.door.groups[group].parser.Parse(j.input())
 	if j.parsed == nil {
-		j.parsed = make(map[int]parsed, len(j.door.groups))
+		j.parsed = make([]parsed, len(j.door.groups))
 	}
-	j.parsed[group] = p
+	p := &j.parsed[group]
+	if !p.done {
+		p.result, p.err = j.door.groups[group].parser.Parse(j.input())
+		p.done = true
+	}
 	return p.result, p.err
 }
 
