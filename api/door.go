@@ -129,7 +129,11 @@ func (d doorway) serve(c echo.Context, profile, code string) error {
 
 // hops reads how many events led to the call; what is no number counts as none.
 func hops(r *http.Request) int {
-	n, err := strconv.Atoi(r.Header.Get(headerHops))
+	text := r.Header.Get(headerHops)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
 		return 0
 	}

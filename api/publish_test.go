@@ -203,3 +203,30 @@ func BenchmarkPublish(b *testing.B) {
 		h.ServeHTTP(discard{http.Header{}}, r)
 	}
 }
+
+// quickDoors read the body and let it in.
+type quickDoors struct{ api.Doors }
+
+func (quickDoors) Serve(ctx context.Context, c *hook.DoorCall) hook.DoorAnswer {
+	if _, err := c.Body.Read(ctx, 1<<20, time.Minute); err != nil {
+		return hook.DoorAnswer{Problem: err}
+	}
+	return hook.DoorAnswer{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}\n")}
+}
+
+func BenchmarkDoor(b *testing.B) {
+	s, err := api.New(api.Options{BaseURL: "https://hooks.example.com"}, api.Services{Doors: quickDoors{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := s.Handler()
+	body := `{"text":"` + strings.Repeat("x", 1000) + `"}`
+	r := httptest.NewRequestWithContext(b.Context(), "POST", "/in/erp-stock?hash=42258c7070df515e22fb9912cfae6a80", nil)
+	r.Header.Set("Content-Type", "application/json")
+	r.ContentLength = int64(len(body))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		h.ServeHTTP(discard{http.Header{}}, r)
+	}
+}
