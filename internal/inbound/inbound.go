@@ -107,7 +107,7 @@ type Doors struct {
 
 	compiled sync.Map // hook.ID -> *door
 	refusals *refusals
-	fresh    *limiters // looks at the store for what a copy refuses, a workspace
+	looks    *looks    // at the store, for what a copy refuses
 	rates    *limiters // of doors that have a limit
 	parked   chan struct{}
 	expand   chan struct{}
@@ -123,7 +123,7 @@ func New(cfg Config, c Catalog, p Publisher, s Store, t Templates, r Runner, m M
 	}
 	return &Doors{
 		cfg: cfg, catalog: c, publisher: p, store: s, templates: t, runner: r, metrics: m, log: log,
-		refusals: newRefusals(s, log), fresh: newLimiters(), rates: newLimiters(),
+		refusals: newRefusals(s, log), looks: newLooks(c), rates: newLimiters(),
 		parked: make(chan struct{}, maxParked), expand: make(chan struct{}, 1),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -339,9 +340,11 @@ func TestRepeats(t *testing.T) {
 func TestFloodsOfRefusals(t *testing.T) {
 	w := start(t)
 	w.door(func(x *hook.IncomingWebhook) { x.Hash = "s3cr3t" })
+	var flood sync.WaitGroup
 	for range 200 {
-		w.call(nil)
+		flood.Go(func() { w.call(nil) })
 	}
+	flood.Wait()
 	time.Sleep(50 * time.Millisecond)
 	if n := len(w.refused(1)); n > 30 {
 		t.Errorf("%d of 200 refusals were stored", n)

@@ -57,10 +57,6 @@ func (d *Doors) again(j *judged, w *hook.IncomingWebhook) {
 	j.note("known", nil)
 }
 
-// looksPerSecond bounds how often the store is asked whether a code that the copy does not
-// know has been created meanwhile.
-const looksPerSecond = 20
-
 // find looks the door up. Without one, the view is nil or has none of that code.
 func (d *Doors) find(ctx context.Context, j *judged) (hook.ID, *hook.View, error) {
 	c := j.call
@@ -80,12 +76,10 @@ func (d *Doors) find(ctx context.Context, j *judged) (hook.ID, *hook.View, error
 	w := doorOf(view, c)
 	if w == nil || w.State() != hook.TargetActive {
 		// Another node may have created or enabled it a moment ago.
-		if _, ok := d.fresh.reserve(workspace, looksPerSecond, looksPerSecond, time.Now()); ok {
-			if view, err = d.catalog.Current(ctx, workspace); err != nil {
-				return workspace, nil, err
-			}
-			w = doorOf(view, c)
+		if view, err = d.looks.current(ctx, workspace); err != nil {
+			return workspace, nil, err
 		}
+		w = doorOf(view, c)
 	}
 	if w != nil {
 		d.again(j, w)
@@ -179,17 +173,13 @@ func read(ctx context.Context, x *door, c *hook.DoorCall) ([]byte, error) {
 }
 
 // outdated reports that a call was refused by a configuration that another node has changed
-// meanwhile. What is let in is held against the store in any case; a refusal only as often as
-// a flood of them can be afforded.
+// meanwhile. What is let in is held against the store in any case.
 func (d *Doors) outdated(ctx context.Context, j *judged, v *hook.View) bool {
 	if j.looked {
 		return false
 	}
 	j.looked = true
-	if _, ok := d.fresh.reserve(v.Workspace.ID, looksPerSecond, looksPerSecond, time.Now()); !ok {
-		return false
-	}
-	now, err := d.catalog.Current(ctx, v.Workspace.ID)
+	now, err := d.looks.current(ctx, v.Workspace.ID)
 	return err == nil && now.Version != v.Version
 }
 
