@@ -107,3 +107,33 @@ func TestItemsThatDoNotFitLeaveTheBreakerClosed(t *testing.T) {
 		}
 	})
 }
+
+// Runs that change one record are in vain but for one: the lane runs fewer at a time, and
+// more again once they stay out of each other's way.
+func TestLanesThatContend(t *testing.T) {
+	t.Parallel()
+	target := &hook.Target{Kind: hook.TargetAction}
+	l := &lane{slots: 4}
+	l.contend(target, false)
+	if l.contended || l.slots != 4 {
+		t.Fatalf("a lane without contention: %+v", l)
+	}
+	for _, want := range []int{2, 1, 1} {
+		if l.contend(target, true); !l.contended || l.slots != want {
+			t.Errorf("%d slots, contended %v; want %d", l.slots, l.contended, want)
+		}
+	}
+	done := done(hook.Attempt{Effects: &hook.Effects{}})
+	if l.learn(target, &done); l.slots != 1 {
+		t.Errorf("%d slots after a run that is not stored yet", l.slots)
+	}
+	for l.slots < maxSlots(target) {
+		before := l.slots
+		if l.contend(target, false); !l.contended || l.slots != before+1 {
+			t.Fatalf("%d slots after %d, contended %v", l.slots, before, l.contended)
+		}
+	}
+	if l.contend(target, false); l.contended {
+		t.Error("it contends for good")
+	}
+}

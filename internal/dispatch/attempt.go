@@ -32,8 +32,8 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 
 // withheld returns the target to send to, or what to do instead of sending.
 func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish) {
-	if j.Claims >= maxRescues {
-		d.log.Error("delivery.crashes_workers", "delivery_id", j.Delivery.ID, "rescues", j.Claims)
+	if j.Claims/hook.StartNoted >= maxStarts {
+		d.log.Error("delivery.crashes_workers", "delivery_id", j.Delivery.ID, "rescues", j.Claims%hook.StartNoted)
 		return nil, &hook.Finish{Job: j, State: hook.StateFailed, Reason: hook.ReasonWorkerCrashed, Attempts: j.Delivery.Attempts}
 	}
 	v, err := d.catalog.View(d.ctx, l.workspace)
@@ -52,6 +52,13 @@ func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish)
 	}
 	if t.Limited && !d.surelyAlive(j.Node) {
 		return t, released(j)
+	}
+	if j.Claims >= suspectAfter {
+		if err := d.store.NoteStart(d.ctx, j.Node, j.Delivery.ID); err != nil {
+			d.log.WarnContext(d.ctx, "delivery.note_start", "delivery_id", j.Delivery.ID, "error", err)
+			return t, released(j)
+		}
+		j.Claims = 0 // noted once, however often it runs in this stay
 	}
 	return t, nil
 }

@@ -33,6 +33,8 @@ type Store interface {
 	Deregister(ctx context.Context, node hook.NodeID) error
 	Claims(ctx context.Context, node hook.NodeID, floor hook.ID) ([]hook.ID, error)
 	Release(ctx context.Context, node hook.NodeID, ids []hook.ID) error
+	// NoteStart adds hook.StartNoted to the claims of a delivery that the node holds.
+	NoteStart(ctx context.Context, node hook.NodeID, id hook.ID) error
 	TakeHome(ctx context.Context, node hook.NodeID, target hook.ID) (hook.NodeID, error)
 	LeaveHome(ctx context.Context, node hook.NodeID, target hook.ID) error
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -47,25 +48,65 @@ func TestPanicFailsOneDelivery(t *testing.T) {
 	})
 }
 
-// What was rescued from dead nodes five times is taken to be what kills them.
-func TestFiveRescuesEndADelivery(t *testing.T) {
+// What was started three times although it was suspected, and rescued each time, is taken to
+// be what kills the nodes. What was only in their memory is not, however often.
+func TestStartsThatCrashEndADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, success, nil)
-		four, five := b.ids.New(), b.ids.New()
-		b.store.waiting(four, b.target, 4)
-		time.Sleep(2 * time.Second)
-		b.store.waiting(five, b.target, 5)
-		time.Sleep(2 * time.Second)
-		if state, _ := b.store.state(four); state != hook.StateSucceeded {
-			t.Errorf("after four rescues: %s", state)
-		}
-		if state, reason := b.store.state(five); state != hook.StateFailed || reason != hook.ReasonWorkerCrashed {
-			t.Errorf("after five rescues: %s (%s)", state, reason)
-		}
-		for _, s := range b.sends() {
-			if s.delivery == five {
-				t.Error("it was sent once more")
+		var noted []int
+		var b *bench
+		b = start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(_ context.Context, _ *hook.Target, j *hook.Job, _ int) hook.Attempt {
+			b.store.mu.Lock()
+			defer b.store.mu.Unlock()
+			noted = append(noted, b.store.rows[j.Delivery.ID].claims)
+			return done(hook.Attempt{})
+		}, nil)
+		for _, claims := range []int{1, 50, 2*hook.StartNoted + 50} {
+			id := b.ids.New()
+			b.store.waiting(id, b.target, claims)
+			time.Sleep(2 * time.Second)
+			if state, _ := b.store.state(id); state != hook.StateSucceeded {
+				t.Errorf("after claims %d: %s", claims, state)
 			}
+		}
+		if want := []int{1, hook.StartNoted + 50, 3*hook.StartNoted + 50}; !slices.Equal(noted, want) {
+			t.Errorf("noted at the start: %v, want %v", noted, want)
+		}
+		id := b.ids.New()
+		b.store.waiting(id, b.target, 3*hook.StartNoted+5)
+		time.Sleep(2 * time.Second)
+		if state, reason := b.store.state(id); state != hook.StateFailed || reason != hook.ReasonWorkerCrashed {
+			t.Errorf("after three starts: %s (%s)", state, reason)
+		}
+		if n := len(b.sends()); n != 3 {
+			t.Errorf("%d were sent, want 3", n)
+		}
+	})
+}
+
+// What may have crashed its node starts alone in its lane, so that a crash tells of it alone.
+func TestSuspectsStartAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		open, beside := 0, 0
+		b := start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(_ context.Context, _ *hook.Target, j *hook.Job, _ int) hook.Attempt {
+			suspect := j.Claims == 0 && j.Claimed // noted
+			mu.Lock()
+			if open++; suspect && open > 1 {
+				beside++
+			}
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+			mu.Lock()
+			open--
+			mu.Unlock()
+			return done(hook.Attempt{})
+		}, nil)
+		for i := range 20 {
+			b.store.waiting(b.ids.New(), b.target, 1+i%2*suspectAfter)
+		}
+		time.Sleep(time.Minute)
+		if n := len(b.sends()); n != 20 || beside > 0 {
+			t.Errorf("%d of 20 were sent, %d suspects beside others", n, beside)
 		}
 	})
 }

@@ -125,6 +125,19 @@ func (s *fakeStore) Claims(_ context.Context, n hook.NodeID, floor hook.ID) (ids
 	return ids, nil
 }
 
+func (s *fakeStore) NoteStart(_ context.Context, n hook.NodeID, id hook.ID) error {
+	leave, err := s.enter("note")
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if r := s.rows[id]; r != nil && r.waits && r.heldBy == n {
+		r.claims += hook.StartNoted
+		return nil
+	}
+	return hook.ErrFenced
+}
+
 func (s *fakeStore) Release(_ context.Context, n hook.NodeID, ids []hook.ID) error {
 	leave, err := s.enter("release")
 	if err != nil {

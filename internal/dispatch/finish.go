@@ -252,6 +252,7 @@ func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates [
 	var held []bool
 	var again []*hook.Finish
 	stale := make(map[hook.ID]bool)
+	d.contend(batch, fates)
 	for i, f := range batch {
 		if fates[i] == hook.EffectStale {
 			again = append(again, f)
@@ -275,6 +276,21 @@ func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates [
 	defer d.mu.Unlock()
 	for _, f := range again {
 		d.rerun(f)
+	}
+}
+
+// contend tells lanes whether their effects got into each other's way.
+func (d *Dispatcher) contend(batch []*hook.Finish, fates []hook.Effect) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	met := make(map[*lane]bool)
+	for i, f := range batch {
+		if l := d.held[f.Job.Delivery.ID].lane; l != nil {
+			met[l] = met[l] || fates[i] == hook.EffectStale
+		}
+	}
+	for l, stale := range met {
+		l.contend(d.target(l.workspace, l.target), stale)
 	}
 }
 

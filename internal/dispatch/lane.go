@@ -26,6 +26,9 @@ type lane struct {
 	queue   []*hook.Job // to be sent, oldest first
 	starved bool        // in one of the dispatcher's lists
 
+	contended bool // runs got into each other's way lately
+	alone     bool // the last start was of a suspect, beside which nothing starts
+
 	due       time.Time // when the earliest that waits in the store is due; zero: none known
 	asking    int       // how many it has asked for and not got yet
 	deep      bool      // the last claim got all it asked for: older ones wait than what comes in
@@ -62,9 +65,12 @@ const (
 	slowFor = time.Minute
 	// floorFor is how long a floor is trusted: rescued rows may come back below it.
 	floorFor = 10 * time.Second
-	// maxRescues is how often a delivery may be rescued before it is taken to be what
-	// kills the nodes.
-	maxRescues = 5
+	// A delivery that was rescued suspectAfter times may be what kills the nodes, or have
+	// waited in their memory beside it: from then on it starts alone in its lane, and each
+	// start is noted before it happens. One that was started maxStarts times so, and rescued
+	// again, kills nodes.
+	suspectAfter = 2
+	maxStarts    = 3
 )
 
 // laneOf returns the lane of a target, made on first use.
@@ -230,10 +236,18 @@ func (d *Dispatcher) pump(l *lane) { d.pumpUpTo(l, math.MaxInt) }
 // pumpUpTo starts so many attempts at most; a lane that could go on gets in line.
 func (d *Dispatcher) pumpUpTo(l *lane, most int) {
 	for len(l.queue) > 0 && !d.stopping {
+		suspect := l.queue[0].Claims >= suspectAfter
+		if (suspect || l.alone) && l.sending+l.storing > 0 {
+			return
+		}
 		t := d.target(l.workspace, l.target)
 		if t != nil && t.State == hook.TargetActive {
 			slots := min(l.slots, maxSlots(t))
-			if l.sending >= slots || l.sending+l.storing >= storePerSlot*slots || !l.takeToken(t, d) {
+			unstored := storePerSlot * slots
+			if l.contended {
+				unstored = slots
+			}
+			if l.sending >= slots || l.sending+l.storing >= unstored || !l.takeToken(t, d) {
 				return
 			}
 			if most == 0 || !d.freeSlot(l.slow()) {
@@ -246,6 +260,7 @@ func (d *Dispatcher) pumpUpTo(l *lane, most int) {
 		j := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
+		l.alone = suspect
 		l.sending++
 		d.sending++
 		slow := l.slow()
@@ -320,6 +335,7 @@ func (d *Dispatcher) sent(l *lane, t *hook.Target, a *hook.Attempt, slow bool) {
 // learn grows and shrinks the lane's slots.
 func (l *lane) learn(t *hook.Target, a *hook.Attempt) {
 	switch {
+	case l.contended && a.Effects != nil: // what it is worth shows when it is stored
 	case a.Outcome == hook.OutcomeSucceeded:
 		l.slots = min(2*l.slots, maxSlots(t))
 	case a.ErrorClass == hook.ClassTimeout:
@@ -327,6 +343,20 @@ func (l *lane) learn(t *hook.Target, a *hook.Attempt) {
 		l.slowUntil = time.Now().Add(slowFor)
 	case a.Response != nil && a.Response.Status == 429:
 		l.slots = max(1, l.slots/2)
+	}
+}
+
+// contend shrinks a lane whose runs were made of what others of them changed meanwhile, and
+// lets it grow again while they were not. Runs that change one record at the same time are
+// all in vain but one: without this a queue of them costs its square.
+func (l *lane) contend(t *hook.Target, stale bool) {
+	switch {
+	case stale:
+		l.contended, l.slots = true, max(1, l.slots/2)
+	case l.contended && t != nil && l.slots < maxSlots(t):
+		l.slots++
+	default:
+		l.contended = false
 	}
 }
 

@@ -66,6 +66,10 @@ type Job struct {
 	Event    *Event
 	Trigger  Trigger
 	Claimed  bool      // it has a due row held by the node; else it was born claimed
-	Claims   int       // times it was rescued from a dead node
+	Claims   int       // times it was rescued from a dead node, and StartNoted for each start that was noted
 	DueAt    time.Time // as claimed; zero when born claimed
 }
+
+// StartNoted is what a noted start of a delivery adds to its claims: more than it is ever
+// rescued.
+const StartNoted = 1000

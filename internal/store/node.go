@@ -199,6 +199,19 @@ func (s *Store) Claims(ctx context.Context, node hook.NodeID, floor hook.ID) ([]
 	return ids, err
 }
 
+// NoteStart adds hook.StartNoted to the claims of a delivery that the node holds: should
+// this start be the node's last, its rescuers see so. It fails with hook.ErrFenced if the
+// node does not hold it.
+func (s *Store) NoteStart(ctx context.Context, node hook.NodeID, id hook.ID) error {
+	return s.hotTx(ctx, func(tx *gorm.DB) error {
+		q := tx.Exec("UPDATE due SET claims = claims + ? WHERE delivery_id = ? AND held_by = ?", hook.StartNoted, rowID(id), int64(node))
+		if q.Error == nil && q.RowsAffected == 0 {
+			return hook.ErrFenced
+		}
+		return q.Error
+	})
+}
+
 // Release gives deliveries back that a node holds in the store but does not know.
 func (s *Store) Release(ctx context.Context, node hook.NodeID, ids []hook.ID) error {
 	return s.hotTx(ctx, func(tx *gorm.DB) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func Pipeline(t *testing.T, open Opener) {
 		"a finish run late leaves a later claim alone":          finishLate,
 		"what a dead node held waits again":                     rescued,
 		"what a node does not know is released":                 released,
+		"a start that is noted shows at the next claim":         noteStart,
 		"claims keep to their limits and lanes":                 claimLimits,
 		"the due page lists each target once":                   duePage,
 		"a limited target has one home":                         homes,
@@ -446,6 +448,33 @@ func rescued(t *testing.T, w *pipelineWorld) {
 		t.Errorf("buried with %d deliveries, %v; want 2", n, err)
 	}
 	if jobs = w.claim(t, third, 5, target); len(jobs) != 2 || jobs[0].Claims != 2 {
+		t.Errorf("claimed %+v", jobs)
+	}
+}
+
+func noteStart(t *testing.T, w *pipelineWorld) {
+	target := w.ids.New()
+	w.accept(t, w.event(false, target))
+	id := w.claim(t, w.node, 1, target)[0].Delivery.ID
+	other := w.register(t, "two")
+	if err := w.NoteStart(w.ctx, other, id); !errors.Is(err, hook.ErrFenced) {
+		t.Errorf("another node noted a start: %v", err)
+	}
+	for range 2 {
+		if err := w.NoteStart(w.ctx, w.node, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Release(w.ctx, w.node, []hook.ID{id}); err != nil {
+		t.Fatal(err)
+	}
+	jobs := w.claim(t, other, 1, target)
+	if len(jobs) != 1 || jobs[0].Claims != 2*hook.StartNoted+1 {
+		t.Fatalf("claimed %+v", jobs)
+	}
+	// What was tried and waits for its next attempt begins anew.
+	w.finish(t, other, &hook.Finish{Job: jobs[0], Attempt: w.attempt(jobs[0], hook.OutcomeFailed), State: hook.StatePending, Attempts: 1, Trigger: hook.TriggerRetry})
+	if jobs := w.claim(t, other, 1, target); len(jobs) != 1 || jobs[0].Claims != 0 {
 		t.Errorf("claimed %+v", jobs)
 	}
 }
