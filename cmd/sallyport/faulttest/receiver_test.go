@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"cmp"
 	"io"
 	"log"
 	"net/http"
@@ -60,7 +61,7 @@ func receive(t testing.TB, answers func(q *http.Request, nth int) answer) *recei
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	at := time.Now()
 	_, _ = io.Copy(io.Discard, q.Body)
-	id := q.Header.Get("X-Webhook-Event-Id")
+	id := cmp.Or(q.Header.Get("X-Webhook-Event-Id"), q.URL.Query().Get("n")) // n: of an action
 	var nth int
 	r.note(func() {
 		r.arrivals = append(r.arrivals, arrival{event: id, at: at})
