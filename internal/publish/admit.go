@@ -22,7 +22,7 @@ func (p *Publisher) Admit(ctx context.Context, v *hook.View, a *hook.Admission) 
 		return hook.NoID, err
 	}
 	r := &request{workspace: a.Request.Workspace, receipts: make([]hook.Receipt, 1), left: 1, done: make(chan struct{})}
-	it := &item{request: r, admission: a, version: v.Version, size: len(a.Request.Body.Bytes) + 1024}
+	it := &item{request: r, admission: a, judged: v, version: v.Version, size: len(a.Request.Body.Bytes) + 1024}
 	for i := range a.Events {
 		it.size += len(a.Events[i].Entity) + 512
 	}
@@ -36,6 +36,7 @@ func (p *Publisher) Admit(ctx context.Context, v *hook.View, a *hook.Admission) 
 		return it.repeated, r.err
 	case <-timer.C:
 		// A caller that left is no reason to stop waiting: what is stored is to be told of.
+		it.leave()
 		return hook.NoID, &hook.Error{Kind: hook.KindUnavailable, Detail: "the store did not answer in time; the request may still be accepted", RetryAfter: 2 * time.Second}
 	}
 }
@@ -58,10 +59,10 @@ type admitted struct {
 // judged by has changed.
 func (p *Publisher) planAdmission(v *hook.View, it *item) (*admitted, error) {
 	a := it.admission
-	if it.version != v.Version && !current(a, v) {
+	if it.version != v.Version && !current(a, it.judged, v) {
 		return nil, hook.ErrChanged
 	}
-	it.version = v.Version
+	it.judged, it.version = v, v.Version
 	ad := &admitted{item: it, planned: &hook.PlannedRequest{Request: a.Request, Dedupe: a.Dedupe, Expand: a.Expand}}
 	ad.events = planEvents(a, func(_ hook.ID, r hook.Routed, bytes int) (hook.ID, bool) {
 		if r.Skipped == hook.ReasonNone {
@@ -74,11 +75,18 @@ func (p *Publisher) planAdmission(v *hook.View, it *item) (*admitted, error) {
 	return ad, nil
 }
 
-// current reports that the door and the targets are in the view as they were when the
-// request was judged, and takes the view's.
-func current(a *hook.Admission, v *hook.View) bool {
+// current reports that the door, its routes' actions and the targets are in the view as they
+// were in that by which the request was judged, and takes the view's. An action that has
+// become active since is none that the request was held against.
+func current(a *hook.Admission, judged, v *hook.View) bool {
 	if t := v.Targets[a.Door.ID]; t == nil || t.Version != a.Door.Version {
 		return false
+	}
+	for i := range a.Door.Routes {
+		was, is := judged.Action(a.Door.Routes[i].Action), v.Action(a.Door.Routes[i].Action)
+		if (was == nil) != (is == nil) || is != nil && (was.ID != is.ID || was.Version != is.Version || was.State != is.State) {
+			return false
+		}
 	}
 	for i := range a.Events {
 		for j := range a.Events[i].Routed {
@@ -128,20 +136,46 @@ func eventBytes(e *hook.Event) int { return len(e.Entity) + len(e.EntityURL) + 5
 // settleAdmission hands over the deliveries of a stored request and answers it.
 func (p *Publisher) settleAdmission(node hook.NodeID, ad *admitted, res *hook.AcceptResult) (deliveries int) {
 	a := ad.item.admission
+	p.watch(ad)
 	for i, e := range ad.events {
 		for j := range e.Deliveries {
 			d := &e.Deliveries[j]
 			t := a.Events[i].Routed[j].Target
-			if a.Watch != nil && d.Skipped == hook.ReasonNone {
-				a.Watched = append(a.Watched, d.ID)
-				p.dispatch.Watch(d.ID, a.Watch)
-			}
 			p.start(node, &e.Event, d, t, eventBytes(&e.Event), res)
 		}
 		deliveries += len(e.Deliveries)
 	}
 	ad.item.settle()
 	return deliveries
+}
+
+// watch has the caller told of what becomes of the deliveries, before any of them starts;
+// unless it has left: nobody would end that.
+func (p *Publisher) watch(ad *admitted) {
+	a, it := ad.item.admission, ad.item
+	if a.Watch == nil {
+		return
+	}
+	it.leaving.Lock()
+	defer it.leaving.Unlock()
+	if it.left {
+		return
+	}
+	for _, e := range ad.events {
+		for j := range e.Deliveries {
+			if d := &e.Deliveries[j]; d.Skipped == hook.ReasonNone {
+				a.Watched = append(a.Watched, d.ID)
+				p.dispatch.Watch(d.ID, a.Watch)
+			}
+		}
+	}
+}
+
+// leave notes that the caller of an admission waits no longer.
+func (it *item) leave() {
+	it.leaving.Lock()
+	it.left = true
+	it.leaving.Unlock()
 }
 
 func (p *Publisher) cancelAdmission(ad *admitted) {

@@ -60,6 +60,7 @@ type fakeDispatch struct {
 	node     hook.NodeID
 	full     bool
 	reserved map[hook.ID]bool
+	watched  map[hook.ID]bool
 	handed   []*hook.Job
 	waiting  int
 	fenced   int
@@ -67,8 +68,17 @@ type fakeDispatch struct {
 
 func (d *fakeDispatch) Pace() {}
 
-func (d *fakeDispatch) Watch(hook.ID, func(*hook.Finish)) {}
-func (d *fakeDispatch) Unwatch(hook.ID)                   {}
+func (d *fakeDispatch) Watch(id hook.ID, _ func(*hook.Finish)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.watched[id] = true
+}
+
+func (d *fakeDispatch) Unwatch(id hook.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.watched, id)
+}
 
 func (d *fakeDispatch) Node() hook.NodeID {
 	d.mu.Lock()
@@ -174,7 +184,7 @@ func start(t *testing.T, change func(*Config)) *bench {
 	t.Helper()
 	ids := hook.NewIDs()
 	b := &bench{t: t, ids: ids, store: &fakeStore{}, workspace: ids.New(),
-		dispatch: &fakeDispatch{ids: ids, node: 1, reserved: map[hook.ID]bool{}},
+		dispatch: &fakeDispatch{ids: ids, node: 1, reserved: map[hook.ID]bool{}, watched: map[hook.ID]bool{}},
 		catalog:  &fakeCatalog{copied: map[hook.ID]*hook.View{}, stored: map[hook.ID]*hook.View{}}}
 	b.catalog.copied[b.workspace] = b.view(b.workspace, 1, "thing")
 	cfg := DefaultConfig()

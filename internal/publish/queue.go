@@ -30,7 +30,10 @@ type item struct {
 	verdict map[string]verdict // of filters, by expression
 
 	admission *hook.Admission // nil: the item is an event
+	judged    *hook.View      // by which an admission was judged
 	repeated  hook.ID         // of an admission: the request that came first
+	leaving   sync.Mutex
+	left      bool // the caller of an admission waits no longer
 }
 
 // answer settles an item. The writer calls it once per item.
