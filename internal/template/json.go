@@ -24,6 +24,14 @@ const maxJSONDepth = 512
 // DecodeJSON reads one JSON document into values a template may be given. The order of keys is kept, the
 // last of repeated keys wins, whole numbers stay whole.
 func DecodeJSON(data []byte) (any, error) {
+	if json.Valid(data) {
+		return (&jsonReader{data: data}).value(0)
+	}
+	return decodeSlowly(data)
+}
+
+// decodeSlowly says what is wrong with a document.
+func decodeSlowly(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := decodeValue(d, 0)
