@@ -149,7 +149,7 @@ func (d *Doors) schemaCheck(p *hook.PreProcessor) (func(*judged) *refusal, error
 		return nil, err
 	}
 	return func(j *judged) *refusal {
-		items, err := j.items(0)
+		items, err := j.items(j.door.parser)
 		if err != nil {
 			return refused("the body cannot be parsed: %v", err)
 		}

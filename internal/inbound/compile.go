@@ -24,6 +24,7 @@ type door struct {
 	signed  []*preset.Verifier // those of the checks
 	methods []string           // that are let in
 	shaking []string           // let in for handshakes only
+	parser  *parse.Parser
 	groups  []group
 	dedupe  *hook.Dedupe
 	hide    hidden
@@ -83,8 +84,8 @@ func (d *Doors) compile(w *hook.IncomingWebhook) *door {
 	return x
 }
 
-// group sorts the routes by what their items are made with. The door's own parser comes
-// first, also when no route uses it as it is: what was accepted is an event in any case.
+// group sorts the routes by what their items are made with, in the order of the routes. A
+// door without any has one group: what was accepted is an event in any case.
 func (x *door) group() error {
 	compile := func(p hook.Parser) (*parse.Parser, error) {
 		c, faults := parse.Compile(p)
@@ -94,6 +95,7 @@ func (x *door) group() error {
 	if err != nil {
 		return fmt.Errorf("parser: %w", err)
 	}
+	x.parser = own
 	type key struct {
 		parser    string
 		transform string

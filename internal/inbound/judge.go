@@ -22,17 +22,18 @@ type judged struct {
 	body    []byte
 	hasBody bool // it was read
 	whole   bool // all of it
+	counted bool // against the rate limit
 	looked  bool // whether the configuration that refused it is the present one
 
 	request *hook.Request // as it will be recorded and as templates see it
 	signed  *preset.Request
 	shown   *hook.Request
-	parsed  []parsed       // by group
+	parsed  []parsed
 	answer  *preset.Answer // of a handshake
 }
 
 type parsed struct {
-	done   bool
+	parser *parse.Parser
 	result *parse.Result
 	err    error
 }
@@ -161,6 +162,8 @@ func (j *judged) parameter(name string) (string, bool, error) {
 		if n == name {
 			value = v
 			count++
+		} else if bracketless(n) == name && bracketless(name) == name {
+			count += 2 // templates see the list in its place
 		}
 	}
 	if count > 1 {
@@ -174,26 +177,25 @@ func (j *judged) basicAuth() (user, password string, ok bool) {
 	return r.BasicAuth()
 }
 
-// items parses the body as a group of routes wants it, once.
-func (j *judged) items(group int) (*parse.Result, error) {
-	if j.parsed == nil {
-		j.parsed = make([]parsed, len(j.door.groups))
+// items parses the body, with each parser once.
+func (j *judged) items(p *parse.Parser) (*parse.Result, error) {
+	for i := range j.parsed {
+		if known := &j.parsed[i]; known.parser == p {
+			return known.result, known.err
+		}
 	}
-	p := &j.parsed[group]
-	if !p.done {
-		p.result, p.err = j.door.groups[group].parser.Parse(j.input())
-		p.done = true
-	}
-	return p.result, p.err
+	result, err := p.Parse(j.input())
+	j.parsed = append(j.parsed, parsed{p, result, err})
+	return result, err
 }
 
 func (j *judged) input() parse.Input {
 	return parse.Input{ContentType: j.call.Header.Get("Content-Type"), RawQuery: j.recorded().ShownQuery(), Body: j.body}
 }
 
-// parsedBody is the parsed body as JSON, nil if it cannot be parsed.
+// parsedBody is the body as JSON as the door's own parser reads it, nil if it cannot.
 func (j *judged) parsedBody() []byte {
-	r, err := j.items(0)
+	r, err := j.items(j.door.parser)
 	if err != nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	refusalsPerSecond = 10
 	maxQueued         = 2000
+	maxQueuedBytes    = 64 << 20
 	refusalBatch      = 200
 	// evidence is what is kept of a refused call's body, and how long it is waited for.
 	evidenceBytes = 64 << 10
@@ -28,6 +29,7 @@ type refusals struct {
 
 	mu     sync.Mutex
 	queue  []*hook.Request
+	bytes  int // of bodies in it
 	missed int
 	wake   chan struct{}
 }
@@ -45,8 +47,9 @@ func (w *refusals) room(id hook.ID, now time.Time) bool {
 // put queues a request to be stored.
 func (w *refusals) put(r *hook.Request) {
 	w.mu.Lock()
-	if len(w.queue) < maxQueued {
+	if len(w.queue) < maxQueued && w.bytes+len(r.Body.Bytes) <= maxQueuedBytes {
 		w.queue = append(w.queue, r)
+		w.bytes += len(r.Body.Bytes)
 	} else {
 		w.missed++
 	}
@@ -64,6 +67,9 @@ func (w *refusals) take() (batch []*hook.Request, missed int) {
 	batch = w.queue[:n:n]
 	if w.queue = w.queue[n:]; len(w.queue) == 0 {
 		w.queue = nil
+	}
+	for _, r := range batch {
+		w.bytes -= len(r.Body.Bytes)
 	}
 	missed, w.missed = w.missed, 0
 	return batch, missed

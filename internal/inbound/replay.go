@@ -32,6 +32,10 @@ func (d *Doors) recall(ctx context.Context, workspace, id hook.ID) (j *judged, v
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if stored.Incoming == hook.NoID {
+		return nil, nil, nil, hook.Errorf(hook.KindInvalidState,
+			"nobody had this code when the call came, and of such calls neither headers nor body are kept; have the sender send it again")
+	}
 	if view, err = d.catalog.Current(ctx, workspace); err != nil {
 		return nil, nil, nil, err
 	}
@@ -39,7 +43,7 @@ func (d *Doors) recall(ctx context.Context, workspace, id hook.ID) (j *judged, v
 	if t := view.Targets[stored.Incoming]; t != nil {
 		w = t.Incoming
 	} else {
-		w = view.Door(stored.Code) // made after the call, or again
+		w = view.Door(stored.Code) // deleted, and made again
 	}
 	if w == nil {
 		return nil, nil, nil, hook.Errorf(hook.KindInvalidState, "there is no incoming webhook %q; create it first", stored.Code)

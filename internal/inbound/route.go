@@ -29,7 +29,7 @@ func (d *Doors) count(j *judged) (counted, *refusal, error) {
 	var first error
 	readable := false
 	for i, g := range j.door.groups {
-		result, err := j.items(i)
+		result, err := j.items(g.parser)
 		if err != nil {
 			out.groups[i] = -1
 			if first == nil {
@@ -82,7 +82,7 @@ func (d *Doors) events(j *judged, v *hook.View, n counted, from, to int) ([]hook
 		if lo >= hi {
 			continue
 		}
-		result, err := j.items(i)
+		result, err := j.items(j.door.groups[i].parser)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +105,11 @@ func (d *Doors) event(j *judged, v *hook.View, g *group, item json.RawMessage) h
 	for i := range g.routes {
 		r := &g.routes[i]
 		t := v.Action(r.Action)
-		if t == nil || t.State != hook.TargetActive || goesTo(&e, t) {
+		if t == nil || t.State != hook.TargetActive {
+			continue
+		}
+		had := deliveryTo(&e, t)
+		if had != nil && had.Skipped == hook.ReasonNone {
 			continue
 		}
 		skipped := hook.ReasonNone
@@ -130,20 +134,24 @@ func (d *Doors) event(j *judged, v *hook.View, g *group, item json.RawMessage) h
 		if broken != nil {
 			skipped = hook.ReasonConditionError
 		}
+		if had != nil { // a route that is broken does not stop another to the same action
+			had.Skipped = skipped
+			continue
+		}
 		e.Routed = append(e.Routed, hook.Routed{Target: t, Skipped: skipped})
 	}
 	return e
 }
 
-// goesTo reports that an event has a delivery to a target already: two routes to one action
-// run it once.
-func goesTo(e *hook.AdmittedEvent, t *hook.Target) bool {
-	for _, r := range e.Routed {
-		if r.Target.ID == t.ID {
-			return true
+// deliveryTo is the delivery that an event has to a target already, nil if there is none:
+// two routes to one action run it once.
+func deliveryTo(e *hook.AdmittedEvent, t *hook.Target) *hook.Routed {
+	for i := range e.Routed {
+		if e.Routed[i].Target.ID == t.ID {
+			return &e.Routed[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // post adds the door's post-processors to an event: they run beside the request's actions,

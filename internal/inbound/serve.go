@@ -113,7 +113,7 @@ func (d *Doors) through(ctx context.Context, j *judged, view *hook.View, began t
 		}
 		return d.refused(ctx, j, r, nil, began), nil
 	}
-	if l := x.RateLimit; l != nil {
+	if l := x.RateLimit; l != nil && !j.counted {
 		wait, ok := d.rates.reserve(x.ID, float64(l.Requests)/l.Per.Seconds(), max(1, l.Requests), time.Now())
 		if !ok {
 			problem := &hook.Error{Kind: hook.KindRateLimited, Detail: "this door lets fewer calls in", RetryAfter: max(wait, time.Second)}
@@ -121,6 +121,7 @@ func (d *Doors) through(ctx context.Context, j *judged, view *hook.View, began t
 			j.note("rate", r)
 			return d.refused(ctx, j, r, problem, began), nil
 		}
+		j.counted = true // once, also when the call is judged anew
 	}
 	if !j.hasBody {
 		var err error
@@ -322,7 +323,7 @@ func (d *Doors) record(j *judged, answer hook.DoorAnswer, began time.Time) {
 	r := *j.recorded()
 	if len(r.Body.Bytes) > evidenceBytes {
 		r.Body.SHA256 = digest(r.Body)
-		r.Body.Bytes, r.Body.Truncated = r.Body.Bytes[:evidenceBytes:evidenceBytes], true
+		r.Body.Bytes, r.Body.Truncated = bytes.Clone(r.Body.Bytes[:evidenceBytes]), true // the rest is not to be kept in memory
 	}
 	if j.door.Logging == hook.LoggingMetadata {
 		strip(&r)
