@@ -2,19 +2,20 @@ package tour
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
-	"sallyport/internal/action"
-	"sallyport/internal/preset"
 	"sallyport/internal/testkit"
 )
 
@@ -23,12 +24,13 @@ type installation struct {
 	url, key string
 }
 
-func newInstallation(t *testing.T) *installation {
+func newInstallation(t *testing.T, settings ...string) *installation {
 	t.Helper()
 	address := "127.0.0.1:" + freePort(t)
 	s := &installation{url: "http://" + address, key: "the-key-of-the-page-0123456789abcdef"}
 	cmd := exec.Command(testkit.Binary(t), "serve")
 	cmd.Env = append(environ(), "SALLYPORT_ADDR="+address, "SALLYPORT_ADMIN_KEY="+s.key, "SALLYPORT_DATA_DIR="+filepath.Join(t.TempDir(), "data"))
+	cmd.Env = append(cmd.Env, settings...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -51,12 +53,15 @@ func newInstallation(t *testing.T) *installation {
 	}
 }
 
-// try makes a call of the API; the status is 0 if nobody answers.
-func (s *installation) try(t *testing.T, method, path, body string) (status int, answer []byte) {
+// try makes a call; the status is 0 if nobody answers. headers are name, value, name, value.
+func (s *installation) try(t *testing.T, method, path, body string, headers ...string) (status int, answer []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
 	}
 	req.Header.Set("Authorization", "Bearer "+s.key)
 	if body != "" {
@@ -164,43 +169,78 @@ func runCaller(t *testing.T, language, text string, settings ...string) []byte {
 	return out
 }
 
-// TestExamples holds the page's examples against who reads them: configuration is sent to
-// the API, files are loaded.
+// examples are the page's blocks of one kind.
+func examples(t *testing.T, kind string) []block {
+	t.Helper()
+	var found []block
+	for _, b := range page(t) {
+		if b.mark == kind || strings.HasPrefix(b.mark, kind+": ") {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// TestExamples gives the page's files to an installation, creates what the page creates, and
+// calls the doors as their senders do.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t)
+	dir := t.TempDir()
+	presets, commands := examples(t, "preset"), examples(t, "commands")
+	if len(presets) != 1 || len(commands) != 1 {
+		t.Fatalf("%d presets and %d files of commands on the page", len(presets), len(commands))
+	}
+	own := strings.TrimPrefix(presets[0].mark, "preset: ")
+	for name, text := range map[string]string{
+		filepath.Join(dir, own): presets[0].text,
+		// Who tests may have no printer.
+		filepath.Join(dir, "commands.yaml"): strings.Replace(commands[0].text, "/usr/bin/lp", "/bin/echo", 1),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newInstallation(t, "SALLYPORT_PRESETS_DIR="+dir, "SALLYPORT_COMMANDS="+filepath.Join(dir, "commands.yaml"))
 	s.create(t, "/v1/actions", `{"code":"book-stock","type":"upsertRecord","config":{"collection":"stock","key":"{{ item.sku }}"}}`, nil)
-	tried := map[string]int{}
-	for _, b := range page(t) {
-		how, what, _ := strings.Cut(b.mark, ": ")
-		if strings.HasPrefix(b.mark, "try: ") {
-			var made struct{ Warnings []string }
-			s.create(t, strings.TrimPrefix(what, "POST "), b.text, &made)
-			for _, w := range made.Warnings {
-				if w != "no_route" {
-					t.Errorf("README.md:%d: warns of %s", b.line, w)
-				}
-			}
-		}
-		switch how {
-		case "preset":
-			if table, err := preset.Load(fstest.MapFS{what: {Data: []byte(b.text)}}); err != nil || table.Get(strings.TrimSuffix(what, ".json")) == nil {
-				t.Errorf("README.md:%d: %v", b.line, err)
-			}
-		case "commands":
-			file := filepath.Join(t.TempDir(), "commands.yaml")
-			if err := os.WriteFile(file, []byte(strings.ReplaceAll(b.text, "/usr/bin/lp", "/bin/sh")), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := action.LoadCommands(file); err != nil {
-				t.Errorf("README.md:%d: %v", b.line, err)
-			}
-		}
-		tried[how]++
+	s.create(t, "/v1/actions", `{"code":"label","type":"runCommand","config":{"command":"print-label","args":["{{ item.sku }}"]}}`, nil)
+	s.create(t, "/v1/incoming-webhooks", `{"code":"own","secrets":[{"name":"now","value":"a-shared-secret"}],
+		"preProcessors":[{"type":"signature","preset":"`+strings.TrimSuffix(own, ".json")+`","secrets":["now"]}]}`, nil)
+	for _, b := range examples(t, "try") {
+		s.create(t, strings.TrimPrefix(b.mark, "try: POST "), b.text, nil)
 	}
-	for how, want := range map[string]int{"try": 2, "preset": 1, "commands": 1} {
-		if tried[how] != want {
-			t.Errorf("%d of %s on the page, want %d", tried[how], how, want)
+
+	if status, answer := s.try(t, http.MethodPost, "/v1/actions/label/test", `{"item":{"sku":"A-7"}}`); status != http.StatusOK || !bytes.Contains(answer, []byte("-d labels A-7")) {
+		t.Errorf("the command answers %d %s", status, answer)
+	}
+	const body = `{"sku":"A-7"}`
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	acme := func(secret string) []string {
+		return []string{"X-Acme-Time", now, "X-Acme-Signature", "v1=" + hexMAC(secret, now+"."+body)}
+	}
+	for _, c := range []struct {
+		door    string
+		headers []string
+		status  int
+	}{
+		{"github", []string{"X-Hub-Signature-256", "sha256=" + hexMAC("what-you-entered-at-github", body)}, http.StatusAccepted},
+		{"github", []string{"X-Hub-Signature-256", "sha256=" + hexMAC("another", body)}, http.StatusForbidden},
+		{"acme", acme("a-shared-secret"), http.StatusAccepted},
+		{"acme", acme("its-successor"), http.StatusAccepted},
+		{"acme", acme("another"), http.StatusForbidden},
+		{"own", acme("a-shared-secret"), http.StatusAccepted},
+		{"own", acme("another"), http.StatusForbidden},
+	} {
+		if status, answer := s.try(t, http.MethodPost, "/in/"+c.door, body, c.headers...); status != c.status {
+			t.Errorf("%s answers %v with %d %s, want %d", c.door, c.headers, status, answer, c.status)
 		}
 	}
+	if status, answer := s.try(t, http.MethodGet, "/in/own?challenge=x7", ""); status != http.StatusOK || string(answer) != "x7" {
+		t.Errorf("the handshake is answered %d %s", status, answer)
+	}
+}
+
+func hexMAC(secret, content string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(content))
+	return hex.EncodeToString(mac.Sum(nil))
 }

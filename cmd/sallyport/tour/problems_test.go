@@ -21,15 +21,12 @@ func TestProblems(t *testing.T) { //nolint:paralleltest // it may write the page
 func TestPresets(t *testing.T) { //nolint:paralleltest // as above
 	presets := preset.Builtin().All()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d come with the binary:", len(presets))
-	for i, p := range presets {
-		separator := ",\n"
-		if i == 0 {
-			separator = "\n"
-		}
-		fmt.Fprintf(&b, "%s`%s` ([%s](%s))", separator, p.Name, p.Title, p.Documentation)
+	fmt.Fprintf(&b, "<details><summary>%d come with the binary</summary>\n\n", len(presets))
+	for _, p := range presets {
+		fmt.Fprintf(&b, "- `%s`: [%s](%s)\n", p.Name, p.Title, p.Documentation)
 	}
-	generated(t, "presets", b.String()+".\n")
+	b.WriteString("\n</details>\n")
+	generated(t, "presets", b.String())
 }
 
 // generated holds what stands on the page between two marks against what it is made of.
