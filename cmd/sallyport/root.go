@@ -22,8 +22,9 @@ func init() { cobra.EnableCommandSorting = false }
 func newRoot(p process) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sallyport",
-		Short: "Sends events as signed webhooks and records every attempt",
-		Long: `Sallyport sends events as signed webhooks and records every attempt.
+		Short: "Sends events as signed webhooks, receives the calls of others, and records all of it",
+		Long: `Sallyport sends events as signed webhooks, checks and answers the calls of others, runs
+the actions they lead to, and records all of it.
 
 Settings: flags, SALLYPORT_* variables; ` + "`sallyport serve --help`" + ` lists all with defaults.
 A .env file is not read.
