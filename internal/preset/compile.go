@@ -53,6 +53,11 @@ func (t *Table) Compile(c hook.PreProcessor, secret func(name string) (hook.Sens
 		for i := range p.Handshakes {
 			h, _ := shake(&p.Handshakes[i], p.HandshakeSecret != nil) // as above
 			v.handshakes = append(v.handshakes, h)
+			if h.open() {
+				for _, check := range v.checks {
+					check.open = true
+				}
+			}
 		}
 	}
 	if secret != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"sallyport/internal/hook"
 )
@@ -45,6 +46,8 @@ const (
 	maxHandshake = 64 << 10
 	// maxAnswer bounds what is repeated to a stranger.
 	maxAnswer = 4 << 10
+	// maxChallenge bounds what is signed for a stranger.
+	maxChallenge = 512
 )
 
 // HandshakeMethods lists the methods that handshakes come with, for which the door must be
@@ -150,17 +153,36 @@ func (h *handshake) verifySecret(r *Request, w hook.HandshakeCondition) error {
 	return mismatch("the handshake came with another secret")
 }
 
+// open reports that anybody who asks gets something signed with the secret. Then challenges
+// and requests are kept apart by their form: no challenge is signed that could be a request,
+// and no request taken that could be a challenge.
+func (h *handshake) open() bool { return h.HMAC != nil && !h.Signed }
+
+// isChallenge reports that text is what senders have signed in handshakes: random bytes in
+// base64 or hex.
+func isChallenge(text string) bool {
+	plain := strings.TrimRight(text, "=")
+	return plain != "" && len(text) <= maxChallenge && strings.IndexFunc(plain, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_+/", r))
+	}) < 0
+}
+
 func (h *handshake) answer(r *Request) (*Answer, error) {
 	s := &source{Request: r}
 	if h.HMAC != nil {
 		if h.key == nil {
 			return nil, mismatch("there is no secret to answer the handshake with")
 		}
-		mac := h.key.mac()
-		defer h.key.macs.Put(mac)
-		if err := s.write(mac, h.content); err != nil {
+		content, err := s.bytes(h.content)
+		if err != nil {
 			return nil, missing("%w", err)
 		}
+		if h.open() && !isChallenge(string(content)) {
+			return nil, mismatch("the challenge is none: it could be a request that somebody wants to have signed")
+		}
+		mac := h.key.mac()
+		defer h.key.macs.Put(mac)
+		mac.Write(content)
 		if sum := mac.Sum(nil); h.HMAC.Encoding == Base64 {
 			s.hmac = base64.StdEncoding.EncodeToString(sum)
 		} else {

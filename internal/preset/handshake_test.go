@@ -1,8 +1,12 @@
 package preset_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +63,7 @@ func TestHandshakes(t *testing.T) {
 		"trello":                                {preset: "trello", method: "HEAD", status: 200, answerType: "text/plain; charset=utf-8"},
 		"mandrill":                              {preset: "mandrill", method: "HEAD", status: 200, answerType: "text/plain; charset=utf-8"},
 		"intercom":                              {preset: "intercom", method: "HEAD", status: 200, answerType: "text/plain; charset=utf-8"},
-		"twitter":                               {preset: "twitter", method: "GET", query: "crc_token=abc%20d%22&nonce=1", status: 200, answer: `{"response_token":"sha256=oFZBmLm3mxW1l4aPlTZdw9wVUFkBUunhuxwq0GoOWag="}`, answerType: "application/json"},
+		"twitter":                               {preset: "twitter", method: "GET", query: "crc_token=NmFjYjQ5ZjAtNTg4Yy00NTc5&nonce=1", status: 200, answer: `{"response_token":"sha256=7QZs9i5J5XzJCSEJhScoqGYmj0ME/0aJ4xpEkMApKc8="}`, answerType: "application/json"},
 		"dropbox":                               {preset: "dropbox", method: "GET", query: "challenge=%3Cscript%3E", status: 200, answer: "<script>", answerType: "text/plain; charset=utf-8"},
 		"dropbox, without a challenge":          {preset: "dropbox", method: "GET", query: "x=1"},
 		"dropbox, more than is repeated":        {preset: "dropbox", method: "GET", query: "challenge=" + strings.Repeat("x", 5000), err: signature.ErrMismatch},
@@ -127,5 +131,27 @@ func TestEveryHandshakeIsTested(t *testing.T) {
 		if has := len(p.Handshakes) > 0; has != slices.Contains(tested, p.Name) {
 			t.Errorf("%s: handshakes %v, tested %v", p.Name, has, !has)
 		}
+	}
+}
+
+// X signs webhooks and answers to challenges with one secret in one way, and anybody may
+// send a challenge: one that would be a request's signature gets no answer.
+func TestHandshakesSignNoRequests(t *testing.T) {
+	t.Parallel()
+	v := compile(t, hook.PreProcessor{Preset: "twitter", Secrets: []string{handshakeSecret}})
+	for _, forged := range []string{`{"tweet_create_events":[]}`, `[1]`, "a=1", "a b", "", " 1", "1.5", "a%3D", strings.Repeat("a", 600), "=", "a=b="} {
+		query := "crc_token=" + url.QueryEscape(forged)
+		r := &preset.Request{Method: "GET", URL: "https://hooks.example.com/in/door?" + query, RawQuery: query, Header: http.Header{}, Now: time.Unix(handshakeTime, 0)}
+		if a, err := v.Handshake(r); !errors.Is(err, signature.ErrMismatch) {
+			t.Errorf("%q was signed for a stranger: %s, %v", forged, a.Body, err)
+		}
+	}
+	// What was signed for a stranger is no request.
+	mac := hmac.New(sha256.New, []byte(handshakeSecret))
+	mac.Write([]byte("12345"))
+	r := &preset.Request{Method: "POST", Header: http.Header{}, Body: []byte("12345"), Now: time.Unix(handshakeTime, 0)}
+	r.Header.Set("X-Twitter-Webhooks-Signature", "sha256="+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	if err := v.Verify(r); !errors.Is(err, signature.ErrMismatch) {
+		t.Errorf("the answer to a challenge was taken for a signature: %v", err)
 	}
 }

@@ -36,6 +36,15 @@ func (c *check) match(s *source, entries []string) error {
 	if len(decoded) == 0 {
 		return mismatch("%s is not a signature in %s", c.place, c.Encoding)
 	}
+	if c.open {
+		content, err := s.bytes(c.content)
+		if err != nil {
+			return missing("%w", err)
+		}
+		if isChallenge(string(content)) {
+			return mismatch("what is signed looks like the challenge of a handshake, for which anybody gets a signature")
+		}
+	}
 	if hashes[c.Algorithm] != nil {
 		for _, k := range c.keys {
 			mac := k.mac()

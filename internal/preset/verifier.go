@@ -72,6 +72,7 @@ type check struct {
 	keys      []*key
 	tolerance time.Duration
 	place     string // of the signature, for details
+	open      bool   // strangers have challenges signed with the same secret
 	late      bool   // the time is read from a body that is signed as a whole: not before that is known
 }
 
