@@ -22,7 +22,11 @@ func (w *world) in(code string) string { return "/w/" + w.workspace + "/in/" + c
 // door makes an incoming webhook; more replaces and adds fields.
 func (w *world) door(code string, more doc) *answer {
 	w.t.Helper()
-	return w.admin.post("/v1/incoming-webhooks", doc{"code": code}.with(more)).want(http.StatusCreated)
+	c := w.admin
+	if more["hash"] != nil {
+		c = w.quiet() // the admin who set a hash is shown it
+	}
+	return c.post("/v1/incoming-webhooks", doc{"code": code}.with(more)).want(http.StatusCreated)
 }
 
 // action makes an action that is tried again at once; more replaces and adds fields.
@@ -182,10 +186,9 @@ func (w *world) raw(lines []string, body string) *answer {
 // itoa is a whole number as text.
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// quietly calls the API as the admin with answers that are not looked at for secrets: those
-// that show an admin the hash of a door are meant to.
-func (w *world) quietly(call func(c *caller)) {
+// quiet is the admin with answers that are not looked at for secrets.
+func (w *world) quiet() *caller {
 	c := *w.admin
 	c.s = &server{url: w.url, client: &http.Client{Timeout: patience}}
-	call(&c)
+	return &c
 }
