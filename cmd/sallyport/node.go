@@ -147,7 +147,7 @@ func (n *node) open(ctx context.Context) error {
 	limits.Backlog = n.queue.waiting
 	limits.Conditions = conditions{}
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
-	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets}, pipeline{n})
+	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost}, pipeline{n})
 	n.metrics.WatchQueue(n.store.QueueStats)
 	return nil
 }

@@ -18,6 +18,7 @@ type rules struct {
 	conditions
 	siteURL string
 	presets *preset.Table
+	reach   func(host string) error // whether addresses may be called; nil: any
 }
 
 func (rules) CheckTemplate(source string) error {
@@ -67,8 +68,19 @@ func (r rules) DedupeKey(name string) string {
 	return ""
 }
 
-func (rules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
-	return action.CheckConfig(t, config)
+// CheckAction reads a configuration. An address that may not be called is told now; what a
+// name leads to, and what a template renders, when it is called.
+func (r rules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
+	faults := action.CheckConfig(t, config)
+	if t != hook.ActionHTTPRequest || len(faults) > 0 || r.reach == nil {
+		return faults
+	}
+	if host := action.LiteralHost(config); host != "" {
+		if err := r.reach(host); err != nil {
+			return []hook.Fault{{Field: "config.url", Code: "url_not_allowed", Detail: err.Error()}}
+		}
+	}
+	return nil
 }
 
 // told gives an error of a template the kind that the API tells, and the place in words.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -63,6 +64,9 @@ func (w watcher) RoundTrip(r *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	var shown struct{ Secret, Key string }
 	if res.StatusCode < 300 && json.Unmarshal(body, &shown) == nil {
+		if !strings.HasPrefix(r.URL.Path, "/v1/api-keys") {
+			shown.Key = "" // where a record is
+		}
 		w.p.mu.Lock()
 		defer w.p.mu.Unlock()
 		for _, v := range []string{shown.Secret, shown.Key} {
