@@ -108,12 +108,13 @@ var _ = suite("requests", map[string]func(*world){
 			w.t.Errorf("the action ran %d times", n)
 		}
 	},
-	"a call of an unknown code is released once its door is there": func(w *world) {
+	"of a call of an unknown code too little is kept to release it": func(w *world) {
 		a := w.nobody.post(w.in("later"), `{"n":1}`).problem(http.StatusNotFound, "not_found")
 		id := w.noted(a).text("id")
 		w.operator.post("/v1/requests/"+id+"/verify", nil).problem(http.StatusConflict, "invalid_state").says("later")
 		w.door("later", nil)
-		// Of unknown codes no body is kept: there is nothing to run.
-		w.operator.post("/v1/requests/"+id+"/verify", nil).problem(http.StatusConflict, "invalid_state")
+		for _, verb := range []string{"verify", "replay"} {
+			w.operator.post("/v1/requests/"+id+"/"+verb, nil).problem(http.StatusConflict, "invalid_state").says("not kept whole")
+		}
 	},
 })
