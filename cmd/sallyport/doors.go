@@ -92,13 +92,7 @@ func (doorTemplates) Render(source string, s *inbound.Scene) (string, error) {
 // sceneValues is what the templates of a door see. The body is parsed only for a template
 // that may look at it.
 func sceneValues(source string, s *inbound.Scene) *template.Array {
-	var body any
-	if s.Body != nil && mayRead(source, "body") {
-		if text := s.Body(); text != nil {
-			body, _ = template.DecodeJSON(text) // null if it cannot be read
-		}
-	}
-	v := template.NewMap().Set("request", action.RequestValues(s.Request, body)).Set("webhook", action.DoorValues(s.Door)).
+	v := template.NewMap().Set("request", requestValues(s, s.Body != nil && mayRead(source, "body"))).Set("webhook", action.DoorValues(s.Door)).
 		Set("secrets", secretValues(s.Door.Secrets)).Set("now", s.Now.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 	if s.Item != nil && mayRead(source, "item") {
 		if item, err := template.DecodeJSON(s.Item); err == nil {
@@ -113,6 +107,29 @@ func sceneValues(source string, s *inbound.Scene) *template.Array {
 		v.Set("results", template.NewList(results...))
 	}
 	return v
+}
+
+// requestValues is what templates see of the request. It is made once for all items: of
+// each it would copy and read the whole body.
+func requestValues(s *inbound.Scene, withBody bool) *template.Array {
+	key := "request"
+	if withBody {
+		key = "request with its body"
+	}
+	if made, ok := s.Kept[key].(*template.Array); ok {
+		return made
+	}
+	var body any
+	if withBody {
+		if text := s.Body(); text != nil {
+			body, _ = template.DecodeJSON(text) // null if it cannot be read
+		}
+	}
+	made := action.RequestValues(s.Request, body)
+	if s.Kept != nil {
+		s.Kept[key] = made
+	}
+	return made
 }
 
 // mayRead reports that a source may look at a name: it has it, or a way to look names up.

@@ -54,6 +54,9 @@ type Scene struct {
 	Item    []byte // JSON; nil: none
 	Now     time.Time
 	Results []Result // of actions, for the answer of a door that waits
+	// Kept is the templates' own, for all scenes of one request: what they have made of it
+	// once need not be made for each of its items.
+	Kept map[string]any
 }
 
 // Result is what became of one action of a request.

@@ -29,6 +29,7 @@ type judged struct {
 	signed  *preset.Request
 	shown   *hook.Request
 	parsed  []parsed
+	kept    map[string]any // what templates see of it
 	answer  *preset.Answer // of a handshake
 }
 
@@ -204,7 +205,10 @@ func (j *judged) parsedBody() []byte {
 
 // scene is what templates see of the call.
 func (j *judged) scene(item []byte) *Scene {
-	return &Scene{Request: j.recorded(), Body: j.parsedBody, Door: j.door.IncomingWebhook, Item: item, Now: j.now}
+	if j.kept == nil {
+		j.kept = make(map[string]any, 2)
+	}
+	return &Scene{Request: j.recorded(), Body: j.parsedBody, Door: j.door.IncomingWebhook, Item: item, Now: j.now, Kept: j.kept}
 }
 
 // recorded is the request with headers, body and all, but for what is hidden.

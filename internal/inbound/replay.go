@@ -103,7 +103,7 @@ func (d *Doors) replay(ctx context.Context, workspace, id, call hook.ID) (*hook.
 	}
 	// A request of its own: what it makes is told apart from what the first one made.
 	j.request.ID, j.request.ReplayOf = call, id
-	j.shown = nil
+	j.shown, j.kept = nil, nil
 	a, err := d.admission(j, view, n)
 	if err != nil {
 		return nil, err

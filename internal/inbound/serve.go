@@ -53,7 +53,7 @@ const maxRounds = 20
 func (d *Doors) again(j *judged, w *hook.IncomingWebhook) {
 	j.door = d.door(w)
 	j.request.Checks, j.request.ClockOffset, j.request.Incoming = nil, nil, w.ID
-	j.shown, j.parsed, j.answer = nil, nil, nil
+	j.shown, j.parsed, j.kept, j.answer = nil, nil, nil, nil
 	j.note("known", nil)
 }
 

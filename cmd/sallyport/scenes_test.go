@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/inbound"
+)
+
+// A body of many items is read once for the conditions of all of them: 400 times 2 MB would
+// take minutes.
+func TestConditionsReadABodyOnce(t *testing.T) {
+	text := []byte("[" + strings.Repeat(`{"sku":"A-1","n":1},`, 100_000) + "0]")
+	r := &hook.Request{Body: hook.Body{Bytes: text}}
+	reads := 0
+	kept := map[string]any{}
+	for i := range 400 {
+		s := &inbound.Scene{
+			Request: r, Door: &hook.IncomingWebhook{}, Item: []byte(`{"n":1}`), Now: time.Unix(0, 0), Kept: kept,
+			Body: func() []byte {
+				reads++
+				return text
+			},
+		}
+		if ok, err := (doorTemplates{}).Condition("item.n == 1 and request.body[0].n == 1", s); err != nil || !ok {
+			t.Fatalf("condition %d: %t, %v", i, ok, err)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("the body was read %d times", reads)
+	}
+}
