@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"testing"
+
+	"sallyport/internal/testkit"
+)
+
+// A short measurement of calls in, on both engines: it finds in the database what it sent, once.
+func TestBenchIn(t *testing.T) {
+	t.Parallel()
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), testkit.Binary(t), "bench", "--direction", "in", "--duration", "300ms", "--publishers", "4", "--json")
+			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}
+			if engine == "postgres" {
+				cmd.Env = append(cmd.Env, "SALLYPORT_DATABASE_URL="+testkit.EmptyPostgres(t))
+			}
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s%s", err, out, said.String())
+			}
+			var r struct {
+				Engine                      string
+				Answered, Lost, StoredTwice int64
+				NotDelivered                int64
+				EchoRatio                   float64
+				Steps                       []struct {
+					Name                string
+					Answered, Delivered int64
+				}
+			}
+			if err := json.Unmarshal(out, &r); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			if r.Engine != engine || len(r.Steps) != 5 || r.EchoRatio <= 0 || r.Lost+r.StoredTwice+r.NotDelivered != 0 {
+				t.Fatalf("%s", out)
+			}
+			through := r.Steps[1].Answered + r.Steps[3].Answered + r.Steps[4].Answered
+			if through == 0 || r.Answered != through || r.Steps[3].Delivered == 0 || r.Steps[4].Delivered != r.Steps[4].Answered {
+				t.Errorf("%s", out)
+			}
+		})
+	}
+}
