@@ -105,7 +105,8 @@ func (d doorway) serve(c echo.Context, profile, code string) error {
 	if err != nil {
 		return err
 	}
-	body := &callBody{c: c, r: r, control: http.NewResponseController(c.Response())}
+	body := &callBody{c: c, r: r, control: http.NewResponseController(c.Response()), room: &s.bodies}
+	defer body.giveBack()
 	answer := s.services.Doors.Serve(r.Context(), &hook.DoorCall{
 		ID: id, Workspace: workspace, Profile: profile, Code: strings.TrimSuffix(code, "/"), Method: r.Method,
 		Path: s.prefix + path, RawQuery: r.URL.RawQuery, URL: public, Header: r.Header,
@@ -148,6 +149,8 @@ type callBody struct {
 	control *http.ResponseController
 	read    bool // to its end
 	touched bool
+	room    *bodyRoom
+	taken   int64 // of the room
 }
 
 // doorIdle is how long a caller may pause within a body.
@@ -165,14 +168,20 @@ func (b *callBody) Read(_ context.Context, limit int64, total time.Duration) ([]
 		return nil, nil
 	}
 	b.touched = true
+	if b.r.Header.Get("Content-Encoding") != "" && !b.take(limit) { // little may become much
+		return nil, errNoRoom
+	}
 	end := time.Now().Add(total)
-	out := make([]byte, 0, min(max(b.r.ContentLength, 512)+1, limit+1, 64<<10))
+	out := make([]byte, 0, min(max(b.r.ContentLength, 512)+1, limit+1, smallBody))
 	for {
 		if err := b.control.SetReadDeadline(earliest(end, time.Now().Add(doorIdle))); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil, err
 		}
 		if len(out) == cap(out) {
-			out = append(out, 0)[:len(out)]
+			before := cap(out)
+			if out = append(out, 0)[:len(out)]; !b.take(int64(cap(out) - before)) {
+				return nil, errNoRoom
+			}
 		}
 		n, err := b.r.Body.Read(out[len(out):cap(out)])
 		out = out[:len(out)+n]

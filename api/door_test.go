@@ -151,3 +151,57 @@ func TestConnectionGoesOn(t *testing.T) {
 		time.Sleep(150 * time.Millisecond)
 	}
 }
+
+// Bodies have so much memory together: who comes when it is taken is asked to come again,
+// and finds room once others are done. Small bodies are read in any case.
+func TestRoomForBodies(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	reading := make(chan struct{}, 10)
+	s.world.doorAnswer = func(c *hook.DoorCall) hook.DoorAnswer {
+		reading <- struct{}{}
+		if _, err := c.Body.Read(context.Background(), 100<<20, 20*time.Second); err != nil {
+			return hook.DoorAnswer{Problem: err}
+		}
+		return hook.DoorAnswer{Status: 200, Body: []byte("ok")}
+	}
+	const large, small = "POST /in/x HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n", "POST /in/x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+	begin := func(text string) (net.Conn, *bufio.Reader) {
+		conn, r := dial(t, s)
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		<-reading
+		return conn, r
+	}
+	status := func(r *bufio.Reader) (int, string) {
+		answer, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode, answer.Header.Get("Retry-After")
+	}
+	first, firstAnswer := begin(large + "a")
+	_, _ = begin(large + "a")
+	time.Sleep(50 * time.Millisecond)
+	_, r := begin(large + "abc")
+	if got, after := status(r); got != http.StatusServiceUnavailable || after == "" {
+		t.Errorf("a third large body: %d, retry after %q", got, after)
+	}
+	_, r = begin(small)
+	if got, _ := status(r); got != http.StatusOK {
+		t.Errorf("a small body: %d", got)
+	}
+	if _, err := io.WriteString(first, "bc"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := status(firstAnswer); got != http.StatusOK {
+		t.Errorf("the first large body: %d", got)
+	}
+	time.Sleep(50 * time.Millisecond)
+	_, r = begin(large + "abc")
+	if got, _ := status(r); got != http.StatusOK {
+		t.Errorf("a large body once another is done: %d", got)
+	}
+}

@@ -57,6 +57,7 @@ type Server struct {
 	services Services
 	contract *contract
 	prefix   string // path of the base URL
+	bodies   bodyRoom
 	log      *slog.Logger
 }
 
