@@ -56,3 +56,17 @@ func TestExchange(t *testing.T) {
 		}
 	}
 }
+
+// A value that a template put into a query as it is arrives as it is.
+func TestExchangeEncodesTheQuery(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 1)
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.URL.Query().Get("name") })
+	a := sender(t).Exchange(t.Context(), send.Request{URL: url + "/?name=Jörg HTTP/1.1&x=%20+y"})
+	if a.Outcome != hook.OutcomeSucceeded {
+		t.Fatalf("%+v", a)
+	}
+	if got := <-seen; got != "Jörg HTTP/1.1" {
+		t.Errorf("%q arrived", got)
+	}
+}

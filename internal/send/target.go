@@ -60,12 +60,27 @@ func (t *target) readURL(method, text string) error {
 	}
 	u.Fragment, u.RawFragment = "", ""
 	t.text, _, _ = strings.Cut(text, "#")
+	u.RawQuery = escapeQuery(u.RawQuery) // not in the text, where secrets are looked for as they are
 	t.host = u.Host
 	t.request = &http.Request{Method: cmp.Or(method, http.MethodPost), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if ascii, err := httpguts.PunycodeHostPort(u.Host); err == nil {
 		t.host = ascii
 	}
 	return nil
+}
+
+// escapeQuery encodes what cannot stand in a request's first line. It comes from templates
+// that put a value there as it is; net/http would send it so.
+func escapeQuery(query string) string {
+	var b strings.Builder
+	for _, c := range []byte(query) {
+		if c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // checkHeaders looks for what net/http would refuse; saving refuses it too.
