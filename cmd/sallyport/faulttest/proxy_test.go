@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -159,7 +160,9 @@ type session struct {
 }
 
 // requests passes the client's messages on and recognises executions: Bind ('B') names
-// the prepared statement, Sync ('S') makes it one transaction.
+// the prepared statement, Sync ('S') makes it one transaction, unless a Query ('Q') began
+// one. The commit of such a transaction is the statement "commit of" its last one of the
+// pipeline's.
 func (s *session) requests() {
 	in := bufio.NewReaderSize(s.client, 64<<10)
 	var head [5]byte
@@ -173,7 +176,7 @@ func (s *session) requests() {
 	if _, err := s.server.Write(append(head[:4:4], rest...)); err != nil {
 		return
 	}
-	statement := ""
+	statement, last := "", ""
 	var out []byte
 	for {
 		if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -191,7 +194,20 @@ func (s *session) requests() {
 		}
 		out = append(append(out, head[:]...), body...)
 		what := pass
-		if head[0] == 'S' && statement != "" {
+		if head[0] == 'Q' {
+			switch text, _, _ := bytes.Cut(body, []byte{0}); string(text) {
+			case "begin":
+				last = ""
+			case "commit":
+				if last != "" {
+					statement = "commit of " + last
+				}
+			}
+		}
+		if (head[0] == 'S' || head[0] == 'Q') && statement != "" {
+			if !strings.HasPrefix(statement, "stmtcache") { // the driver's name for what has none
+				last = statement
+			}
 			s.proxy.mu.Lock()
 			if s.cut != nil {
 				what = s.cut(statement)
