@@ -252,17 +252,18 @@ func isStale(e *hook.Effects, versions, stale map[hook.ID]int64) bool {
 }
 
 // effectsBefore marks as done those whose attempt is recorded as counted already: an
-// earlier run of this batch was committed without our knowing.
+// earlier run of this batch was committed without our knowing. The configuration may have
+// changed since.
 func (s *Store) effectsBefore(ctx context.Context, batch []*hook.Finish, fates []hook.Effect) error {
 	before := make([]bool, len(batch))
 	for i, fate := range fates {
-		before[i] = fate != hook.EffectLost // no need to look
+		before[i] = fate == hook.EffectDone // no need to look
 	}
 	if err := s.finishedBefore(ctx, batch, before); err != nil {
 		return committed(err)
 	}
 	for i, fate := range fates {
-		if fate == hook.EffectLost && before[i] {
+		if before[i] && fate != hook.EffectDone {
 			fates[i] = hook.EffectDone
 		}
 	}

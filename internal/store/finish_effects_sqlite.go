@@ -23,11 +23,11 @@ func (s *Store) finishEffectsSQLite(ctx context.Context, node hook.NodeID, batch
 }
 
 func (t *sqliteTx) finishEffect(node hook.NodeID, f *hook.Finish, now int64) (hook.Effect, error) {
-	if stale, err := t.stale(f.Effects.Versions); err != nil || stale {
-		return hook.EffectStale, err
-	}
 	if before, err := t.finishedBefore(f); err != nil || before {
 		return hook.EffectDone, err
+	}
+	if stale, err := t.stale(f.Effects.Versions); err != nil || stale {
+		return hook.EffectStale, err
 	}
 	if _, err := t.ExecContext(t.ctx, "SAVEPOINT effect"); err != nil {
 		return hook.EffectLost, err
