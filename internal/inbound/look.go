@@ -72,7 +72,7 @@ func (l *looks) current(ctx context.Context, workspace hook.ID) (*hook.View, err
 func (l *looks) take(ctx context.Context, workspace hook.ID, w *looker, k *look) {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
-	time.Sleep(lookEvery - time.Since(w.began))
+	<-time.After(lookEvery - time.Since(w.began))
 	w.mu.Lock()
 	w.next = nil // who comes from here on may know of a change that this look misses
 	w.mu.Unlock()
