@@ -256,8 +256,17 @@ func isStale(e *hook.Effects, versions, stale map[hook.ID]int64) bool {
 // changed since.
 func (s *Store) effectsBefore(ctx context.Context, batch []*hook.Finish, fates []hook.Effect) error {
 	before := make([]bool, len(batch))
+	var stale []hook.ID
 	for i, fate := range fates {
 		before[i] = fate == hook.EffectDone // no need to look
+		if fate == hook.EffectStale {
+			stale = append(stale, batch[i].Job.Delivery.ID)
+		}
+	}
+	if len(stale) > 0 { // an earlier run may still be under way: the guard, which waits for it, was not reached
+		if _, err := s.hot.Exec(ctx, "SELECT 1 FROM deliveries WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", stale); err != nil {
+			return committed(err)
+		}
 	}
 	if err := s.finishedBefore(ctx, batch, before); err != nil {
 		return committed(err)

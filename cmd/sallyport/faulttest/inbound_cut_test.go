@@ -65,20 +65,21 @@ func TestConfigurationChangesUnderAnUnknownEffect(t *testing.T) {
 	k := &knocking{t: t, url: func() string { return n.url }, acked: map[string]bool{}, refused: map[int]int{}}
 	for _, how := range []cut{afterCommit, beforeReply} {
 		for range 5 {
-			const waiting, lost, changed = 0, 1, 2
-			state := waiting
+			armed := true
 			p.cutting(func(statement string) cut {
-				switch {
-				case state == waiting && statement == "commit of effect_events":
-					state = lost
-					return how
-				case state == lost: // as another node's change would come in between
-					state = changed
-					if _, err := db.Exec("UPDATE config_versions SET version = version + 1"); err != nil {
-						t.Error(err)
-					}
+				if !armed || statement != "commit of effect_events" {
+					return pass
 				}
-				return pass
+				armed = false
+				// As another node's change comes in: what is to be committed has been held
+				// against the configuration before it. Others go on meanwhile, of whom one may
+				// have the row.
+				p.mu.Unlock()
+				defer p.mu.Lock()
+				if _, err := db.Exec("UPDATE config_versions SET version = version + 1"); err != nil {
+					t.Error(err)
+				}
+				return how
 			})
 			calls++
 			k.call("plain", "c0-"+string(rune('a'+calls)), "c0")
