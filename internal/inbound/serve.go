@@ -355,7 +355,6 @@ func (d *Doors) unknown(ctx context.Context, j *judged, workspace hook.ID, began
 	if workspace != hook.NoID && d.refusals.room(workspace, time.Now()) {
 		r := *j.request
 		r.Incoming, r.Reason = hook.NoID, string(hook.KindNotFound)
-		r.Body.Truncated = true // nothing of it is kept, so it cannot be released when the door is there
 		r.Checks = []hook.Check{{Name: "known", Result: hook.CheckFailed, Detail: "no incoming webhook has this code at this URL"}}
 		r.Status, r.Duration = http.StatusNotFound, time.Since(began)
 		d.refusals.put(&r)

@@ -12,7 +12,6 @@ import (
 
 // unseen are the codes that no test can bring about, with the reason.
 var unseen = map[string]string{
-	"in_use":        "only actions can be in use, and there are none yet",
 	"shutting_down": "a stop closes the listeners and waits for the calls first; one that outlives the grace is cut off instead of answered",
 }
 
@@ -42,7 +41,7 @@ func checkCodes(t *testing.T, engine string, seen codesSeen) {
 // faultCodes are what the contract lists as codes of single fields.
 var faultCodes = []string{
 	"required", "unknown_field", "invalid_format", "invalid_duration", "out_of_range", "too_short", "too_long", "empty_secret", "empty_event_types",
-	"unknown_event_type", "reserved_header", "invalid_url", "url_not_allowed", "code_mismatch",
+	"unknown_event_type", "reserved_header", "invalid_url", "url_not_allowed", "code_mismatch", "template_syntax", "template_renders_empty", "unknown_action", "invalid_cidr",
 }
 
 // checkFaults wants every code of a field answered by some test.
