@@ -48,11 +48,13 @@ the receiver.
 
 --direction in: as many callers POST JSON to an incoming webhook whose hash changes every minute, each
 step for --duration:
+  steady       --rate calls per second (500 unless given); the hash is checked, request and event
+               are stored, then it is answered; no route
+  steady out   the same with a route to an action that publishes each event, which goes to the receiver
   bare echo    an echo handler that does nothing, in a process of its own, for comparison
-  accept only  the hash is checked, request and event are stored, then it is answered; no route
+  accept only  as steady, as fast as the callers can
   bare echo    again: what the machine did meanwhile shows
-  in to out    with a route to an action that publishes each event, which goes to the receiver
-  steady       the same at --rate calls per second (500 unless given)
+  in to out    as steady out, as fast as the callers can
 Then the database is read: every call that was answered 2xx must be in it, and nothing twice.`,
 		GroupID: groupTry,
 		Args:    noArgs,
