@@ -30,11 +30,11 @@ var _ = suite("alumio", map[string]func(*world){
 	},
 	"U3: identifiers from names": func(w *world) {
 		base := w.url + "/w/" + w.workspace + "/api/v1/webhook/"
-		make := func() *answer {
+		named := func() *answer {
 			return w.admin.post("/v1/incoming-webhooks", doc{"name": "ERP Stock", "profile": "alumio"}).want(http.StatusCreated).has("name", "ERP Stock")
 		}
-		make().has("code", "erp-stock", "url", base+"erp-stock")
-		make().has("code", "erp-stock-2", "url", base+"erp-stock-2")
+		named().has("code", "erp-stock", "url", base+"erp-stock")
+		named().has("code", "erp-stock-2", "url", base+"erp-stock-2")
 		w.nobody.post("/w/"+w.workspace+"/api/v1/webhook/erp-stock-2/", `{}`).want(http.StatusAccepted)
 		w.nobody.post(w.in("erp-stock"), `{}`).problem(http.StatusNotFound, "not_found")
 		w.admin.post("/v1/incoming-webhooks", doc{"code": "ERP-stock"}).problem(http.StatusConflict, "code_taken")

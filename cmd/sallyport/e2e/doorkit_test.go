@@ -106,17 +106,6 @@ func bodies(all []testkit.Received) []string {
 	return out
 }
 
-// texts is a list of an answer, as text.
-func texts(a *answer, path string) []string {
-	a.t.Helper()
-	list, _ := a.at(path).([]any)
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i], _ = v.(string)
-	}
-	return out
-}
-
 // minuteHash is the hash of the caller's own minute, as the documents have it.
 func minuteHash(secret string, at time.Time) string {
 	sum := md5.Sum([]byte(secret + at.UTC().Format("2006-01-02_15-04")))
