@@ -93,6 +93,10 @@ func (r *runCommand) render(ctx context.Context, c *call, command *command) (arg
 		switch {
 		case strings.IndexByte(s, 0) >= 0:
 			return nil, "", bad(t.field, "an argument cannot hold a zero byte")
+		case command.pattern == nil && t.template != nil && strings.HasPrefix(s, "-") && !strings.HasPrefix(t.source, "-"):
+			// Whoever sends the request must not choose options of a command.
+			return nil, "", bad(t.field, "%q could be taken for an option of %s; write the dash before the template, or have the operator allow such arguments by a pattern",
+				shortened(s), command.name)
 		case command.pattern != nil && !command.pattern.MatchString(s):
 			return nil, "", bad(t.field, "%q is not what the operator allows for %s", shortened(s), command.name)
 		}

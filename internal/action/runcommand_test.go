@@ -148,10 +148,10 @@ func TestRunCommandAllowsOnlyWhatIsDeclared(t *testing.T) {
 		"    allowArgs: false":       "config.args: the operator allows 0 arguments for x, not 2",
 		"    allowArgs: 1":           "config.args: the operator allows 1 arguments for x, not 2",
 		"    allowArgs: 2":           "",
-		"    allowArgs: '[a-z]+'":    `config.args[0]: "--rm -rf" is not what the operator allows for x`,
+		"    allowArgs: '[a-z]+'":    `config.args[0]: "rm -rf" is not what the operator allows for x`,
 		"    allowArgs: '[- a-z]+|'": "",
 	} {
-		got := run(t, w.executor(t, commands(declared(t, "", more))), a, w.job(`{"a":"--rm -rf"}`))
+		got := run(t, w.executor(t, commands(declared(t, "", more))), a, w.job(`{"a":"rm -rf"}`))
 		if got.Error != want || got.Permanent != (want != "") {
 			t.Errorf("%s: %+v", more, got)
 		}
@@ -236,5 +236,26 @@ func TestDeclarationsAreChecked(t *testing.T) {
 	}
 	if _, err := action.LoadCommands(path); err == nil || !strings.Contains(fmt.Sprint(err), "chmod o-w") {
 		t.Error(err)
+	}
+}
+
+// What a request says is no option of a command, unless the action or the operator says so.
+func TestRunCommandOptionsFromRequests(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		allow, arg, item, text string
+	}{
+		"from the request":       {"true", `{{ item.f }}`, `{"f":"--output=/etc/passwd"}`, `config.args[0]: "--output=/etc/passwd" could be taken for an option of x; write the dash before the template, or have the operator allow such arguments by a pattern`},
+		"no option":              {"true", `{{ item.f }}`, `{"f":"a-b"}`, ""},
+		"the action's own":       {"true", `--file={{ item.f }}`, `{"f":"-x"}`, ""},
+		"a constant":             {"true", `-v`, `{}`, ""},
+		"as the operator allows": {`"-?[0-9]+"`, `{{ item.f }}`, `{"f":"-5"}`, ""},
+	} {
+		w := newWorld()
+		x := w.executor(t, commands(declared(t, "echo ok", "    allowArgs: "+c.allow)))
+		got := run(t, x, w.add("run", hook.ActionRunCommand, `{"command":"x","args":["`+c.arg+`"]}`), w.job(c.item))
+		if got.Error != c.text || (got.Outcome == hook.OutcomeSucceeded) != (c.text == "") {
+			t.Errorf("%s: %s %q", name, got.Outcome, got.Error)
+		}
 	}
 }

@@ -66,7 +66,7 @@ const HiddenMark = "[redacted]"
 
 // HiddenValue is a credential of a request.
 type HiddenValue struct {
-	In    string // query, header
+	In    string // query, header, body
 	Name  string
 	Value Sensitive
 }

@@ -188,6 +188,9 @@ func (d *Doors) signatureCheck(x *door, p *hook.PreProcessor) (func(*judged) *re
 	for _, name := range carriers.Query {
 		x.hide.add("query", name)
 	}
+	for _, field := range carriers.BodyFields {
+		x.hide.add("body", field)
+	}
 	insists := false
 	if s := d.cfg.Presets.Get(p.Preset); s != nil {
 		insists = s.RefusalStatus == http.StatusUnauthorized
@@ -217,7 +220,7 @@ func signatureRefusal(err error) *refusal {
 func (j *judged) presetRequest() *preset.Request {
 	if j.signed == nil {
 		j.signed = &preset.Request{
-			Method: j.call.Method, URL: j.call.URL, Header: j.call.Header, RawQuery: j.call.RawQuery, Body: j.body, Now: j.now,
+			Method: j.call.Method, URL: j.call.URL, Header: j.call.Header, RawQuery: j.call.RawQuery, Body: j.raw, Now: j.now,
 			Render: func(source string) (string, error) { return j.doors.templates.Render(source, j.scene(nil)) },
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,7 +105,7 @@ func (x *door) group() error {
 	for _, r := range x.Routes {
 		k := key{transform: r.Transform}
 		parser := own
-		if r.Parser != nil {
+		if r.Parser != nil && !reflect.DeepEqual(*r.Parser, x.Parser) {
 			k.parser = fmt.Sprintf("%#v", *r.Parser)
 			if parser, err = compile(*r.Parser); err != nil {
 				return fmt.Errorf("parser of route %s: %w", r.Name, err)
@@ -240,6 +241,7 @@ func (x *door) secret(name string) (hook.Sensitive, bool) {
 type hidden struct {
 	headers map[string]bool // canonical
 	query   map[string]bool
+	body    []string // fields
 }
 
 // alwaysHidden are headers that carry credentials whatever the door checks.
@@ -250,6 +252,10 @@ var secretName = regexp.MustCompile(`(?i)token|secret|password|signature|api-?ke
 
 func (h *hidden) add(in, name string) {
 	if name == "" {
+		return
+	}
+	if in == "body" {
+		h.body = append(h.body, name)
 		return
 	}
 	if in == "header" {

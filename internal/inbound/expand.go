@@ -14,6 +14,9 @@ import (
 // expandEvery is how often a node looks for large requests that others left.
 const expandEvery = 5 * time.Second
 
+// expandRetry is when a request that could not be expanded is tried again.
+const expandRetry = 30 * time.Second
+
 func (d *Doors) kickExpansion() {
 	select {
 	case d.expand <- struct{}{}:
@@ -45,14 +48,8 @@ func (d *Doors) expandLoop(ctx context.Context) {
 	}
 }
 
-// expandOne works on one large request, and reports whether there was one. A panic is an
-// error of that request's: nobody else's work ends with it.
+// expandOne works on one large request, and reports whether there was one.
 func (d *Doors) expandOne(ctx context.Context) (more bool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
 	node := d.cfg.Node()
 	if node == 0 {
 		return false, nil
@@ -61,12 +58,22 @@ func (d *Doors) expandOne(ctx context.Context) (more bool, err error) {
 	if err != nil || x == nil {
 		return false, err
 	}
-	return true, d.expandWhole(ctx, node, x)
+	if err = d.expandWhole(ctx, node, x); err != nil && ctx.Err() == nil {
+		// It must not keep others waiting: they come first.
+		err = errors.Join(err, d.store.LeaveExpansion(ctx, node, x.Request, expandRetry))
+	}
+	return true, err
 }
 
 // expandWhole works on a request until all its items are events, or ctx ends: then the next
-// node sees it left by one that is gone.
-func (d *Doors) expandWhole(ctx context.Context, node hook.NodeID, x *hook.Expansion) error {
+// node sees it left by one that is gone. A panic is an error of that request's: nobody else's
+// work ends with it.
+func (d *Doors) expandWhole(ctx context.Context, node hook.NodeID, x *hook.Expansion) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	stored, err := d.store.RequestForRun(ctx, x.Workspace, x.Request)
 	if hook.KindOf(err) == hook.KindNotFound { // its workspace was deleted: there is nothing to make events of
 		return d.store.AdvanceExpansion(ctx, node, x.Request, x.Total)

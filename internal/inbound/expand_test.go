@@ -56,6 +56,7 @@ func TestItemsKeepTheirIndexes(t *testing.T) {
 	w.action("a")
 	w.action("b")
 	own := hook.DefaultParser()
+	own.MaxItems = 9
 	w.door(func(x *hook.IncomingWebhook) {
 		x.Routes = []hook.Route{{Name: "primary", Action: "a"}, {Name: "odd", Action: "b", Parser: &own, Condition: "item == 2"}}
 	})

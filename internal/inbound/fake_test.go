@@ -107,6 +107,7 @@ type world struct {
 	stored     map[hook.ID]*hook.Request
 	expansions []*hook.Expansion
 	advanced   []int
+	left       int
 	answered   map[hook.ID]int
 	counted    []string
 }
@@ -240,6 +241,13 @@ func (w *world) AdvanceExpansion(_ context.Context, _ hook.NodeID, _ hook.ID, do
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.advanced = append(w.advanced, done)
+	return nil
+}
+
+func (w *world) LeaveExpansion(context.Context, hook.NodeID, hook.ID, time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left++
 	return nil
 }
 

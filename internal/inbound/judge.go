@@ -19,11 +19,14 @@ type judged struct {
 	call  *hook.DoorCall
 	now   time.Time // when it came
 
-	body    []byte
-	hasBody bool // it was read
-	whole   bool // all of it
-	counted bool // against the rate limit
-	looked  bool // whether the configuration that refused it is the present one
+	raw     []byte             // the body as it came
+	body    []byte             // without what is hidden in it
+	secrets []hook.HiddenValue // of the body
+	hasBody bool               // it was read
+	whole   bool               // all of it
+	counted bool               // against the rate limit
+	was     hook.Verdict       // on a recorded request
+	looked  bool               // whether the configuration that refused it is the present one
 
 	request *hook.Request // as it will be recorded and as templates see it
 	signed  *preset.Request
@@ -216,10 +219,17 @@ func (j *judged) recorded() *hook.Request {
 	if j.shown == nil {
 		r := *j.request
 		r.Headers, r.RawQuery, r.Hidden = j.door.hide.redact(j.call)
+		r.Hidden = append(r.Hidden, j.secrets...)
 		r.Body = bodyOf(j.body, j.whole)
 		j.shown = &r
 	}
 	return j.shown
+}
+
+// setBody takes the body that came.
+func (j *judged) setBody(raw []byte, whole bool) {
+	j.raw, j.whole = raw, whole
+	j.body, j.secrets = j.door.hide.redactBody(j.call, raw)
 }
 
 // bodyOf is what is kept of a body. The digest of a whole one can be made of it.

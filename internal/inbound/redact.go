@@ -1,11 +1,15 @@
 package inbound
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/preset"
 )
 
 // redact takes credentials out of a call's headers and query. Headers of one name keep the
@@ -42,6 +46,53 @@ func (h *hidden) redact(c *hook.DoorCall) (headers []hook.HeaderField, rawQuery 
 	return headers, strings.Join(pairs, "&"), out
 }
 
+// redactBody takes credentials out of a body: wherever the value of a field that carries one
+// stands in it.
+func (h *hidden) redactBody(c *hook.DoorCall, raw []byte) (body []byte, out []hook.HiddenValue) {
+	if len(h.body) == 0 || len(raw) == 0 {
+		return raw, nil
+	}
+	r := preset.Request{Method: c.Method, Header: c.Header, Body: raw}
+	body = raw
+	for _, field := range h.body {
+		value, err := r.Field(field)
+		if err != nil || value == "" || value == hook.HiddenMark {
+			continue
+		}
+		out = append(out, hook.HiddenValue{In: "body", Name: field, Value: hook.Sensitive(value)})
+		for _, spelling := range spellings(value) {
+			body = bytes.ReplaceAll(body, []byte(spelling), []byte(hook.HiddenMark))
+		}
+	}
+	return body, out
+}
+
+// spellings are how a value may stand in JSON and in a form; the first is that of JSON.
+func spellings(value string) []string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(value) // text always can be
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	return []string{quoted[1 : len(quoted)-1], value, url.QueryEscape(value)}
+}
+
+// restoreBody puts credentials back into the body of a recorded request.
+func restoreBody(r *hook.Request) []byte {
+	body := r.Body.Bytes
+	for _, v := range r.Hidden {
+		if v.In != "body" {
+			continue
+		}
+		spelling := url.QueryEscape(string(v.Value))
+		if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
+			spelling = spellings(string(v.Value))[0]
+		}
+		body = bytes.Replace(body, []byte(hook.HiddenMark), []byte(spelling), 1)
+	}
+	return body
+}
+
 // bracketless is the name of a list in PHP's spelling: hash[] is hash.
 func bracketless(name string) string {
 	base, _, _ := strings.Cut(name, "[")
@@ -54,9 +105,10 @@ func restore(r *hook.Request, origin string) *hook.DoorCall {
 	c := &hook.DoorCall{ID: r.ID, Code: r.Code, Method: r.Method, Path: r.Path, Header: http.Header{}, Hops: r.Hops, Forwarded: r.ForwardedBy}
 	var headers, query []hook.HiddenValue
 	for _, v := range r.Hidden {
-		if v.In == "header" {
+		switch v.In {
+		case "header":
 			headers = append(headers, v)
-		} else {
+		case "query":
 			query = append(query, v)
 		}
 	}

@@ -63,10 +63,11 @@ func (d *Doors) recalled(stored *hook.Request, w *hook.IncomingWebhook) *judged 
 	c := restore(stored, d.cfg.Origin)
 	c.Profile = profileOf(w)
 	c.Client, c.Peer = address(stored.ClientAddress), address(stored.PeerAddress)
-	j := &judged{doors: d, call: c, now: stored.ReceivedAt(), body: stored.Body.Bytes, hasBody: true, whole: true, request: &hook.Request{
+	j := &judged{doors: d, call: c, now: stored.ReceivedAt(), raw: restoreBody(stored), hasBody: true, whole: true, request: &hook.Request{
 		ID: stored.ID, Workspace: stored.Workspace, Code: stored.Code, Method: stored.Method, Path: stored.Path,
 		ClientAddress: stored.ClientAddress, PeerAddress: stored.PeerAddress, ForwardedBy: stored.ForwardedBy, Hops: stored.Hops,
 	}}
+	j.was = stored.Verdict
 	d.again(j, w)
 	return j
 }
@@ -109,9 +110,18 @@ func (d *Doors) replay(ctx context.Context, workspace, id, call hook.ID) (*hook.
 		return nil, err
 	}
 	a.Request.Status = acceptedStatus(j.door)
+	if j.was == hook.VerdictRefused { // its sender may send it again: that is a repeat of this
+		if a.Dedupe, r = d.dedupeKey(j); r != nil {
+			return nil, hook.Errorf(hook.KindInvalidState, "%s", r.detail)
+		}
+	}
 	d.runner.Remember(a.Request)
-	if _, err := d.publisher.Admit(ctx, view, a); err != nil {
+	repeated, err := d.publisher.Admit(ctx, view, a)
+	if err != nil {
 		return nil, err
+	}
+	if repeated != hook.NoID {
+		return nil, hook.Errorf(hook.KindInvalidState, "its sender has sent it again meanwhile: it was accepted as request %s", repeated)
 	}
 	d.metrics.DoorCall(j.door.Code, hook.VerdictAccepted, "")
 	if a.Expand > 0 {

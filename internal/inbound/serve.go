@@ -53,7 +53,10 @@ const maxRounds = 20
 func (d *Doors) again(j *judged, w *hook.IncomingWebhook) {
 	j.door = d.door(w)
 	j.request.Checks, j.request.ClockOffset, j.request.Incoming = nil, nil, w.ID
-	j.shown, j.parsed, j.kept, j.answer = nil, nil, nil, nil
+	j.shown, j.parsed, j.kept, j.answer, j.signed = nil, nil, nil, nil, nil
+	if j.raw != nil { // what is hidden in it the door says
+		j.setBody(j.raw, j.whole)
+	}
 	j.note("known", nil)
 }
 
@@ -125,7 +128,9 @@ func (d *Doors) through(ctx context.Context, j *judged, view *hook.View, began t
 	}
 	if !j.hasBody {
 		var err error
-		j.body, err = read(ctx, x, c)
+		var raw []byte
+		raw, err = read(ctx, x, c)
+		j.setBody(raw, err == nil)
 		j.hasBody = true
 		if err != nil {
 			r := refuse(hook.KindOf(err), "%s", detailOf(err))
@@ -307,7 +312,7 @@ func (d *Doors) refused(ctx context.Context, j *judged, r *refusal, problem erro
 	answer := d.refusalAnswer(j, r, problem)
 	if d.refusals.room(x.ID, time.Now()) {
 		if !j.hasBody && x.Logging != hook.LoggingMetadata && r.kind != hook.KindUnavailable {
-			j.body, j.whole = j.call.Body.Evidence(evidenceBytes, evidenceTime)
+			j.setBody(j.call.Body.Evidence(evidenceBytes, evidenceTime))
 		}
 		d.record(j, answer, began)
 	}

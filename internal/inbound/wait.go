@@ -55,7 +55,7 @@ func (w *waiting) told(f *hook.Finish) {
 		return
 	}
 	w.results = append(w.results, r)
-	w.failed = w.failed || f.State != hook.StateSucceeded && f.State != hook.StateSkipped
+	w.failed = w.failed || f.State != hook.StateSucceeded && (f.State != hook.StateSkipped || f.Reason == hook.ReasonConditionError)
 	if w.open--; w.open == 0 || w.failed {
 		w.open = 0
 		close(w.done)

@@ -151,7 +151,7 @@ func (s *source) text(p part) (string, error) {
 		value, err = one(s.queryValues(p.name))
 	case bodyField:
 		what = "body field " + p.name
-		value, err = s.field(p.name)
+		value, err = s.Field(p.name)
 	case form:
 		if s.digested {
 			return "", nil

@@ -133,7 +133,7 @@ func value(r *Request, w hook.HandshakeCondition) (string, error) {
 	case w.Query != "":
 		return one(r.queryValues(w.Query))
 	}
-	return r.field(w.Body)
+	return r.Field(w.Body)
 }
 
 func (h *handshake) verifySecret(r *Request, w hook.HandshakeCondition) error {

@@ -104,9 +104,9 @@ func (r *Request) formValues() url.Values {
 // maxFields bounds how many parts of a multipart body are looked at for a signature.
 const maxFields = 1000
 
-// field returns the text of a field of the body. In JSON, strings are decoded and other
+// Field returns the text of a field of the body. In JSON, strings are decoded and other
 // values are as they were written.
-func (r *Request) field(path string) (string, error) {
+func (r *Request) Field(path string) (string, error) {
 	if form := r.formValues(); form != nil {
 		return one(form[path])
 	}

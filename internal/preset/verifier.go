@@ -154,7 +154,7 @@ func (c *check) lines(r *Request) ([]string, error) {
 	case c.Query != "":
 		lines = r.queryValues(c.Query)
 	default:
-		value, err := r.field(c.BodyField)
+		value, err := r.Field(c.BodyField)
 		if err != nil {
 			return nil, missing("%s %w", c.place, err)
 		}
@@ -182,7 +182,7 @@ func (c *check) outerStamp(r *Request) (string, error) {
 }
 
 func (c *check) bodyStamp(r *Request) (string, error) {
-	stamp, err := r.field(c.TimestampField)
+	stamp, err := r.Field(c.TimestampField)
 	if err != nil {
 		return "", missing("body field %s with the time of signing %w", c.TimestampField, err)
 	}

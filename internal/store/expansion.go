@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -37,8 +38,8 @@ func (s *Store) TakeExpansion(ctx context.Context, node hook.NodeID) (*hook.Expa
 			return err
 		}
 		rows, err := list(tx, scanExpansion, "SELECT "+expansionColumns+` FROM expansions x
-			WHERE x.node IS NULL OR x.node = ? OR (SELECT n.id FROM nodes n WHERE n.id = x.node) IS NULL
-			ORDER BY x.request_id LIMIT 1`+s.forUpdateSkip(), int64(node))
+			WHERE (x.node IS NULL OR x.node = ? OR (SELECT n.id FROM nodes n WHERE n.id = x.node) IS NULL) AND x.retry_at <= ?
+			ORDER BY x.request_id LIMIT 1`+s.forUpdateSkip(), int64(node), micros(s.ids.Now()))
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -85,9 +86,10 @@ func countConsequences(tx *gorm.DB, workspace, request hook.ID) error {
 		WHERE workspace_id = ? AND id = ?`, rowID(workspace), from, to, from, to, rowID(workspace), rowID(request)).Error
 }
 
-// LeaveExpansion lets another node go on with the request.
-func (s *Store) LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID) error {
+// LeaveExpansion lets any node go on with the request after a while; others come first.
+func (s *Store) LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID, wait time.Duration) error {
 	return s.hotTx(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE expansions SET node = NULL WHERE request_id = ? AND node = ?", rowID(request), int64(node)).Error
+		return tx.Exec("UPDATE expansions SET node = NULL, retry_at = ? WHERE request_id = ? AND node = ?",
+			micros(s.ids.Now().Add(wait)), rowID(request), int64(node)).Error
 	})
 }

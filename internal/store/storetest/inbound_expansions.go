@@ -46,11 +46,11 @@ func expansions(t *testing.T, w *inboundWorld) {
 	advance(me, first, 700, nil)
 	advance(other, first, 900, hook.ErrFenced)
 	take(me, first, 700)
-	if err := w.LeaveExpansion(ctx, other, first); err != nil { // not its own: changes nothing
+	if err := w.LeaveExpansion(ctx, other, first, 0); err != nil { // not its own: changes nothing
 		t.Fatal(err)
 	}
 	take(other, second, 500)
-	if err := w.LeaveExpansion(ctx, me, first); err != nil {
+	if err := w.LeaveExpansion(ctx, me, first, 0); err != nil {
 		t.Fatal(err)
 	}
 	advance(me, first, 800, hook.ErrFenced)

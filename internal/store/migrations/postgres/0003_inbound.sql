@@ -81,6 +81,7 @@ CREATE TABLE expansions (
     incoming_id  uuid    NOT NULL,
     total        integer NOT NULL,
     done         integer NOT NULL,
+    retry_at     bigint  NOT NULL DEFAULT 0,                     -- not taken before: it failed
     node         bigint                                         -- that works on it
 );
 

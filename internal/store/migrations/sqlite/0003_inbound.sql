@@ -81,6 +81,7 @@ CREATE TABLE expansions (
     incoming_id  blob    NOT NULL,
     total        integer NOT NULL,
     done         integer NOT NULL,
+    retry_at     integer  NOT NULL DEFAULT 0,                     -- not taken before: it failed
     node         integer                                         -- that works on it
 ) WITHOUT ROWID;
 
