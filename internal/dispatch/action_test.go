@@ -56,8 +56,14 @@ func TestSetAdvancesMemberByMember(t *testing.T) {
 			}, nil)
 		var told []hook.State
 		id, _ := b.publish()
-		b.d.Watch(id, func(f *hook.Finish) { told = append(told, f.State) })
+		b.d.Watch(id, func(f *hook.Finish) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, f.State)
+		})
 		time.Sleep(2 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		if !slices.Equal(steps, []int{0, 1, 1, 2}) {
 			t.Errorf("members run: %v", steps)
 		}

@@ -48,7 +48,7 @@ func TestPanicFailsOneDelivery(t *testing.T) {
 	})
 }
 
-// What was started three times although it was suspected, and rescued each time, is taken to
+// What was started five times although it was suspected, and rescued each time, is taken to
 // be what kills the nodes. What was only in their memory is not, however often.
 func TestStartsThatCrashEndADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestStartsThatCrashEndADelivery(t *testing.T) {
 			noted = append(noted, b.store.rows[j.Delivery.ID].claims)
 			return done(hook.Attempt{})
 		}, nil)
-		for _, claims := range []int{1, 50, 2*hook.StartNoted + 50} {
+		for _, claims := range []int{1, 50, 4*hook.StartNoted + 50} {
 			id := b.ids.New()
 			b.store.waiting(id, b.target, claims)
 			time.Sleep(2 * time.Second)
@@ -68,14 +68,14 @@ func TestStartsThatCrashEndADelivery(t *testing.T) {
 				t.Errorf("after claims %d: %s", claims, state)
 			}
 		}
-		if want := []int{1, hook.StartNoted + 50, 3*hook.StartNoted + 50}; !slices.Equal(noted, want) {
+		if want := []int{1, hook.StartNoted + 50, 5*hook.StartNoted + 50}; !slices.Equal(noted, want) {
 			t.Errorf("noted at the start: %v, want %v", noted, want)
 		}
 		id := b.ids.New()
-		b.store.waiting(id, b.target, 3*hook.StartNoted+5)
+		b.store.waiting(id, b.target, 5*hook.StartNoted+5)
 		time.Sleep(2 * time.Second)
 		if state, reason := b.store.state(id); state != hook.StateFailed || reason != hook.ReasonWorkerCrashed {
-			t.Errorf("after three starts: %s (%s)", state, reason)
+			t.Errorf("after five starts: %s (%s)", state, reason)
 		}
 		if n := len(b.sends()); n != 3 {
 			t.Errorf("%d were sent, want 3", n)

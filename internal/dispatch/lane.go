@@ -68,9 +68,10 @@ const (
 	// A delivery that was rescued suspectAfter times may be what kills the nodes, or have
 	// waited in their memory beside it: from then on it starts alone in its lane, and each
 	// start is noted before it happens. One that was started maxStarts times so, and rescued
-	// again, kills nodes.
+	// again, kills nodes. Five, because it may be innocent all the same: the one that runs
+	// when somebody keeps killing the node.
 	suspectAfter = 2
-	maxStarts    = 3
+	maxStarts    = 5
 )
 
 // laneOf returns the lane of a target, made on first use.

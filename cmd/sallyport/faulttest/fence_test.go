@@ -78,9 +78,9 @@ func TestAcceptOfADeadNodeIsRefused(t *testing.T) {
 	}
 }
 
-// A delivery that was under way at five crashes is taken to be what causes them: it
-// fails, and the sixth process lives.
-func TestFiveCrashesEndADelivery(t *testing.T) {
+// A delivery that was under way at seven crashes is taken to be what causes them: it
+// fails, and the eighth process lives.
+func TestSevenCrashesEndADelivery(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database)
 		n := in.node()
@@ -88,13 +88,13 @@ func TestFiveCrashesEndADelivery(t *testing.T) {
 		at := receive(t, func(*http.Request, int) answer { return answer{hang: never} })
 		n.webhook("hanging", at.url, object{"timeout": "60s"})
 		n.publish(object{"id": "poison", "type": "thing"})
-		for i := range 5 {
+		for i := range 7 {
 			at.wait("it is under way", func() bool { return at.of["poison"] == i+1 })
 			n.kill()
 			n.start()
 		}
 		n.ends("poison", "failed", "worker_crashed")
-		if at.total() != 5 {
+		if at.total() != 7 {
 			t.Errorf("%d requests, want one for each crash", at.total())
 		}
 		if d := n.list("/v1/deliveries?state=failed"); len(d) != 1 {
