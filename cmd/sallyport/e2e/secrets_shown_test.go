@@ -3,10 +3,12 @@ package e2e
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,50 +22,100 @@ func checkSecrets(t *testing.T, s *server) {
 	if len(given) < 10 || len(made) < 10 {
 		t.Errorf("the suite planted %d secrets and was shown %d: too few to prove anything", len(given), len(made))
 	}
-	answers := s.validator.Answers()
-	everything := make([]string, len(answers))
-	for i, a := range answers {
-		everything[i] = fmt.Sprint(a.Header) + "\n" + string(a.Body)
-	}
+	secrets := newFinder(all(given, made))
+	shown := make(map[string]int)
+	isGiven := make(map[string]bool, len(given))
 	for _, secret := range given {
-		for i, a := range answers {
-			if strings.Contains(everything[i], secret) {
+		isGiven[secret] = true
+	}
+	for _, a := range s.validator.Answers() {
+		for _, secret := range secrets.in([]byte(fmt.Sprint(a.Header) + "\n" + string(a.Body))) {
+			switch {
+			case isGiven[secret]:
 				t.Errorf("%s %s answered the secret %q", a.Method, a.Path, secret)
+			case a.Header.Get("Idempotent-Replayed") != "true":
+				shown[secret]++
 			}
 		}
 	}
 	for secret, times := range made {
-		shown := 0
-		for i, a := range answers {
-			if strings.Contains(everything[i], secret) && a.Header.Get("Idempotent-Replayed") != "true" {
-				shown++
-			}
-		}
-		if shown != 1 || times != 1 {
-			t.Errorf("the generated secret %q is in %d answers, want 1", secret, shown)
+		if shown[secret] != 1 || times != 1 {
+			t.Errorf("the generated secret %q is in %d answers, want 1", secret, shown[secret])
 		}
 	}
 	stored := rowsOf(t, s)
 	checkLog(t, s)
-	for _, secret := range all(given, made) {
-		for _, form := range forms(secret) {
-			if bytes.Contains(stored, []byte(form)) {
-				t.Errorf("the database has the secret %q in clear", secret)
-			}
-		}
+	of, every := formsOf(all(given, made))
+	for _, form := range newFinder(every).in(stored) {
+		t.Errorf("the database has the secret %q in clear", of[form])
 	}
 }
 
 // checkLog looks for the secrets in what the program printed.
 func checkLog(t *testing.T, s *server) {
-	log := s.said()
-	for _, secret := range all(s.planted.all()) {
+	of, every := formsOf(all(s.planted.all()))
+	for _, form := range newFinder(every).in([]byte(s.said())) {
+		t.Errorf("the log has the secret %q", of[form])
+	}
+}
+
+// formsOf lists every form of the secrets, and whose they are.
+func formsOf(secrets []string) (of map[string]string, every []string) {
+	of = make(map[string]string)
+	for _, secret := range secrets {
 		for _, form := range forms(secret) {
-			if strings.Contains(log, form) {
-				t.Errorf("the log has the secret %q", secret)
+			of[form] = secret
+			every = append(every, form)
+		}
+	}
+	return of, every
+}
+
+// finder looks for many texts at once: hundreds of secrets in hundreds of megabytes, one after
+// the other, would take longer than the rest of the suite.
+type finder struct {
+	short []string            // than an anchor
+	ends  map[uint64][]string // by their last eight bytes
+	maybe [1 << 16]bool       // whether there is any, by a hash of those
+}
+
+func newFinder(texts []string) *finder {
+	f := &finder{ends: map[uint64][]string{}}
+	for _, text := range texts {
+		if len(text) < 8 {
+			f.short = append(f.short, text)
+			continue
+		}
+		end := binary.LittleEndian.Uint64([]byte(text[len(text)-8:]))
+		f.ends[end] = append(f.ends[end], text)
+		f.maybe[spread(end)] = true
+	}
+	return f
+}
+
+func spread(v uint64) uint16 { return uint16(v * 0x9e3779b97f4a7c15 >> 48) }
+
+// in lists the texts that stand in b, each once.
+//
+//go:norace
+func (f *finder) in(b []byte) (found []string) {
+	for _, text := range f.short {
+		if bytes.Contains(b, []byte(text)) {
+			found = append(found, text)
+		}
+	}
+	for i := 8; i <= len(b); i++ {
+		end := binary.LittleEndian.Uint64(b[i-8 : i])
+		if !f.maybe[spread(end)] {
+			continue
+		}
+		for _, text := range f.ends[end] {
+			if bytes.HasSuffix(b[:i], []byte(text)) && !slices.Contains(found, text) {
+				found = append(found, text)
 			}
 		}
 	}
+	return found
 }
 
 func all(given []string, made map[string]int) []string {
@@ -82,11 +134,6 @@ func forms(secret string) []string {
 		if key, err := base64.StdEncoding.DecodeString(encoded); err == nil {
 			out = append(out, string(key), hex.EncodeToString(key))
 		}
-	}
-	// An end of them serves as well: the search for more than 63 bytes is slow by a hundred times.
-	const most = 40
-	for i, form := range out {
-		out[i] = form[max(0, len(form)-most):]
 	}
 	return out
 }
@@ -141,4 +188,18 @@ func rowsOf(t *testing.T, s *server) []byte {
 		t.Errorf("only %d bytes of rows were read", all.Len())
 	}
 	return all.Bytes()
+}
+
+// The finder finds what is there, at either end and within, and nothing else.
+func TestFinder(t *testing.T) {
+	t.Parallel()
+	f := newFinder([]string{"whsec_abcdefgh", "short", "0123456789", "not-there-at-all"})
+	got := f.in([]byte("0123456789 x whsec_abcdefgh 0123456789 shor"))
+	slices.Sort(got)
+	if want := []string{"0123456789", "whsec_abcdefgh"}; !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	if got := f.in([]byte("short")); !slices.Equal(got, []string{"short"}) {
+		t.Errorf("found %q", got)
+	}
 }
