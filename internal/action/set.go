@@ -58,15 +58,6 @@ func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// SetActions returns the codes that a set's configuration names, in order; nil if it cannot be read.
-func SetActions(config []byte) []string {
-	b := builder{}
-	if s, ok := b.build(hook.ActionSet, config).(set); ok && len(b.faults) == 0 {
-		return s.actions
-	}
-	return nil
-}
-
 // member is one thing that a delivery runs: an action, or a post-processor of a door's own.
 type member struct {
 	action *hook.Action
@@ -110,7 +101,7 @@ func (x *Executor) expand(ctx context.Context, s *scene, list []member, action *
 	}
 	within[action.ID] = true
 	defer delete(within, action.ID)
-	for _, code := range SetActions(action.Config) {
+	for _, code := range action.Members() {
 		var err error
 		if list, err = x.addByCode(ctx, s, list, code, guards, within); err != nil {
 			return nil, err

@@ -116,7 +116,7 @@ func start(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, ids: hook.NewIDs(), version: 1, stored: map[hook.ID]*hook.Request{}, answered: map[hook.ID]int{}}
 	w.ws = w.ids.New()
-	w.d = New(Config{Node: func() hook.NodeID { return 1 }, NewID: w.ids.New, Origin: "https://hooks.example.com"}, w, w, w, fakeTemplates{}, w, w, slog.New(slog.DiscardHandler))
+	w.d = New(Config{Node: func() hook.NodeID { return 1 }, Origin: "https://hooks.example.com"}, w, w, w, fakeTemplates{}, w, w, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -77,7 +77,7 @@ type Templates interface {
 	Render(source string, s *Scene) (string, error)
 	// Schema compiles a JSON Schema to a check of documents.
 	Schema(schema []byte) (func(document []byte) error, error)
-	// Match compiles a JMESPath into a function that gives the text of what it selects.
+	// Select compiles a JMESPath into a function that gives the text of what it selects.
 	Select(path string) (func(document []byte) (string, bool), error)
 }
 
@@ -95,8 +95,7 @@ type Metrics interface {
 type Config struct {
 	Presets *preset.Table
 	Node    func() hook.NodeID // 0: not registered
-	NewID   func() hook.ID
-	Origin  string // scheme and host of the public URLs
+	Origin  string             // scheme and host of the public URLs
 }
 
 // Doors answers calls. Use New, and Run what it does beside.
@@ -142,6 +141,3 @@ func (d *Doors) Run(ctx context.Context) error {
 	parts.Wait()
 	return nil
 }
-
-// Presets lists the verification presets.
-func (d *Doors) Presets() []*hook.Preset { return d.cfg.Presets.All() }

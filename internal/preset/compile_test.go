@@ -244,10 +244,4 @@ func TestBuiltins(t *testing.T) {
 			t.Errorf("%s: dedupe key %q is no template", p.Name, p.DedupeKey)
 		}
 	}
-	if got := preset.ToleranceOf(preset.Builtin().Get("stripe")); got != 5*time.Minute {
-		t.Errorf("stripe: tolerance %s", got)
-	}
-	if got := preset.ToleranceOf(preset.Builtin().Get("github")); got != 0 {
-		t.Errorf("github: tolerance %s", got)
-	}
 }

@@ -11,7 +11,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -226,15 +225,4 @@ func shake(spec *hook.Handshake, ownSecret bool) (handshake, []hook.Fault) {
 		}
 	}
 	return h, d.faults
-}
-
-// ToleranceOf returns the largest tolerance of a preset, 0 if its sender signs no time.
-func ToleranceOf(p *hook.Preset) time.Duration {
-	var most time.Duration
-	for _, v := range p.Verifications {
-		if v.Tolerance != nil {
-			most = max(most, *v.Tolerance)
-		}
-	}
-	return most
 }
