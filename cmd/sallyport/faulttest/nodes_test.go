@@ -77,16 +77,16 @@ func TestStoppedAndContinuedUnderLoad(t *testing.T) {
 	a.webhook("all", at.url, nil)
 	l := (&load{t: t, urls: func(p int) string { return nodes[p%2].url }}).publishers(6, 2)
 	l.reach(300)
+	db := a.db()
 	for round := range 2 {
 		b.signal(syscall.SIGSTOP)
-		a.waitLog("node.rescued", round+1)
+		in.eventually("the stopped node is buried", func() bool { return in.one(db, "SELECT count(*) FROM nodes") == 1 })
 		b.signal(syscall.SIGCONT)
 		b.waitLog("node.declared_dead", round+1)
 		l.reach(300)
 	}
 	l.stop()
 	l.delivered(at)
-	db := a.db()
 	in.settled(db)
 	in.unheld(db)
 	in.whole(db)
