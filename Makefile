@@ -19,6 +19,7 @@ help:
 	@echo "make bench     measure events, deliveries and inbound calls per second, latency, CPU and memory"
 	@echo "make generate  write gen/ anew from openapi.yaml"
 	@echo "make lint      check the code, the arrows of the house and the contract"
+	@echo "make contract  look whether openapi.yaml breaks clients of the last release"
 	@echo "make build     build the static binary ./bin/sallyport"
 	@echo "make clean     remove what was built, but no data"
 
@@ -45,6 +46,10 @@ generate:
 .PHONY: lint
 lint:
 	@.ci/lint
+
+.PHONY: contract
+contract:
+	@.ci/contract
 
 .PHONY: clean
 clean:
