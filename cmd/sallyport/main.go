@@ -19,13 +19,14 @@ func main() {
 	// The first signal asks for a graceful stop; from then on the next one ends us at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, process{args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
+	os.Exit(run(ctx, process{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // process is what a command has from outside, so that a test can hand it something else.
 type process struct {
 	args    []string
 	environ []string
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 }
@@ -38,20 +39,28 @@ const (
 	exitPending = 3 // the database needs `sallyport migrate` first
 )
 
-// codedError is an error that ends the process with another code than exitError.
+// codedError is an error that ends the process with a code of its own. Where err is nil, the
+// code is the message: the command has printed what there is to say.
 type codedError struct {
-	code int
-	err  error
+	code  int
+	err   error
+	usage bool // the help would have helped
 }
 
-func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
 func (e *codedError) Unwrap() error { return e.err }
 
 // usageError marks an error as the caller's: the command line or a setting is wrong.
-func usageError(err error) error { return &codedError{exitUsage, err} }
+func usageError(err error) error { return &codedError{code: exitUsage, err: err, usage: true} }
 
 // pendingError marks an error as a database that must be migrated first.
-func pendingError(err error) error { return &codedError{exitPending, err} }
+func pendingError(err error) error { return &codedError{code: exitPending, err: err} }
 
 // run is main without the process around it.
 func run(ctx context.Context, p process) int { return finish(ctx, newRoot(p), p) }
@@ -66,12 +75,14 @@ func finish(ctx context.Context, root *cobra.Command, p process) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(p.stderr, "sallyport: %v\n", err)
 	var coded *codedError
 	if !errors.As(err, &coded) {
-		return exitError
+		coded = &codedError{code: exitError, err: err}
 	}
-	if coded.code == exitUsage {
+	if coded.err != nil {
+		fmt.Fprintf(p.stderr, "sallyport: %v\n", err)
+	}
+	if coded.usage {
 		fmt.Fprintf(p.stderr, "See %s --help\n", command.CommandPath())
 	}
 	return coded.code
