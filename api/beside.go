@@ -40,6 +40,15 @@ func (s *Server) besides(e *echo.Echo) {
 		}
 		return c.Blob(http.StatusOK, "application/json", doc)
 	})
+	if s.options.Schema != nil {
+		e.GET("/schema/provision.json", func(c echo.Context) error {
+			schema, err := s.options.Schema()
+			if err != nil {
+				return err
+			}
+			return c.Blob(http.StatusOK, "application/schema+json", schema)
+		})
+	}
 	e.GET("/docs", s.docs)
 	e.GET("/docs/problems", s.docsProblems)
 	e.GET("/docs/rapidoc-min.js", func(c echo.Context) error {

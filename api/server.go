@@ -41,6 +41,8 @@ type Options struct {
 	Ready func(ctx context.Context) error
 	// Metrics answers /metrics; nil leaves the path out.
 	Metrics http.Handler
+	// Schema makes the JSON Schema of provisioning files; nil leaves its path out.
+	Schema func() ([]byte, error)
 	// Curl writes a request as a command for sh, with basic authentication as that user;
 	// nil leaves it out.
 	Curl func(r *hook.SentRequest, user string) string

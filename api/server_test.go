@@ -106,6 +106,7 @@ func everyOperation(s *site) []struct{ op, role, method, path, body string } {
 		{"GetMetrics", "", "GET", "/metrics", ""},
 		{"GetContractYAML", "", "GET", "/openapi.yaml", ""},
 		{"GetContractJSON", "", "GET", "/openapi.json", ""},
+		{"GetProvisionSchema", "", "GET", "/schema/provision.json", ""},
 		{"GetDocs", "", "GET", "/docs", ""},
 		{"GetProblemDocs", "", "GET", "/docs/problems", ""},
 		{"PostAtroCoreDoor", "", "POST", "/?entryPoint=webhook&code=erp-sync", "{}"},

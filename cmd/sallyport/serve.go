@@ -191,7 +191,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 	return api.New(api.Options{
 		Version: version, BaseURL: base, TrustedProxies: n.cfg.TrustedProxies,
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,
-		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Log: n.log,
+		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Schema: provisionSchema, Log: n.log,
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
