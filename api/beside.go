@@ -51,6 +51,7 @@ func (s *Server) besides(e *echo.Echo) {
 	}
 	e.GET("/docs", s.docs)
 	e.GET("/docs/problems", s.docsProblems)
+	e.GET("/docs/guides", s.docsGuides)
 	e.GET("/docs/rapidoc-min.js", func(c echo.Context) error {
 		c.Response().Header().Set("Cache-Control", "public, max-age=86400")
 		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsScript)

@@ -109,6 +109,7 @@ func everyOperation(s *site) []struct{ op, role, method, path, body string } {
 		{"GetProvisionSchema", "", "GET", "/schema/provision.json", ""},
 		{"GetDocs", "", "GET", "/docs", ""},
 		{"GetProblemDocs", "", "GET", "/docs/problems", ""},
+		{"GetGuides", "", "GET", "/docs/guides", ""},
 		{"PostAtroCoreDoor", "", "POST", "/?entryPoint=webhook&code=erp-sync", "{}"},
 	}
 	for method, verb := range map[string]string{"GET": "Get", "HEAD": "Head", "POST": "Post", "PUT": "Put", "PATCH": "Patch", "DELETE": "Delete"} {

@@ -20,8 +20,7 @@ var root = filepath.Join("..", "..", "..")
 //	tour: terminal N, again     the same, until it shows what the next block says
 //	tour: shows                 what the block before shows, "…" standing for anything
 //	tour: shows in terminal N   what is to be seen there now
-//	verify: LANGUAGE            a function that verifies a signature
-//	hash: LANGUAGE              a program that calls a door with a hash
+//	hash: FILE                  a program of api/docs/guides
 //	try: POST PATH              what is created by this call of the API
 //	preset: NAME.json           a file of SALLYPORT_PRESETS_DIR
 //	commands                    a file for SALLYPORT_COMMANDS
