@@ -25,7 +25,8 @@ var (
 
 // access is the only place where roles meet operations. What is not in it is refused.
 var access = map[string]grant{
-	"GetInfo": readers,
+	"GetInfo":  readers,
+	"GetStats": viewers,
 
 	"ListWorkspaces":  overseers,
 	"GetWorkspace":    overseers,

@@ -51,6 +51,7 @@ type asked struct {
 	write  hook.Write
 	page   hook.Page
 	list   hook.ListFilter
+	spaces hook.WorkspaceFilter
 	events hook.EventFilter
 	deliv  hook.DeliveryFilter
 	reqs   hook.RequestFilter
@@ -190,8 +191,39 @@ func (w *world) GetWorkspace(_ context.Context, _ hook.Principal, ref string) (*
 	return &w.workspace, w.ask(asked{method: "GetWorkspace", ref: ref})
 }
 
-func (w *world) ListWorkspaces(_ context.Context, _ hook.Principal, f hook.ListFilter, p hook.Page) ([]*hook.Workspace, bool, error) {
-	return []*hook.Workspace{&w.workspace}, w.more, w.ask(asked{method: "ListWorkspaces", list: f, page: p})
+func (w *world) ListWorkspaces(_ context.Context, _ hook.Principal, f hook.WorkspaceFilter, p hook.Page) ([]*hook.Workspace, bool, error) {
+	return []*hook.Workspace{&w.workspace}, w.more, w.ask(asked{method: "ListWorkspaces", list: f.ListFilter, spaces: f, page: p})
+}
+
+func (w *world) stats() hook.WorkspaceStats {
+	due := time.Now().Add(-time.Minute)
+	return hook.WorkspaceStats{
+		Backlog: hook.Backlog{Pending: 7, Held: 2, Exact: true, OldestDue: &due}, Rates: hook.Rates{Accepted: 1.0 / 3, RequestsRefused: 2}, Running: 5, AsOf: time.Now(),
+	}
+}
+
+// Of and the two after it are the edge's Stats.
+func (w *world) Of(context.Context, hook.ID) (hook.Stats, error) {
+	out := hook.Stats{WorkspaceStats: w.stats(), Failed: 3}
+	for _, active := range []bool{true, false} {
+		out.Top = append(out.Top, hook.TargetStat{
+			TargetQueue: hook.TargetQueue{Target: w.webhook.ID, Waiting: 4, Claimed: 1, Active: active}, Kind: hook.TargetWebhook, Code: "erp-orders", Name: "ERP orders",
+			State: map[bool]hook.TargetState{true: hook.TargetActive, false: hook.TargetPaused}[active], Reason: hook.ReasonQueued,
+		})
+	}
+	return out, w.ask(asked{method: "GetStats"})
+}
+
+func (w *world) Workspaces(_ context.Context, ids []hook.ID) (map[hook.ID]hook.WorkspaceStats, error) {
+	out := map[hook.ID]hook.WorkspaceStats{}
+	for _, id := range ids {
+		out[id] = w.stats()
+	}
+	return out, w.ask(asked{method: "Workspaces"})
+}
+
+func (w *world) Ranked(_ context.Context, f hook.WorkspaceFilter, p hook.Page) ([]*hook.Workspace, error) {
+	return []*hook.Workspace{&w.workspace}, w.ask(asked{method: "Ranked", spaces: f, page: p})
 }
 
 func (w *world) DeleteWorkspace(_ context.Context, _ hook.Principal, ref, confirm string, g hook.Guard) error {
@@ -439,7 +471,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 		c(&o)
 	}
 	s, err := api.New(o, api.Services{
-		Gate: w, Manager: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
+		Gate: w, Manager: w, Stats: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
 		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w,
 	})
 	if err != nil {

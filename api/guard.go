@@ -238,7 +238,7 @@ func (cl *call) paging(op *operation, p hook.Principal, path string, query url.V
 		if err != nil {
 			return err
 		}
-		if op.byKey {
+		if op.byKey || byCode(query) {
 			cl.after = string(last)
 			return nil
 		}

@@ -28,6 +28,7 @@ func everyOperation(s *site) []struct{ op, role, method, path, body string } {
 	d := s.delivery.ID.String()
 	all := []struct{ op, role, method, path, body string }{
 		{"GetInfo", "viewer", "GET", "/v1/info", ""},
+		{"GetStats", "viewer", "GET", "/v1/stats", ""},
 		{"ListWorkspaces", "platform-viewer", "GET", "/v1/workspaces?metadata=a:b&limit=5", ""},
 		{"CreateWorkspace", "platform-admin", "POST", "/v1/workspaces", `{"name":"Acme","limits":{"eventsPerSecond":50}}`},
 		{"GetWorkspace", "platform-viewer", "GET", "/v1/workspaces/acme", ""},
@@ -191,7 +192,7 @@ func TestRolesAsTheTableSays(t *testing.T) {
 	// The contract's section 2, written again as letters: X platform, A admin, O operator,
 	// P publisher, V viewer. Admins may all, operators what viewers may.
 	letters := map[string]string{
-		"GetInfo": "AOPV", "ListWorkspaces": "X", "CreateWorkspace": "X", "GetWorkspace": "X", "PutWorkspace": "X", "PatchWorkspace": "X", "DeleteWorkspace": "X",
+		"GetInfo": "AOPV", "GetStats": "AOV", "ListWorkspaces": "X", "CreateWorkspace": "X", "GetWorkspace": "X", "PutWorkspace": "X", "PatchWorkspace": "X", "DeleteWorkspace": "X",
 		"ListAPIKeys": "A", "CreateAPIKey": "A", "GetAPIKey": "A", "PutAPIKey": "A", "PatchAPIKey": "A", "DeleteAPIKey": "A",
 		"ListEventTypes": "AOV", "CreateEventType": "A", "GetEventType": "AOV", "PutEventType": "A", "PatchEventType": "A", "DeleteEventType": "A",
 		"PublishEvent": "AP", "PublishEvents": "AP", "ListEvents": "AOPV", "GetEvent": "AOPV", "ListEventDeliveries": "AOV", "ListEventMatches": "AOV",

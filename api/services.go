@@ -26,7 +26,7 @@ type Manager interface {
 	PutWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error)
 	PatchWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error)
 	GetWorkspace(ctx context.Context, p hook.Principal, ref string) (*hook.Workspace, error)
-	ListWorkspaces(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.Workspace, more bool, err error)
+	ListWorkspaces(ctx context.Context, p hook.Principal, f hook.WorkspaceFilter, page hook.Page) (list []*hook.Workspace, more bool, err error)
 	DeleteWorkspace(ctx context.Context, p hook.Principal, ref, confirm string, g hook.Guard) error
 
 	CreateAPIKey(ctx context.Context, p hook.Principal, doc []byte) (hook.APIKeyResult, error)
@@ -73,6 +73,16 @@ type Manager interface {
 	DeleteIncomingWebhook(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
 	// DeleteIncomingHash drops the hash of an incoming webhook.
 	DeleteIncomingHash(ctx context.Context, p hook.Principal, ref string) error
+}
+
+// Stats tells how workspaces fare.
+type Stats interface {
+	// Of returns how one fares, and what keeps it.
+	Of(ctx context.Context, workspace hook.ID) (hook.Stats, error)
+	// Workspaces returns how some fare.
+	Workspaces(ctx context.Context, ids []hook.ID) (map[hook.ID]hook.WorkspaceStats, error)
+	// Ranked lists the first workspaces by how much waits in them, or for how long.
+	Ranked(ctx context.Context, f hook.WorkspaceFilter, p hook.Page) ([]*hook.Workspace, error)
 }
 
 // Publisher accepts events.
@@ -194,6 +204,7 @@ type Idempotency interface {
 type Services struct {
 	Gate         Gate
 	Manager      Manager
+	Stats        Stats
 	Publisher    Publisher
 	History      History
 	Operator     Operator
@@ -211,6 +222,8 @@ type Services struct {
 // serve reports whether what an operation needs is there.
 func (s *Services) serve(op string) bool {
 	switch op {
+	case "GetStats":
+		return s.Stats != nil
 	case "ListRequests", "ListIncomingWebhookRequests", "GetRequest", "GetRequestBody":
 		return s.Requests != nil
 	case "ReplayRequest", "VerifyRequest":

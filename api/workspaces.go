@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"net/url"
+	"strings"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -19,15 +21,49 @@ func workspaceJSON(w *hook.Workspace) gen.Workspace {
 	}
 }
 
+// byCode reports a list that is sorted by code: its cursors are codes.
+func byCode(query url.Values) bool {
+	return strings.TrimPrefix(query.Get("sort"), "-") == string(hook.SortCode)
+}
+
 // ListWorkspaces answers one page of workspaces.
 func (h handlers) ListWorkspaces(ctx context.Context, r gen.ListWorkspacesRequestObject) (gen.ListWorkspacesResponseObject, error) {
 	cl := callOf(ctx)
-	rows, more, err := h.s.services.Manager.ListWorkspaces(ctx, cl.principal, cl.listFilter(r.Params.Metadata), cl.page)
+	f := hook.WorkspaceFilter{ListFilter: cl.listFilter(r.Params.Metadata), AfterCode: cl.after}
+	if sort := r.Params.Sort; sort != nil {
+		if r.Params.Order != nil {
+			return nil, invalidParameter("order", "order goes without sort: write sort=-"+strings.TrimPrefix(string(*sort), "-")+" for the largest first")
+		}
+		by, largestFirst := strings.CutPrefix(string(*sort), "-")
+		cl.page.Asc = !largestFirst
+		if by != "createdAt" {
+			f.Sort = hook.WorkspaceSort(by)
+		}
+	}
+	rows, more, err := h.s.workspaces(ctx, cl, f)
 	if err != nil {
 		return nil, err
 	}
 	data, last := page(rows, func(w *hook.Workspace) hook.ID { return w.ID }, workspaceJSON)
-	return gen.ListWorkspaces200JSONResponse{Body: gen.WorkspaceList{Data: data, NextCursor: cl.nextCursor(more, last)}}, nil
+	list := gen.WorkspaceList{Data: data, NextCursor: cl.nextCursor(more, last)}
+	if more && f.Sort == hook.SortCode {
+		list.NextCursor = orNull(encodeCursor([]byte(rows[len(rows)-1].Code), cl.asked))
+	}
+	if r.Params.Include != nil {
+		if err := h.s.addStats(ctx, list.Data); err != nil {
+			return nil, err
+		}
+	}
+	return gen.ListWorkspaces200JSONResponse{Body: list}, nil
+}
+
+// workspaces reads one page in the order that is asked for.
+func (s *Server) workspaces(ctx context.Context, cl *call, f hook.WorkspaceFilter) ([]*hook.Workspace, bool, error) {
+	if f.Sort.ByBacklog() {
+		rows, err := s.services.Stats.Ranked(ctx, f, cl.page)
+		return rows, false, err
+	}
+	return s.services.Manager.ListWorkspaces(ctx, cl.principal, f, cl.page)
 }
 
 // CreateWorkspace makes a tenant.

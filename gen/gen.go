@@ -911,6 +911,30 @@ func (e SignatureVerificationTimestampUnit) Valid() bool {
 	}
 }
 
+// Defines values for TargetStatsState.
+const (
+	TargetStatsStateActive    TargetStatsState = "active"
+	TargetStatsStateDisabled  TargetStatsState = "disabled"
+	TargetStatsStatePaused    TargetStatsState = "paused"
+	TargetStatsStateSuspended TargetStatsState = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the TargetStatsState enum.
+func (e TargetStatsState) Valid() bool {
+	switch e {
+	case TargetStatsStateActive:
+		return true
+	case TargetStatsStateDisabled:
+		return true
+	case TargetStatsStatePaused:
+		return true
+	case TargetStatsStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Verdict.
 const (
 	VerdictAccepted  Verdict = "accepted"
@@ -1244,6 +1268,57 @@ func (e ListWebhookDeliveriesParamsOrder) Valid() bool {
 	case ListWebhookDeliveriesParamsOrderAsc:
 		return true
 	case ListWebhookDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspacesParamsInclude.
+const (
+	ListWorkspacesParamsIncludeStats ListWorkspacesParamsInclude = "stats"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspacesParamsInclude enum.
+func (e ListWorkspacesParamsInclude) Valid() bool {
+	switch e {
+	case ListWorkspacesParamsIncludeStats:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspacesParamsSort.
+const (
+	ListWorkspacesParamsSortCode                  ListWorkspacesParamsSort = "code"
+	ListWorkspacesParamsSortCreatedAt             ListWorkspacesParamsSort = "createdAt"
+	ListWorkspacesParamsSortMinusCode             ListWorkspacesParamsSort = "-code"
+	ListWorkspacesParamsSortMinusCreatedAt        ListWorkspacesParamsSort = "-createdAt"
+	ListWorkspacesParamsSortMinusOldestPendingAge ListWorkspacesParamsSort = "-oldestPendingAge"
+	ListWorkspacesParamsSortMinusPending          ListWorkspacesParamsSort = "-pending"
+	ListWorkspacesParamsSortOldestPendingAge      ListWorkspacesParamsSort = "oldestPendingAge"
+	ListWorkspacesParamsSortPending               ListWorkspacesParamsSort = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspacesParamsSort enum.
+func (e ListWorkspacesParamsSort) Valid() bool {
+	switch e {
+	case ListWorkspacesParamsSortCode:
+		return true
+	case ListWorkspacesParamsSortCreatedAt:
+		return true
+	case ListWorkspacesParamsSortMinusCode:
+		return true
+	case ListWorkspacesParamsSortMinusCreatedAt:
+		return true
+	case ListWorkspacesParamsSortMinusOldestPendingAge:
+		return true
+	case ListWorkspacesParamsSortMinusPending:
+		return true
+	case ListWorkspacesParamsSortOldestPendingAge:
+		return true
+	case ListWorkspacesParamsSortPending:
 		return true
 	default:
 		return false
@@ -2145,7 +2220,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -2248,7 +2323,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -4504,6 +4579,85 @@ type Source struct {
 	RequestId nullable.Nullable[string] `json:"requestId"`
 }
 
+// Stats How a workspace fares, and what keeps it.
+type Stats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AsOf When the queue was measured.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	AsOf wire.Time `json:"asOf"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// Failed Deliveries that failed for good and were not retried since, counted up to 10,000.
+	//
+	// Examples: 3
+	Failed int `json:"failed"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
+
+	// TopTargets The up to ten targets for which the most waits: first those that are sent to.
+	TopTargets []TargetStats `json:"topTargets"`
+}
+
 // Status How the process is.
 type Status struct {
 	// Detail More about it.
@@ -4554,6 +4708,47 @@ type Target struct {
 	// Examples: ERP orders
 	Name string `json:"name"`
 }
+
+// TargetStats What waits for one target, and why.
+type TargetStats struct {
+	// Held Deliveries that wait for it to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the waiting delivery that became due first has been due; null if none is.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait while it is sent to.
+	//
+	// Examples: 1100
+	Pending int `json:"pending"`
+
+	// Running Deliveries that a node took out of its queue.
+	//
+	// Examples: 0
+	Running int `json:"running"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State TargetStatsState `json:"state"`
+
+	// StateReason Why what waits does not move: as a delivery's `stateReason`.
+	//
+	// Examples: breaker_open
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
+// TargetStatsState What is so.
+//
+// Examples: active
+type TargetStatsState string
 
 // TemplateInput A template and what it sees.
 type TemplateInput struct {
@@ -5223,6 +5418,9 @@ type Workspace struct {
 	// Examples: 14d
 	Retention nullable.Nullable[string] `json:"retention"`
 
+	// Stats How it fares; only in a list with `include=stats`.
+	Stats *WorkspaceStats `json:"stats,omitempty"`
+
 	// Strict Whether event types must be declared first.
 	//
 	// Examples: false
@@ -5299,6 +5497,72 @@ type WorkspaceList struct {
 	//
 	// Examples: null
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// WorkspaceStats How a workspace fares. Rates are per second, over the last minute, of all nodes together.
+type WorkspaceStats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
 }
 
 // Cursor defines model for Cursor.
@@ -6144,6 +6408,12 @@ type VerifyRequestParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// GetStatsParams defines parameters for GetStats.
+type GetStatsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // RenderTemplateParams defines parameters for RenderTemplate.
 type RenderTemplateParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -6302,6 +6572,12 @@ type TestWebhookParams struct {
 
 // ListWorkspacesParams defines parameters for ListWorkspaces.
 type ListWorkspacesParams struct {
+	// Include What to show beside the configuration: `stats`, how each workspace fares.
+	Include *ListWorkspacesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
+	// Sort What to sort by, `-` before it for the largest first; `oldestPendingAge` is how long the oldest due delivery has been due. Goes without `order`.
+	Sort *ListWorkspacesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
 	// Limit How many rows a page has at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -6320,6 +6596,12 @@ type ListWorkspacesParams struct {
 	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
 	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
 }
+
+// ListWorkspacesParamsInclude defines parameters for ListWorkspaces.
+type ListWorkspacesParamsInclude string
+
+// ListWorkspacesParamsSort defines parameters for ListWorkspaces.
+type ListWorkspacesParamsSort string
 
 // ListWorkspacesParamsOrder defines parameters for ListWorkspaces.
 type ListWorkspacesParamsOrder string
@@ -6650,6 +6932,9 @@ type ServerInterface interface {
 	// VerifyRequest Would it pass now?
 	// (POST /v1/requests/{request}/verify)
 	VerifyRequest(ctx echo.Context, call Call, params VerifyRequestParams) error
+	// GetStats What is it doing, and what keeps it?
+	// (GET /v1/stats)
+	GetStats(ctx echo.Context, params GetStatsParams) error
 	// RenderTemplate Try a template
 	// (POST /v1/templates/render)
 	RenderTemplate(ctx echo.Context, params RenderTemplateParams) error
@@ -9499,6 +9784,35 @@ func (w *ServerInterfaceWrapper) VerifyRequest(ctx echo.Context) error {
 	return err
 }
 
+// GetStats converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStats(ctx, params)
+	return err
+}
+
 // RenderTemplate converts echo context to params.
 func (w *ServerInterfaceWrapper) RenderTemplate(ctx echo.Context) error {
 	var err error
@@ -10193,6 +10507,20 @@ func (w *ServerInterfaceWrapper) ListWorkspaces(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListWorkspacesParams
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include", ctx.QueryParams(), &params.Include, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -10494,6 +10822,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
+	router.GET(options.BaseURL+"/v1/stats", wrapper.GetStats, options.OperationMiddlewares["GetStats"]...)
 	router.GET(options.BaseURL+"/v1/workspaces", wrapper.ListWorkspaces, options.OperationMiddlewares["ListWorkspaces"]...)
 	router.POST(options.BaseURL+"/v1/workspaces", wrapper.CreateWorkspace, options.OperationMiddlewares["CreateWorkspace"]...)
 	router.DELETE(options.BaseURL+"/v1/workspaces/:workspace", wrapper.DeleteWorkspace, options.OperationMiddlewares["DeleteWorkspace"]...)
@@ -18643,6 +18972,119 @@ func (response VerifyRequestdefaultApplicationProblemPlusJSONResponse) VisitVeri
 	return err
 }
 
+type GetStatsRequestObject struct {
+	Params GetStatsParams
+}
+
+type GetStatsResponseObject interface {
+	VisitGetStatsResponse(w http.ResponseWriter) error
+}
+
+type GetStats200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type GetStats200JSONResponse struct {
+	Body    Stats
+	Headers GetStats200ResponseHeaders
+}
+
+func (response GetStats200JSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats400ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats401ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats403ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetStatsdefaultApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RenderTemplateRequestObject struct {
 	Params RenderTemplateParams
 	Body   *RenderTemplateJSONRequestBody
@@ -21976,6 +22418,9 @@ type StrictServerInterface interface {
 	// VerifyRequest Would it pass now?
 	// (POST /v1/requests/{request}/verify)
 	VerifyRequest(ctx context.Context, request VerifyRequestRequestObject) (VerifyRequestResponseObject, error)
+	// GetStats What is it doing, and what keeps it?
+	// (GET /v1/stats)
+	GetStats(ctx context.Context, request GetStatsRequestObject) (GetStatsResponseObject, error)
 	// RenderTemplate Try a template
 	// (POST /v1/templates/render)
 	RenderTemplate(ctx context.Context, request RenderTemplateRequestObject) (RenderTemplateResponseObject, error)
@@ -23794,6 +24239,31 @@ func (sh *strictHandler) VerifyRequest(ctx echo.Context, call Call, params Verif
 		return err
 	} else if validResponse, ok := response.(VerifyRequestResponseObject); ok {
 		return validResponse.VisitVerifyRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetStats operation middleware
+func (sh *strictHandler) GetStats(ctx echo.Context, params GetStatsParams) error {
+	var request GetStatsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStats(ctx.Request().Context(), request.(GetStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetStatsResponseObject); ok {
+		return validResponse.VisitGetStatsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

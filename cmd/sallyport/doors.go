@@ -30,7 +30,7 @@ func (n *node) newDoors(baseURL string) *inbound.Doors {
 	}
 	return inbound.New(inbound.Config{
 		Presets: n.presets, Node: n.worker.Node, Origin: origin,
-	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.metrics, n.log)
+	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.meters(), n.log)
 }
 
 // loadPresets reads the presets that come with the binary and the operator's own.

@@ -4,14 +4,14 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/manage"
+	"sallyport/internal/obs"
 	"sallyport/internal/publish"
 	"sallyport/internal/send"
-	"sallyport/internal/store"
+	"sallyport/internal/stats"
 )
 
 // Small adapters: what one room offers in the words another asks for.
@@ -66,6 +66,14 @@ type nobody struct{}
 func (nobody) Held(context.Context, hook.ID, hook.ID) (int, error) { return 0, nil }
 func (nobody) TargetDeleted(hook.ID, hook.ID)                      {}
 func (nobody) ConfigChanged(hook.ID)                               {}
+
+// meters count what the rooms do, for Prometheus and by workspace.
+type meters struct {
+	*obs.Metrics
+	*stats.Tally
+}
+
+func (n *node) meters() meters { return meters{n.metrics, &n.tally} }
 
 // gate says who calls the API.
 type gate struct{ n *node }
@@ -149,39 +157,6 @@ func sample(v *hook.View, t *hook.Target, eventType string) hook.NewEvent {
 		e.Entity = et.Sample
 	}
 	return e
-}
-
-// queueGauge remembers for a second or two how much waits in each workspace.
-type queueGauge struct {
-	m atomic.Pointer[map[hook.ID]int]
-}
-
-func (q *queueGauge) waiting(workspace hook.ID) int {
-	if m := q.m.Load(); m != nil {
-		return (*m)[workspace]
-	}
-	return 0
-}
-
-func (q *queueGauge) run(ctx context.Context, s *store.Store) error {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		stats, err := s.QueueStats(ctx)
-		if err != nil {
-			continue // the limit it serves is a soft one; the worker reports the outage
-		}
-		m := make(map[hook.ID]int, len(stats))
-		for _, st := range stats {
-			m[st.Workspace] = st.Waiting + st.Claimed
-		}
-		q.m.Store(&m)
-	}
 }
 
 // diskGuard stops accepting before the disk of SQLite is full.

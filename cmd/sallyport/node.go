@@ -29,6 +29,7 @@ import (
 	"sallyport/internal/preset"
 	"sallyport/internal/publish"
 	"sallyport/internal/send"
+	"sallyport/internal/stats"
 	"sallyport/internal/store"
 	"sallyport/internal/vault"
 )
@@ -43,6 +44,9 @@ type node struct {
 	vault   *vault.Vault
 	store   *store.Store
 	metrics *obs.Metrics
+	tally   stats.Tally
+	gauge   *stats.Gauge
+	stats   *stats.Service
 	catalog *catalog.Catalog
 	manage  *manage.Service
 	send    *send.Sender
@@ -51,7 +55,6 @@ type node struct {
 	worker  *dispatch.Dispatcher
 	presets *preset.Table
 	doors   *inbound.Doors // from when the base URL is known
-	queue   queueGauge
 	disk    diskGuard
 
 	mu    sync.Mutex
@@ -121,6 +124,8 @@ func (n *node) open(ctx context.Context) error {
 	if n.presets, err = loadPresets(n.cfg.PresetsDir); err != nil {
 		return err
 	}
+	n.gauge = stats.NewGauge(n.store)
+	n.stats = stats.New(n.store, n.gauge)
 	n.catalog = catalog.New(n.store, n.log)
 	if n.actions, err = n.newActions(); err != nil {
 		return err
@@ -129,7 +134,7 @@ func (n *node) open(ctx context.Context) error {
 		Instance: instance, Name: n.cfg.NodeName, Exclusive: n.lock != nil,
 		Heartbeat: n.cfg.NodeHeartbeat, DeadAfter: n.cfg.NodeDeadAfter, MaxSlots: n.cfg.MaxSlots, HandOver: 64 << 20,
 		Grace: n.cfg.ShutdownGrace, SuspendAfter: n.cfg.SuspendAfter, BreakAfter: n.cfg.BreakerFailures, Stopping: send.ErrStopping,
-	}, n.store, n.catalog, targetSender{n.send, n.actions}, owner{n}, n.metrics, n.ids, mathrand.Float64, n.log)
+	}, n.store, n.catalog, targetSender{n.send, n.actions}, owner{n}, n.meters(), n.ids, mathrand.Float64, n.log)
 	n.catalog.OnChange = func(old, fresh *hook.View) {
 		if fresh != nil {
 			n.worker.TargetsChanged(fresh.Workspace.ID)
@@ -144,11 +149,11 @@ func (n *node) open(ctx context.Context) error {
 	if !n.cfg.Postgres() {
 		n.disk.look(n.cfg.DataDir, n.cfg.MinFreeDisk) // before the first publish
 	}
-	limits.Backlog = n.queue.waiting
+	limits.Backlog = n.gauge.Waiting
 	limits.Conditions = conditions{}
-	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.metrics, n.ids, n.log)
+	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.meters(), n.ids, n.log)
 	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost}, pipeline{n})
-	n.metrics.WatchQueue(n.store.QueueStats)
+	n.metrics.WatchQueue(n.stats)
 	return nil
 }
 
@@ -220,7 +225,8 @@ func (n *node) run(ctx context.Context) error {
 		})
 	}
 	beside("catalog", n.catalog.Run)
-	beside("queue", func(ctx context.Context) error { return n.queue.run(ctx, n.store) })
+	beside("queue", n.gauge.Run)
+	beside("tally", func(ctx context.Context) error { return n.tally.Run(ctx, n.store, n.worker, n.log) })
 	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
 	beside("bounds", func(ctx context.Context) error { return n.store.RunBounds(ctx, boundsEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)

@@ -193,7 +193,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,
 		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Schema: provisionSchema, Log: n.log,
 	}, api.Services{
-		Gate: gate{n}, Manager: n.manage, Publisher: publisher{n}, History: n.store, Operator: operator{n},
+		Gate: gate{n}, Manager: n.manage, Stats: n.stats, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
 		Requests: n.store, Presets: n.presets, Doors: n.doors, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n},
 	})

@@ -910,6 +910,30 @@ func (e SignatureVerificationTimestampUnit) Valid() bool {
 	}
 }
 
+// Defines values for TargetStatsState.
+const (
+	TargetStatsStateActive    TargetStatsState = "active"
+	TargetStatsStateDisabled  TargetStatsState = "disabled"
+	TargetStatsStatePaused    TargetStatsState = "paused"
+	TargetStatsStateSuspended TargetStatsState = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the TargetStatsState enum.
+func (e TargetStatsState) Valid() bool {
+	switch e {
+	case TargetStatsStateActive:
+		return true
+	case TargetStatsStateDisabled:
+		return true
+	case TargetStatsStatePaused:
+		return true
+	case TargetStatsStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Verdict.
 const (
 	VerdictAccepted  Verdict = "accepted"
@@ -1243,6 +1267,57 @@ func (e ListWebhookDeliveriesParamsOrder) Valid() bool {
 	case ListWebhookDeliveriesParamsOrderAsc:
 		return true
 	case ListWebhookDeliveriesParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspacesParamsInclude.
+const (
+	ListWorkspacesParamsIncludeStats ListWorkspacesParamsInclude = "stats"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspacesParamsInclude enum.
+func (e ListWorkspacesParamsInclude) Valid() bool {
+	switch e {
+	case ListWorkspacesParamsIncludeStats:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspacesParamsSort.
+const (
+	ListWorkspacesParamsSortCode                  ListWorkspacesParamsSort = "code"
+	ListWorkspacesParamsSortCreatedAt             ListWorkspacesParamsSort = "createdAt"
+	ListWorkspacesParamsSortMinusCode             ListWorkspacesParamsSort = "-code"
+	ListWorkspacesParamsSortMinusCreatedAt        ListWorkspacesParamsSort = "-createdAt"
+	ListWorkspacesParamsSortMinusOldestPendingAge ListWorkspacesParamsSort = "-oldestPendingAge"
+	ListWorkspacesParamsSortMinusPending          ListWorkspacesParamsSort = "-pending"
+	ListWorkspacesParamsSortOldestPendingAge      ListWorkspacesParamsSort = "oldestPendingAge"
+	ListWorkspacesParamsSortPending               ListWorkspacesParamsSort = "pending"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspacesParamsSort enum.
+func (e ListWorkspacesParamsSort) Valid() bool {
+	switch e {
+	case ListWorkspacesParamsSortCode:
+		return true
+	case ListWorkspacesParamsSortCreatedAt:
+		return true
+	case ListWorkspacesParamsSortMinusCode:
+		return true
+	case ListWorkspacesParamsSortMinusCreatedAt:
+		return true
+	case ListWorkspacesParamsSortMinusOldestPendingAge:
+		return true
+	case ListWorkspacesParamsSortMinusPending:
+		return true
+	case ListWorkspacesParamsSortOldestPendingAge:
+		return true
+	case ListWorkspacesParamsSortPending:
 		return true
 	default:
 		return false
@@ -2144,7 +2219,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -2247,7 +2322,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -4503,6 +4578,85 @@ type Source struct {
 	RequestId nullable.Nullable[string] `json:"requestId"`
 }
 
+// Stats How a workspace fares, and what keeps it.
+type Stats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AsOf When the queue was measured.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	AsOf time.Time `json:"asOf"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// Failed Deliveries that failed for good and were not retried since, counted up to 10,000.
+	//
+	// Examples: 3
+	Failed int `json:"failed"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
+
+	// TopTargets The up to ten targets for which the most waits: first those that are sent to.
+	TopTargets []TargetStats `json:"topTargets"`
+}
+
 // Status How the process is.
 type Status struct {
 	// Detail More about it.
@@ -4553,6 +4707,47 @@ type Target struct {
 	// Examples: ERP orders
 	Name string `json:"name"`
 }
+
+// TargetStats What waits for one target, and why.
+type TargetStats struct {
+	// Held Deliveries that wait for it to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the waiting delivery that became due first has been due; null if none is.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait while it is sent to.
+	//
+	// Examples: 1100
+	Pending int `json:"pending"`
+
+	// Running Deliveries that a node took out of its queue.
+	//
+	// Examples: 0
+	Running int `json:"running"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State TargetStatsState `json:"state"`
+
+	// StateReason Why what waits does not move: as a delivery's `stateReason`.
+	//
+	// Examples: breaker_open
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
+// TargetStatsState What is so.
+//
+// Examples: active
+type TargetStatsState string
 
 // TemplateInput A template and what it sees.
 type TemplateInput struct {
@@ -5222,6 +5417,9 @@ type Workspace struct {
 	// Examples: 14d
 	Retention nullable.Nullable[string] `json:"retention"`
 
+	// Stats How it fares; only in a list with `include=stats`.
+	Stats *WorkspaceStats `json:"stats,omitempty"`
+
 	// Strict Whether event types must be declared first.
 	//
 	// Examples: false
@@ -5298,6 +5496,72 @@ type WorkspaceList struct {
 	//
 	// Examples: null
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// WorkspaceStats How a workspace fares. Rates are per second, over the last minute, of all nodes together.
+type WorkspaceStats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
 }
 
 // Cursor defines model for Cursor.
@@ -6161,6 +6425,12 @@ type VerifyRequestParams struct {
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
 
+// GetStatsParams defines parameters for GetStats.
+type GetStatsParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
 // RenderTemplateParams defines parameters for RenderTemplate.
 type RenderTemplateParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -6319,6 +6589,12 @@ type TestWebhookParams struct {
 
 // ListWorkspacesParams defines parameters for ListWorkspaces.
 type ListWorkspacesParams struct {
+	// Include What to show beside the configuration: `stats`, how each workspace fares.
+	Include *ListWorkspacesParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
+	// Sort What to sort by, `-` before it for the largest first; `oldestPendingAge` is how long the oldest due delivery has been due. Goes without `order`.
+	Sort *ListWorkspacesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
 	// Limit How many rows a page has at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -6337,6 +6613,12 @@ type ListWorkspacesParams struct {
 	// Metadata Only what carries this metadata, `key:value`; repeated, all must hold.
 	Metadata *Metadata `form:"metadata,omitempty" json:"metadata,omitempty"`
 }
+
+// ListWorkspacesParamsInclude defines parameters for ListWorkspaces.
+type ListWorkspacesParamsInclude string
+
+// ListWorkspacesParamsSort defines parameters for ListWorkspaces.
+type ListWorkspacesParamsSort string
 
 // ListWorkspacesParamsOrder defines parameters for ListWorkspaces.
 type ListWorkspacesParamsOrder string
@@ -7209,6 +7491,15 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
 	VerifyRequest(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetStats What is it doing, and what keeps it?
+	//
+	// How the workspace fares: how much waits and since when, what happens per second on all nodes, and the
+	// targets for which the most waits, with the reason. Rates are of the last minute and lag by two seconds. The queue is
+	// measured once a second; a long one less often, `asOf` says when.
+	//
+	// Corresponds with GET /v1/stats (the `GetStats` operationId).
+	GetStats(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RenderTemplateWithBody Try a template
 	//
 	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
@@ -7410,7 +7701,10 @@ type ClientInterface interface {
 
 	// ListWorkspaces List workspaces
 	//
-	// All workspaces of the installation, newest first. Needs a platform key.
+	// All workspaces of the installation, newest first unless sorted otherwise. Needs a platform key.
+	//
+	// Sorted by `pending` or `oldestPendingAge` the list is one page of the first `limit` workspaces, without a
+	// `nextCursor`: the order changes while one reads it.
 	//
 	// Corresponds with GET /v1/workspaces (the `ListWorkspaces` operationId).
 	ListWorkspaces(ctx context.Context, params *ListWorkspacesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8841,6 +9135,25 @@ func (c *Client) VerifyRequest(ctx context.Context, call Call, params *VerifyReq
 	return c.Client.Do(req)
 }
 
+// GetStats What is it doing, and what keeps it?
+//
+// How the workspace fares: how much waits and since when, what happens per second on all nodes, and the
+// targets for which the most waits, with the reason. Rates are of the last minute and lag by two seconds. The queue is
+// measured once a second; a long one less often, `asOf` says when.
+//
+// Corresponds with GET /v1/stats (the `GetStats` operationId).
+func (c *Client) GetStats(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RenderTemplateWithBody Try a template
 //
 // Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
@@ -9262,7 +9575,10 @@ func (c *Client) TestWebhook(ctx context.Context, webhook ThisWebhook, params *T
 
 // ListWorkspaces List workspaces
 //
-// All workspaces of the installation, newest first. Needs a platform key.
+// All workspaces of the installation, newest first unless sorted otherwise. Needs a platform key.
+//
+// Sorted by `pending` or `oldestPendingAge` the list is one page of the first `limit` workspaces, without a
+// `nextCursor`: the order changes while one reads it.
 //
 // Corresponds with GET /v1/workspaces (the `ListWorkspaces` operationId).
 func (c *Client) ListWorkspaces(ctx context.Context, params *ListWorkspacesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13853,6 +14169,48 @@ func NewVerifyRequestRequest(server string, call Call, params *VerifyRequestPara
 	return req, nil
 }
 
+// NewGetStatsRequest constructs an http.Request for the GetStats method
+func NewGetStatsRequest(server string, params *GetStatsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/stats")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRenderTemplateRequest calls the generic RenderTemplate builder with application/json body
 func NewRenderTemplateRequest(server string, params *RenderTemplateParams, body RenderTemplateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -14979,6 +15337,30 @@ func NewListWorkspacesRequest(server string, params *ListWorkspacesParams) (*htt
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Include != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include", *params.Include, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -16177,6 +16559,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
 	VerifyRequestWithResponse(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*VerifyRequestResponse, error)
 
+	// GetStatsWithResponse What is it doing, and what keeps it?
+	//
+	// How the workspace fares: how much waits and since when, what happens per second on all nodes, and the
+	// targets for which the most waits, with the reason. Rates are of the last minute and lag by two seconds. The queue is
+	// measured once a second; a long one less often, `asOf` says when.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/stats (the `GetStats` operationId).
+	GetStatsWithResponse(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*GetStatsResponse, error)
+
 	// RenderTemplateWithBodyWithResponse Try a template
 	//
 	// Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
@@ -16392,7 +16785,10 @@ type ClientWithResponsesInterface interface {
 
 	// ListWorkspacesWithResponse List workspaces
 	//
-	// All workspaces of the installation, newest first. Needs a platform key.
+	// All workspaces of the installation, newest first unless sorted otherwise. Needs a platform key.
+	//
+	// Sorted by `pending` or `oldestPendingAge` the list is one page of the first `limit` workspaces, without a
+	// `nextCursor`: the order changes while one reads it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -23320,6 +23716,111 @@ func (r VerifyRequestResponse) ContentType() string {
 	return ""
 }
 
+// GetStatsResponse200Headers the declared response headers of an HTTP 200 response for GetStats
+type GetStatsResponse200Headers struct {
+	XRequestId *string
+}
+
+// GetStatsResponse400Headers the declared response headers of an HTTP 400 response for GetStats
+type GetStatsResponse400Headers struct {
+	XRequestId *string
+}
+
+// GetStatsResponse401Headers the declared response headers of an HTTP 401 response for GetStats
+type GetStatsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetStatsResponse403Headers the declared response headers of an HTTP 403 response for GetStats
+type GetStatsResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetStatsResponseDefaultHeaders the declared response headers of an HTTP default response for GetStats
+type GetStatsResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetStatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Stats
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetStatsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetStatsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetStatsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetStatsResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetStatsResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStatsResponse) GetJSON200() *Stats {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStatsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RenderTemplateResponse200Headers the declared response headers of an HTTP 200 response for RenderTemplate
 type RenderTemplateResponse200Headers struct {
 	XRequestId *string
@@ -27134,6 +27635,23 @@ func (c *ClientWithResponses) VerifyRequestWithResponse(ctx context.Context, cal
 	return ParseVerifyRequestResponse(rsp)
 }
 
+// GetStatsWithResponse What is it doing, and what keeps it?
+//
+// How the workspace fares: how much waits and since when, what happens per second on all nodes, and the
+// targets for which the most waits, with the reason. Rates are of the last minute and lag by two seconds. The queue is
+// measured once a second; a long one less often, `asOf` says when.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/stats (the `GetStats` operationId).
+func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*GetStatsResponse, error) {
+	rsp, err := c.GetStats(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatsResponse(rsp)
+}
+
 // RenderTemplateWithBodyWithResponse Try a template
 //
 // Evaluates a Twig template at any moment and in any time zone, as filters and hashes are: what a sender's hash must be
@@ -27481,7 +27999,10 @@ func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, webho
 
 // ListWorkspacesWithResponse List workspaces
 //
-// All workspaces of the installation, newest first. Needs a platform key.
+// All workspaces of the installation, newest first unless sorted otherwise. Needs a platform key.
+//
+// Sorted by `pending` or `oldestPendingAge` the list is one page of the first `limit` workspaces, without a
+// `nextCursor`: the order changes while one reads it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -35739,6 +36260,120 @@ func ParseVerifyRequestResponse(rsp *http.Response) (*VerifyRequestResponse, err
 		response.Headers409 = &headers
 	case true:
 		var headers VerifyRequestResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetStatsResponse parses an HTTP response from a GetStatsWithResponse call
+func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Stats
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetStatsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetStatsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetStatsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetStatsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers GetStatsResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -906,6 +906,30 @@ func (e SignatureVerificationTimestampUnit) Valid() bool {
 	}
 }
 
+// Defines values for TargetStatsState.
+const (
+	TargetStatsStateActive    TargetStatsState = "active"
+	TargetStatsStateDisabled  TargetStatsState = "disabled"
+	TargetStatsStatePaused    TargetStatsState = "paused"
+	TargetStatsStateSuspended TargetStatsState = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the TargetStatsState enum.
+func (e TargetStatsState) Valid() bool {
+	switch e {
+	case TargetStatsStateActive:
+		return true
+	case TargetStatsStateDisabled:
+		return true
+	case TargetStatsStatePaused:
+		return true
+	case TargetStatsStateSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Verdict.
 const (
 	VerdictAccepted  Verdict = "accepted"
@@ -1888,7 +1912,7 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -1991,7 +2015,7 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`; `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
 	//
 	// Examples: breaker_open
 	StateReason nullable.Nullable[string] `json:"stateReason"`
@@ -4247,6 +4271,85 @@ type Source struct {
 	RequestId nullable.Nullable[string] `json:"requestId"`
 }
 
+// Stats How a workspace fares, and what keeps it.
+type Stats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AsOf When the queue was measured.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	AsOf time.Time `json:"asOf"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// Failed Deliveries that failed for good and were not retried since, counted up to 10,000.
+	//
+	// Examples: 3
+	Failed int `json:"failed"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
+
+	// TopTargets The up to ten targets for which the most waits: first those that are sent to.
+	TopTargets []TargetStats `json:"topTargets"`
+}
+
 // Status How the process is.
 type Status struct {
 	// Detail More about it.
@@ -4297,6 +4400,47 @@ type Target struct {
 	// Examples: ERP orders
 	Name string `json:"name"`
 }
+
+// TargetStats What waits for one target, and why.
+type TargetStats struct {
+	// Held Deliveries that wait for it to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the waiting delivery that became due first has been due; null if none is.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait while it is sent to.
+	//
+	// Examples: 1100
+	Pending int `json:"pending"`
+
+	// Running Deliveries that a node took out of its queue.
+	//
+	// Examples: 0
+	Running int `json:"running"`
+
+	// State What is so.
+	//
+	// Examples: active
+	State TargetStatsState `json:"state"`
+
+	// StateReason Why what waits does not move: as a delivery's `stateReason`.
+	//
+	// Examples: breaker_open
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
+// TargetStatsState What is so.
+//
+// Examples: active
+type TargetStatsState string
 
 // TemplateInput A template and what it sees.
 type TemplateInput struct {
@@ -4966,6 +5110,9 @@ type Workspace struct {
 	// Examples: 14d
 	Retention nullable.Nullable[string] `json:"retention"`
 
+	// Stats How it fares; only in a list with `include=stats`.
+	Stats *WorkspaceStats `json:"stats,omitempty"`
+
 	// Strict Whether event types must be declared first.
 	//
 	// Examples: false
@@ -5042,6 +5189,72 @@ type WorkspaceList struct {
 	//
 	// Examples: null
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// WorkspaceStats How a workspace fares. Rates are per second, over the last minute, of all nodes together.
+type WorkspaceStats struct {
+	// AcceptedPerSecond Events accepted.
+	//
+	// Examples: 50
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+	// AttemptsPerSecond Attempts, retries included.
+	//
+	// Examples: 152
+	AttemptsPerSecond float64 `json:"attemptsPerSecond"`
+
+	// CreatedPerSecond Deliveries made of them: above `finishedPerSecond`, the queue grows.
+	//
+	// Examples: 150
+	CreatedPerSecond float64 `json:"createdPerSecond"`
+
+	// Exact False if more wait than were counted: of each target up to a million.
+	//
+	// Examples: true
+	Exact bool `json:"exact"`
+
+	// FailedPerSecond Deliveries of these that failed for good.
+	//
+	// Examples: 0.2
+	FailedPerSecond float64 `json:"failedPerSecond"`
+
+	// FinishedPerSecond Deliveries that ended, however they did.
+	//
+	// Examples: 149
+	FinishedPerSecond float64 `json:"finishedPerSecond"`
+
+	// Held Deliveries that wait for their target to be active again.
+	//
+	// Examples: 0
+	Held int `json:"held"`
+
+	// OldestPendingAgeMs How long the pending delivery that became due first has been due; null if none is. Retries yet to come do not count.
+	//
+	// Examples: 1250
+	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
+
+	// Pending Deliveries that wait for their turn, for a retry, or for a receiver that fails.
+	//
+	// Examples: 1200
+	Pending int `json:"pending"`
+
+	// Requests Calls of incoming webhooks.
+	Requests struct {
+		// AcceptedPerSecond Accepted ones, repeats and handshakes included.
+		//
+		// Examples: 3
+		AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+
+		// RefusedPerSecond Refused ones.
+		//
+		// Examples: 0
+		RefusedPerSecond float64 `json:"refusedPerSecond"`
+	} `json:"requests"`
+
+	// Running Deliveries in the hands of nodes: being sent, or about to be.
+	//
+	// Examples: 64
+	Running int `json:"running"`
 }
 
 // Cursor defines model for Cursor.

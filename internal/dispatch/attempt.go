@@ -26,6 +26,7 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	d.finish.put(f)
 	if f.Attempt != nil {
 		d.metrics.Attempt(a.Outcome, a.Timings.Total)
+		d.metrics.Tried(l.workspace)
 		d.observe(l, t, j, &a)
 	}
 }

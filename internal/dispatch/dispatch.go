@@ -68,6 +68,13 @@ type Owner interface {
 // Metrics counts what the worker does.
 type Metrics interface {
 	Attempt(outcome hook.Outcome, took time.Duration)
+	// Accepted counts events that actions published, and their deliveries.
+	Accepted(events, deliveries int)
+	// Published, Tried and Ended count by workspace: what actions published, attempts, and
+	// deliveries that came to an end.
+	Published(workspace hook.ID, events, deliveries int)
+	Tried(workspace hook.ID)
+	Ended(workspace hook.ID, state hook.State)
 	Delivered(sinceAccept time.Duration)
 	FinishBatch(deliveries int, took time.Duration)
 	InFlight(sending, held int)
@@ -224,6 +231,19 @@ func (d *Dispatcher) Node() hook.NodeID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.node
+}
+
+// InHand counts by workspace the deliveries in this node's hands: being sent, or about to be.
+func (d *Dispatcher) InHand() map[hook.ID]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[hook.ID]int)
+	for _, l := range d.lanes {
+		if l.held > 0 {
+			out[l.workspace] += l.held
+		}
+	}
+	return out
 }
 
 func (d *Dispatcher) wake() {

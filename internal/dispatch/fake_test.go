@@ -382,6 +382,10 @@ func (o *fakeOwner) Announce(_ context.Context, _ hook.ID, e hook.NewEvent) {
 type noMetrics struct{}
 
 func (noMetrics) Attempt(hook.Outcome, time.Duration) {}
+func (noMetrics) Accepted(int, int)                   {}
+func (noMetrics) Published(hook.ID, int, int)         {}
+func (noMetrics) Tried(hook.ID)                       {}
+func (noMetrics) Ended(hook.ID, hook.State)           {}
 func (noMetrics) Delivered(time.Duration)             {}
 func (noMetrics) FinishBatch(int, time.Duration)      {}
 func (noMetrics) InFlight(int, int)                   {}

@@ -245,6 +245,18 @@ func (d *Dispatcher) finished(batch []*hook.Finish, held []bool) {
 	}
 }
 
+// published counts what a stored outcome published.
+func (d *Dispatcher) published(f *hook.Finish) {
+	deliveries := 0
+	for _, e := range f.Effects.Events {
+		deliveries += len(e.Deliveries)
+	}
+	if n := len(f.Effects.Events); n > 0 {
+		d.metrics.Accepted(n, deliveries)
+		d.metrics.Published(f.Job.Delivery.Workspace, n, deliveries)
+	}
+}
+
 // effected goes on after effects were stored. What was made of something that has changed
 // since is done anew.
 func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates []hook.Effect) {
@@ -261,6 +273,7 @@ func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates [
 		}
 		ended, held = append(ended, f), append(held, fates[i] == hook.EffectDone)
 		if fates[i] == hook.EffectDone {
+			d.published(f)
 			for _, t := range f.Effects.Wake {
 				d.Waiting(t)
 			}
@@ -343,6 +356,9 @@ func (l *lane) expect(due time.Time) {
 // after does what follows a stored outcome but is no part of it.
 func (d *Dispatcher) after(f *hook.Finish, now time.Time) {
 	del := &f.Job.Delivery
+	if f.State.Final() {
+		d.metrics.Ended(del.Workspace, f.State)
+	}
 	if f.State == hook.StateSucceeded {
 		d.metrics.Delivered(now.Sub(f.Job.Event.AcceptedAt()))
 		return

@@ -43,6 +43,8 @@ const (
 	ReasonMaxInFlight       Reason = "max_in_flight"
 	ReasonOrdering          Reason = "ordering"
 	ReasonHold              Reason = "installation_hold"
+	ReasonRetryScheduled    Reason = "retry_scheduled" // its next attempt is not due yet
+	ReasonQueued            Reason = "queued"          // due: it waits for its turn
 	ReasonAttemptsExhausted Reason = "attempts_exhausted"
 	ReasonPermanentError    Reason = "permanent_error"
 	ReasonGone              Reason = "gone"

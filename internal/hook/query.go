@@ -76,15 +76,12 @@ type ListFilter struct {
 	Until    time.Time
 }
 
-// QueueStat is how much of one workspace waits. OldestDue is when the one that is overdue
-// longest became due; deliveries held by their target and retries that are yet to come
-// do not count for it.
-type QueueStat struct {
-	Workspace     ID
-	WorkspaceCode string
-	Waiting       int // not claimed, held ones included
-	Claimed       int
-	OldestDue     *time.Time // nil: nothing is overdue
+// WorkspaceFilter selects workspaces, and orders them.
+type WorkspaceFilter struct {
+	ListFilter
+	IDs       []ID // nil: all
+	Sort      WorkspaceSort
+	AfterCode string // of a list by code: the last one seen
 }
 
 // Purged counts the rows that retention removed.

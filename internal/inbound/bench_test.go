@@ -20,6 +20,7 @@ func (quick) Admit(context.Context, *hook.View, *hook.Admission) (hook.ID, error
 	return hook.NoID, nil
 }
 func (quick) DoorCall(string, hook.Verdict, string) {}
+func (quick) Called(hook.ID, hook.Verdict)          {}
 
 func BenchmarkServe(b *testing.B) {
 	w := start(b)

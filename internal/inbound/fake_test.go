@@ -253,6 +253,8 @@ func (w *world) LeaveExpansion(context.Context, hook.NodeID, hook.ID, time.Durat
 
 func (w *world) Remember(*hook.Request) {}
 
+func (w *world) Called(hook.ID, hook.Verdict) {}
+
 func (w *world) DoorCall(door string, v hook.Verdict, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

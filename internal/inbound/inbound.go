@@ -89,6 +89,8 @@ type Runner interface {
 // Metrics counts calls.
 type Metrics interface {
 	DoorCall(door string, verdict hook.Verdict, reason string)
+	// Called counts the same by workspace.
+	Called(workspace hook.ID, verdict hook.Verdict)
 }
 
 // Config of the doors.

@@ -18,7 +18,7 @@ import (
 func (d *Doors) refused(ctx context.Context, j *judged, r *refusal, problem error, began time.Time) hook.DoorAnswer {
 	x := j.door
 	j.request.Incoming, j.request.Reason = x.ID, string(r.kind)
-	d.metrics.DoorCall(x.Code, hook.VerdictRefused, string(r.kind))
+	d.counted(x, hook.VerdictRefused, string(r.kind))
 	answer := d.refusalAnswer(j, r, problem)
 	if d.refusals.room(x.ID, time.Now()) {
 		if !j.hasBody && x.Logging != hook.LoggingMetadata && r.kind != hook.KindUnavailable {
@@ -63,9 +63,18 @@ func digest(b hook.Body) []byte {
 	return sum[:]
 }
 
+// counted counts a call of a door.
+func (d *Doors) counted(x *door, verdict hook.Verdict, reason string) {
+	d.metrics.DoorCall(x.Code, verdict, reason)
+	d.metrics.Called(x.Workspace, verdict)
+}
+
 // unknown answers a call of a code that is no door's.
 func (d *Doors) unknown(ctx context.Context, j *judged, workspace hook.ID, began time.Time) hook.DoorAnswer {
 	d.metrics.DoorCall("", hook.VerdictRefused, string(hook.KindNotFound))
+	if workspace != hook.NoID {
+		d.metrics.Called(workspace, hook.VerdictRefused)
+	}
 	answer := notFound(j.call)
 	if workspace != hook.NoID && d.refusals.room(workspace, time.Now()) {
 		r := *j.request
@@ -88,7 +97,7 @@ func (d *Doors) repeated(ctx context.Context, j *judged, first hook.ID, began ti
 		j.note("dedupe", r)
 		return d.refused(ctx, j, r, nil, began)
 	}
-	d.metrics.DoorCall(x.Code, hook.VerdictDuplicate, "")
+	d.counted(x, hook.VerdictDuplicate, "")
 	answer := d.accepted(j, &hook.Request{ID: first}, true)
 	if d.refusals.room(x.ID, time.Now()) {
 		d.record(j, answer, began)
@@ -99,7 +108,7 @@ func (d *Doors) repeated(ctx context.Context, j *judged, first hook.ID, began ti
 // shaken answers a handshake.
 func (d *Doors) shaken(j *judged, began time.Time) hook.DoorAnswer {
 	j.request.Verdict, j.request.Incoming = hook.VerdictHandshake, j.door.ID
-	d.metrics.DoorCall(j.door.Code, hook.VerdictHandshake, "")
+	d.counted(j.door, hook.VerdictHandshake, "")
 	h := http.Header{}
 	for name, values := range j.answer.Headers {
 		h[name] = slices.Clone(values)

@@ -123,7 +123,7 @@ func (d *Doors) replay(ctx context.Context, workspace, id, call hook.ID) (*hook.
 	if repeated != hook.NoID {
 		return nil, hook.Errorf(hook.KindInvalidState, "its sender has sent it again meanwhile: it was accepted as request %s", repeated)
 	}
-	d.metrics.DoorCall(j.door.Code, hook.VerdictAccepted, "")
+	d.counted(j.door, hook.VerdictAccepted, "")
 	if a.Expand > 0 {
 		d.kickExpansion()
 	}

@@ -254,12 +254,12 @@ func (d *Doors) admit(ctx context.Context, j *judged, view *hook.View, n counted
 	case errors.Is(err, hook.ErrChanged):
 		return hook.DoorAnswer{}, err
 	case err != nil:
-		d.metrics.DoorCall(x.Code, hook.VerdictRefused, string(hook.KindOf(err)))
+		d.counted(x, hook.VerdictRefused, string(hook.KindOf(err)))
 		return hook.DoorAnswer{Problem: err}, nil
 	case repeated != hook.NoID:
 		return d.repeated(ctx, j, repeated, began), nil
 	}
-	d.metrics.DoorCall(x.Code, hook.VerdictAccepted, "")
+	d.counted(x, hook.VerdictAccepted, "")
 	if a.Expand > 0 {
 		d.kickExpansion()
 	}

@@ -208,7 +208,7 @@ func (s *fakeStore) Workspace(_ context.Context, ref string) (*hook.Workspace, e
 	return w, nil
 }
 
-func (s *fakeStore) Workspaces(context.Context, hook.ListFilter, hook.Page) ([]*hook.Workspace, bool, error) {
+func (s *fakeStore) Workspaces(context.Context, hook.WorkspaceFilter, hook.Page) ([]*hook.Workspace, bool, error) {
 	return s.workspaces, false, nil
 }
 

@@ -22,7 +22,7 @@ type Store interface {
 	PutSettingIfAbsent(ctx context.Context, key string, value []byte) ([]byte, error)
 
 	Workspace(ctx context.Context, ref string) (*hook.Workspace, error)
-	Workspaces(ctx context.Context, f hook.ListFilter, p hook.Page) ([]*hook.Workspace, bool, error)
+	Workspaces(ctx context.Context, f hook.WorkspaceFilter, p hook.Page) ([]*hook.Workspace, bool, error)
 	EditWorkspace(ctx context.Context, ref string, dry bool, decide func(hook.WorkspaceScene) (*hook.Workspace, error)) (*hook.Workspace, error)
 	// DeleteWorkspace hides the workspace and everything in it at once, and returns its
 	// id and the targets that it had. The rows go later.

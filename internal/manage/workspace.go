@@ -144,8 +144,8 @@ func (s *Service) GetWorkspace(ctx context.Context, p hook.Principal, ref string
 	return s.store.Workspace(ctx, ref)
 }
 
-// ListWorkspaces lists them, and reports whether more follow.
-func (s *Service) ListWorkspaces(ctx context.Context, p hook.Principal, f hook.ListFilter, page hook.Page) (list []*hook.Workspace, more bool, err error) {
+// ListWorkspaces lists them by creation or by code, and reports whether more follow.
+func (s *Service) ListWorkspaces(ctx context.Context, p hook.Principal, f hook.WorkspaceFilter, page hook.Page) (list []*hook.Workspace, more bool, err error) {
 	if err := platformOnly(p); err != nil {
 		return nil, false, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,49 @@ func scrape(t *testing.T, m *obs.Metrics, log *slog.Logger) string {
 	return recorder.Body.String()
 }
 
+// fakeQueue is a queue of which every target is among the largest.
+type fakeQueue struct {
+	targets []hook.TargetStat
+	err     error
+}
+
+func (f fakeQueue) Targets(context.Context) (out []hook.TargetQueue, err error) {
+	for _, t := range f.targets {
+		out = append(out, t.TargetQueue)
+	}
+	return out, f.err
+}
+
+func (f fakeQueue) Backlogs(ctx context.Context) (map[hook.ID]*hook.Backlog, error) {
+	targets, err := f.Targets(ctx)
+	q := hook.Queue{Targets: targets}
+	return q.Backlogs(), err
+}
+
+func (f fakeQueue) Largest(context.Context, int) ([]hook.TargetStat, error) { return f.targets, f.err }
+
+func TestMetricsNameOnlySoManyWorkspaces(t *testing.T) {
+	t.Parallel()
+	m := obs.NewMetrics("")
+	var targets []hook.TargetStat
+	for n := range 250 {
+		due := time.Now().Add(-time.Duration(n+1) * time.Minute)
+		targets = append(targets, hook.TargetStat{TargetQueue: hook.TargetQueue{
+			Workspace: hook.ID{1, byte(n)}, WorkspaceCode: "w" + strconv.Itoa(n), Waiting: 2, OldestDue: &due, Active: true,
+		}})
+	}
+	m.WatchQueue(fakeQueue{targets: targets})
+	text := scrape(t, m, slog.New(slog.DiscardHandler))
+	if n := strings.Count(text, "\nsallyport_queue_waiting{"); n != 101 {
+		t.Errorf("%d workspaces are named", n)
+	}
+	for _, want := range []string{`sallyport_queue_waiting{workspace="w249"} 2`, `sallyport_queue_waiting{workspace="(others)"} 300`, `sallyport_queue_oldest_seconds{workspace="(others)"} 9000.`} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("%q is not among the metrics", want)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	m := obs.NewMetrics("1.2.3")
@@ -81,9 +125,13 @@ func TestMetrics(t *testing.T) {
 	}
 	m.HTTPRequest("PublishEvent", 422, time.Millisecond)
 	due := time.Now().Add(-time.Minute)
-	m.WatchQueue(func(context.Context) ([]hook.QueueStat, error) {
-		return []hook.QueueStat{{WorkspaceCode: "default", Waiting: 9, Claimed: 2, OldestDue: &due}, {WorkspaceCode: "calm", Waiting: 1}}, nil
-	})
+	long := time.Now().Add(-time.Hour)
+	m.WatchQueue(fakeQueue{targets: []hook.TargetStat{
+		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{1}, WorkspaceCode: "default", Target: hook.ID{1}, Waiting: 9, Claimed: 2, OldestDue: &due, Active: true}, Kind: "webhook", Code: "erp"},
+		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{1}, WorkspaceCode: "default", Target: hook.ID{2}, Waiting: 3, OldestDue: &long, Active: true, Broken: true}, Kind: "webhook", Code: "down"},
+		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{1}, WorkspaceCode: "default", Target: hook.ID{3}, Waiting: 4, OldestDue: &long}, Kind: "webhook", Code: "down"},
+		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{2}, WorkspaceCode: "calm", Target: hook.ID{4}, Waiting: 1, Active: true}, Kind: "action", Code: "book"},
+	}})
 	text := scrape(t, m, slog.New(slog.DiscardHandler))
 	for _, want := range []string{
 		"sallyport_events_accepted_total 3", "sallyport_deliveries_created_total 5", "sallyport_deliveries_rescued_total 4",
@@ -93,7 +141,11 @@ func TestMetrics(t *testing.T) {
 		`sallyport_slots{state="sending"} 11`, `sallyport_slots{state="held"} 2`,
 		`sallyport_http_requests_total{operation="PublishEvent",status="202"} 3`, `sallyport_http_requests_total{operation="PublishEvent",status="422"} 1`,
 		`sallyport_http_request_duration_seconds_count{operation="PublishEvent"} 4`,
-		`sallyport_queue_waiting{workspace="default"} 9`, `sallyport_queue_claimed{workspace="default"} 2`,
+		`sallyport_queue_waiting{workspace="default"} 12`, `sallyport_queue_held{workspace="default"} 4`, `sallyport_queue_targets{kept_by="held"} 1`,
+		`sallyport_queue_targets{kept_by="breaker"} 1`, `sallyport_queue_targets{kept_by="nothing"} 2`,
+		`sallyport_target_waiting{kind="webhook",target="erp",workspace="default"} 9`, `sallyport_target_waiting{kind="webhook",target="down",workspace="default"} 3`,
+		`sallyport_target_waiting{kind="action",target="book",workspace="calm"} 1`,
+		`sallyport_queue_claimed{workspace="default"} 2`,
 		`sallyport_queue_oldest_seconds{workspace="default"} 60.`, `sallyport_queue_oldest_seconds{workspace="calm"} 0`,
 		`sallyport_build_info{version="1.2.3"} 1`, "go_goroutines ", "process_start_time_seconds ",
 	} {
@@ -106,7 +158,7 @@ func TestMetrics(t *testing.T) {
 func TestMetricsWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	m := obs.NewMetrics("")
-	m.WatchQueue(func(context.Context) ([]hook.QueueStat, error) { return nil, errors.New("the database is away") })
+	m.WatchQueue(fakeQueue{err: errors.New("the database is away")})
 	var log bytes.Buffer
 	text := scrape(t, m, obs.Logger(&log, slog.LevelInfo, true))
 	if !strings.Contains(text, "sallyport_events_accepted_total 0") {

@@ -206,6 +206,7 @@ func (p *Publisher) AdmitPiece(ctx context.Context, v *hook.View, a *hook.Admiss
 		return errors.Join(hook.ErrChanged, p.catalog.Refresh(ctx, v.Workspace.ID))
 	}
 	p.metrics.Accepted(len(b.Events), len(wake))
+	p.metrics.Published(v.Workspace.ID, len(b.Events), len(wake))
 	for _, t := range wake {
 		p.dispatch.Waiting(t)
 	}

@@ -164,6 +164,7 @@ func (c *fakeCatalog) Valid(context.Context, hook.Principal) (bool, error) { ret
 type noMetrics struct{}
 
 func (noMetrics) Accepted(int, int)              {}
+func (noMetrics) Published(hook.ID, int, int)    {}
 func (noMetrics) AcceptBatch(int, time.Duration) {}
 
 // bench is a publisher with fakes around it and one workspace with one webhook for

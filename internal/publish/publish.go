@@ -64,6 +64,8 @@ type Dispatcher interface {
 // Metrics counts what publishing does.
 type Metrics interface {
 	Accepted(events, deliveries int)
+	// Published counts the same by workspace.
+	Published(workspace hook.ID, events, deliveries int)
 	AcceptBatch(events int, took time.Duration)
 }
 

@@ -317,6 +317,7 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, w *work, res *
 			continue
 		}
 		events, deliveries = events+1, deliveries+len(pl.targets)
+		p.metrics.Published(e.Workspace, 1, len(pl.targets))
 		if pl.typeID != hook.NoID {
 			p.types.published(pl.typeID, e.AcceptedAt())
 		}
@@ -336,8 +337,9 @@ func (p *Publisher) settle(ctx context.Context, node hook.NodeID, w *work, res *
 			ad.item.settle()
 			continue
 		}
-		events += len(ad.events)
-		deliveries += p.settleAdmission(node, ad, res)
+		made := p.settleAdmission(node, ad, res)
+		events, deliveries = events+len(ad.events), deliveries+made
+		p.metrics.Published(ad.planned.Request.Workspace, len(ad.events), made)
 	}
 	p.metrics.Accepted(events, deliveries)
 	for ws, ids := range expired {

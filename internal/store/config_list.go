@@ -14,6 +14,18 @@ import (
 // listed narrows q to one page of a configuration list, in the order of creation.
 // One row more than the page is asked for, so that more can tell whether it ends here.
 func (s *Store) listed(q *gorm.DB, f hook.ListFilter, p hook.Page) *gorm.DB {
+	op, order := "id < ?", "id DESC"
+	if p.Asc {
+		op, order = "id > ?", "id"
+	}
+	if p.After != hook.NoID {
+		q = q.Where(op, rowID(p.After))
+	}
+	return s.filtered(q, f).Order(order).Limit(p.Limit + 1)
+}
+
+// filtered narrows q to what a filter selects.
+func (s *Store) filtered(q *gorm.DB, f hook.ListFilter) *gorm.DB {
 	if !f.Since.IsZero() {
 		q = q.Where("created_at >= ?", micros(f.Since))
 	}
@@ -27,14 +39,7 @@ func (s *Store) listed(q *gorm.DB, f hook.ListFilter, p hook.Page) *gorm.DB {
 			q = q.Where("EXISTS (SELECT 1 FROM json_each(metadata) m WHERE m.key = ? AND m.value = ?)", k, f.Metadata[k])
 		}
 	}
-	op, order := "id < ?", "id DESC"
-	if p.Asc {
-		op, order = "id > ?", "id"
-	}
-	if p.After != hook.NoID {
-		q = q.Where(op, rowID(p.After))
-	}
-	return q.Order(order).Limit(p.Limit + 1)
+	return q
 }
 
 // paged cuts the extra row off and reports whether there was one.

@@ -33,10 +33,13 @@ func present[N any](n *N, err error) func(missing error) (*N, error) {
 
 // listing reads one page of the rows that match where, and reports whether more follow.
 func listing[R, N any](ctx context.Context, s *Store, noun func(*R) (*N, error), f hook.ListFilter, p hook.Page, where string, args ...any) ([]*N, bool, error) {
+	return listingOf(ctx, s, noun, p, func(tx *gorm.DB) *gorm.DB { return s.listed(tx.Where(where, args...), f, p) })
+}
+
+// listingOf reads one page of a query that asks for one row more.
+func listingOf[R, N any](ctx context.Context, s *Store, noun func(*R) (*N, error), p hook.Page, query func(tx *gorm.DB) *gorm.DB) ([]*N, bool, error) {
 	var rows []R
-	err := s.read(ctx, func(tx *gorm.DB) error {
-		return s.listed(tx.Where(where, args...), f, p).Find(&rows).Error
-	})
+	err := s.read(ctx, func(tx *gorm.DB) error { return query(tx).Find(&rows).Error })
 	if err != nil {
 		return nil, false, err
 	}

@@ -71,9 +71,27 @@ func workspaceIn(tx *gorm.DB, id hook.ID) (*hook.Workspace, error) {
 	return present(findWorkspace(tx, id.String()))(hook.Errorf(hook.KindNotFound, "no such workspace"))
 }
 
-// Workspaces lists workspaces, and reports whether more follow.
-func (s *Store) Workspaces(ctx context.Context, f hook.ListFilter, p hook.Page) ([]*hook.Workspace, bool, error) {
-	return listing(ctx, s, (*workspaceRow).noun, f, p, "deleted_at IS NULL")
+// Workspaces lists workspaces in the order of creation or of codes, and reports whether more
+// follow.
+func (s *Store) Workspaces(ctx context.Context, f hook.WorkspaceFilter, p hook.Page) ([]*hook.Workspace, bool, error) {
+	where, args := "deleted_at IS NULL", []any(nil)
+	if len(f.IDs) > 0 {
+		in := s.among("id", f.IDs)
+		where, args = where+" AND "+in.sql, in.args
+	}
+	if f.Sort != hook.SortCode {
+		return listing(ctx, s, (*workspaceRow).noun, f.ListFilter, p, where, args...)
+	}
+	op, order := "code_key < ?", "code_key DESC"
+	if p.Asc {
+		op, order = "code_key > ?", "code_key"
+	}
+	if f.AfterCode != "" {
+		where, args = where+" AND "+op, append(args, codeKey(f.AfterCode))
+	}
+	return listingOf(ctx, s, (*workspaceRow).noun, p, func(tx *gorm.DB) *gorm.DB {
+		return s.filtered(tx.Where(where, args...), f.ListFilter).Order(order).Limit(p.Limit + 1)
+	})
 }
 
 // EditWorkspace lets decide make the next state of the workspace with this id or code

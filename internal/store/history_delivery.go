@@ -169,15 +169,7 @@ func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool
 	case v.State == hook.StateHeld:
 		v.Reason = heldFor[t.State()]
 	case v.State == hook.StatePending:
-		v.NextAttemptAt = r.due
-		switch overdue := r.due != nil && !r.due.After(now); {
-		case t.breakerOpen:
-			v.Reason = hook.ReasonBreakerOpen
-		case overdue && t.RateLimit != nil:
-			v.Reason = hook.ReasonRateLimited
-		case overdue && t.MaxInFlight > 0:
-			v.Reason = hook.ReasonMaxInFlight
-		}
+		v.NextAttemptAt, v.Reason = r.due, t.waitsFor(r.due != nil && !r.due.After(now))
 	}
 }
 

@@ -15,7 +15,24 @@ import (
 // action or a door's post-processors it has what a webhook has, too.
 type historyTarget struct {
 	hook.Webhook
+	kind        hook.TargetKind
 	breakerOpen bool
+}
+
+// waitsFor says why a delivery does not move that waits for the target while that is sent
+// to. What is due at a target with limits waits for them, as far as rows can tell.
+func (t *historyTarget) waitsFor(due bool) hook.Reason {
+	switch {
+	case t.breakerOpen:
+		return hook.ReasonBreakerOpen
+	case !due:
+		return hook.ReasonRetryScheduled
+	case t.RateLimit != nil:
+		return hook.ReasonRateLimited
+	case t.MaxInFlight > 0:
+		return hook.ReasonMaxInFlight
+	}
+	return hook.ReasonQueued
 }
 
 // historyTargets reads the targets of a page of deliveries.
@@ -57,7 +74,7 @@ func scanTarget(rows *sql.Rows, t *historyTarget) error {
 		return err
 	}
 	t.StateSince, t.CreatedAt, t.DeletedAt = fromMicros(since), fromMicros(created), fromMicrosPtr(deleted)
-	t.breakerOpen = breaker != breakerClosed
+	t.kind, t.breakerOpen = hook.TargetWebhook, breaker != breakerClosed
 	var c webhookConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return fmt.Errorf("webhook %s: configuration: %w", t.ID, err)
@@ -79,7 +96,7 @@ func scanActionTarget(rows *sql.Rows, t *historyTarget) error {
 	if err := rows.Scan((*rowID)(&t.ID), &t.Code, &t.Name, &t.Enabled, &config, &deleted, &breaker); err != nil {
 		return err
 	}
-	t.DeletedAt, t.breakerOpen = fromMicrosPtr(deleted), breaker != breakerClosed
+	t.kind, t.DeletedAt, t.breakerOpen = hook.TargetAction, fromMicrosPtr(deleted), breaker != breakerClosed
 	var c actionConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return fmt.Errorf("action %s: configuration: %w", t.ID, err)
@@ -96,7 +113,7 @@ func scanIncomingTarget(rows *sql.Rows, t *historyTarget) error {
 		return err
 	}
 	// Its post-processors run whether or not it is enabled.
-	t.Enabled, t.DeletedAt, t.MaxAttempts = true, fromMicrosPtr(deleted), hook.PostAttempts
+	t.kind, t.Enabled, t.DeletedAt, t.MaxAttempts = hook.TargetIncoming, true, fromMicrosPtr(deleted), hook.PostAttempts
 	return nil
 }
 

@@ -37,7 +37,7 @@ var _ = suite("deliveries", map[string]func(*world){
 		w.webhook(r, doc{"retry": doc{"schedule": []string{"1h"}, "jitter": 0}})
 		id := w.deliveryOf(w.publish(doc{"type": "a.b"}))
 		r.Wait(1)
-		if a := w.await(id, "pending"); a.text("nextAttemptAt") == "" || a.text("stateReason") != "" {
+		if a := w.await(id, "pending"); a.text("nextAttemptAt") == "" || a.text("stateReason") != "retry_scheduled" {
 			w.t.Errorf("it waits as %s", a.body)
 		}
 		w.operator.post("/v1/deliveries/"+id+"/retry", nil).want(http.StatusAccepted)

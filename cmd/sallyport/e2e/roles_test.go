@@ -11,6 +11,7 @@ import (
 // V viewer; X stands for the platform's keys of role admin, x for those that only read.
 var may = map[string]string{
 	"GetInfo":        "AOPVXx",
+	"GetStats":       "AOVXx",
 	"ListWorkspaces": "Xx", "GetWorkspace": "Xx",
 	"CreateWorkspace": "X", "PutWorkspace": "X", "PatchWorkspace": "X", "DeleteWorkspace": "X",
 	"ListAPIKeys": "AX", "CreateAPIKey": "AX", "GetAPIKey": "AX", "PutAPIKey": "AX", "PatchAPIKey": "AX", "DeleteAPIKey": "AX",

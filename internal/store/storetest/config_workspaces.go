@@ -99,11 +99,11 @@ func workspaces(t *testing.T, open Opener) {
 	if all2, one2 := versions(); all2 != all+1 || one2 != one+1 {
 		t.Fatalf("a refused edit bumped versions to %d, %d", all2, one2)
 	}
-	list, more, err := s.Workspaces(ctx, hook.ListFilter{Metadata: map[string]string{"team": `a "b"`}}, hook.Page{Limit: 1})
+	list, more, err := s.Workspaces(ctx, hook.WorkspaceFilter{ListFilter: hook.ListFilter{Metadata: map[string]string{"team": `a "b"`}}}, hook.Page{Limit: 1})
 	if err != nil || more || len(list) != 1 || list[0].ID != def.ID {
 		t.Fatalf("list by metadata = %v, %v, %v", list, more, err)
 	}
-	list, _, err = s.Workspaces(ctx, hook.ListFilter{Metadata: map[string]string{"team": "x"}}, hook.Page{Limit: 1})
+	list, _, err = s.Workspaces(ctx, hook.WorkspaceFilter{ListFilter: hook.ListFilter{Metadata: map[string]string{"team": "x"}}}, hook.Page{Limit: 1})
 	if err != nil || len(list) != 0 {
 		t.Fatalf("list by other metadata = %v, %v", list, err)
 	}

@@ -65,28 +65,3 @@ func health(t *testing.T, w *World) {
 		t.Errorf("health from another workspace = %+v, %v", h, err)
 	}
 }
-
-func queueStats(t *testing.T, w *World) {
-	if stats, err := w.QueueStats(t.Context()); err != nil || len(stats) != 0 {
-		t.Fatalf("of an empty queue: %+v, %v", stats, err)
-	}
-	event := w.event(w.now, "")
-	first := w.ws
-	a, b, paused := w.webhook("active"), w.webhook("active"), w.webhook("paused")
-	late := w.now.Add(-40 * time.Second)
-	w.delivery(w.now.Add(-time.Minute), event, a, rowClaimed)
-	w.delivery(w.now.Add(time.Hour), event, a, rowWaits)
-	w.delivery(w.now.Add(-30*time.Second), event, b, rowWaits)
-	w.delivery(late, event, b, rowWaits)
-	w.delivery(w.now.Add(-time.Hour), event, paused, rowWaits)
-	w.ws = w.workspace("second", 0)
-	w.delivery(w.now.Add(time.Hour), event, w.webhook("active"), rowWaits)
-	stats, err := w.QueueStats(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []hook.QueueStat{{Workspace: first, WorkspaceCode: "main", Waiting: 4, Claimed: 1, OldestDue: &late}, {Workspace: w.ws, WorkspaceCode: "second", Waiting: 1}}
-	if !reflect.DeepEqual(stats, want) {
-		t.Errorf("stats = %+v, want %+v", stats, want)
-	}
-}

@@ -60,7 +60,7 @@ func statesAgree(t *testing.T, w *World) {
 			target = w.webhook(state)
 		}
 		targets = append(targets, target)
-		waits := map[string]expect{"active": {hook.StatePending, ""}, "paused": {hook.StateHeld, hook.ReasonPaused}, "suspended": {hook.StateHeld, hook.ReasonSuspended},
+		waits := map[string]expect{"active": {hook.StatePending, hook.ReasonQueued}, "paused": {hook.StateHeld, hook.ReasonPaused}, "suspended": {hook.StateHeld, hook.ReasonSuspended},
 			"disabled": {hook.StateHeld, hook.ReasonDisabled}, "deleted": {hook.StateHeld, hook.ReasonDisabled}, "broken": {hook.StatePending, hook.ReasonBreakerOpen}}[state]
 		for row, x := range map[int]expect{rowBorn: {hook.StateRunning, ""}, rowClaimed: {hook.StateRunning, ""}, rowWaits: waits,
 			rowSucceeded: {hook.StateSucceeded, ""}, rowFailed: {hook.StateFailed, hook.ReasonAttemptsExhausted}, rowSkipped: {hook.StateSkipped, ""}} {

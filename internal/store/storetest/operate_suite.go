@@ -35,7 +35,7 @@ func retryByHand(t *testing.T, w *World) {
 			t.Fatalf("retry of row %d = %v, %v", row, got, err)
 		}
 		v, _, err := w.Delivery(ctx, w.ws, id)
-		if err != nil || v.State != hook.StatePending || v.Reason != hook.ReasonNone || v.Base != 4 || v.Attempts != 4 || v.MaxAttempts != 14 || !v.FinishedAt.IsZero() {
+		if err != nil || v.State != hook.StatePending || v.Reason != hook.ReasonQueued || v.Base != 4 || v.Attempts != 4 || v.MaxAttempts != 14 || !v.FinishedAt.IsZero() {
 			t.Errorf("after the retry of row %d: %+v, %v", row, v, err)
 		}
 		if trigger, in := w.dueOf(id); trigger != manual || in > time.Second || in < -time.Minute {

@@ -1,0 +1,103 @@
+package stats
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sallyport/internal/hook"
+)
+
+const (
+	// fresh is how old the queue's figures may be when nobody has to hurry.
+	fresh = time.Second
+	// rests is how many times as long as a pass took its figures are taken for fresh, so
+	// that measuring a long queue takes at most a twentieth of one connection.
+	rests = 20
+)
+
+// Measurer counts what waits.
+type Measurer interface {
+	Queue(ctx context.Context) (hook.Queue, error)
+}
+
+// Gauge remembers what waits in the store. All who ask share its passes.
+type Gauge struct {
+	store Measurer
+	pass  chan struct{} // taken by whoever measures
+
+	mu    sync.Mutex
+	queue hook.Queue
+	by    map[hook.ID]*hook.Backlog
+	until time.Time // the figures are fresh
+}
+
+// NewGauge measures the queue of a store.
+func NewGauge(s Measurer) *Gauge { return &Gauge{store: s, pass: make(chan struct{}, 1)} }
+
+// Queue returns figures of a second ago, or of a longer queue of up to twenty times as long
+// ago as it takes to measure it. While the store is away it returns older ones, whose time
+// says so; only before the first there is an error. The answer is shared: do not change it.
+func (g *Gauge) Queue(ctx context.Context) (hook.Queue, map[hook.ID]*hook.Backlog, error) {
+	if g.isFresh() {
+		return g.last()
+	}
+	select {
+	case g.pass <- struct{}{}:
+		defer func() { <-g.pass }()
+	case <-ctx.Done():
+		return hook.Queue{}, nil, ctx.Err()
+	}
+	if g.isFresh() { // somebody else measured
+		return g.last()
+	}
+	started := time.Now()
+	q, err := g.store.Queue(ctx)
+	if err != nil {
+		if old, by, _ := g.last(); by != nil {
+			return old, by, nil
+		}
+		return hook.Queue{}, nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue, g.by = q, q.Backlogs()
+	g.until = time.Now().Add(max(fresh, rests*time.Since(started)))
+	return g.queue, g.by, nil
+}
+
+func (g *Gauge) isFresh() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Now().Before(g.until)
+}
+
+func (g *Gauge) last() (hook.Queue, map[hook.ID]*hook.Backlog, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.queue, g.by, nil
+}
+
+// Waiting is how many deliveries of a workspace wait or are claimed, as last measured.
+func (g *Gauge) Waiting(workspace hook.ID) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := g.by[workspace]; b != nil {
+		return b.Pending + b.Held + b.Claimed
+	}
+	return 0
+}
+
+// Run measures every other second until ctx ends, for Waiting.
+func (g *Gauge) Run(ctx context.Context) error {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			_, _, _ = g.Queue(ctx) // what is not known is not limited; the worker reports the outage
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"sallyport/internal/hook"
+)
+
+// adding is an upsert that adds to what is there.
+func adding(table string, key, columns []string) clause.OnConflict {
+	c := clause.OnConflict{}
+	for _, k := range key {
+		c.Columns = append(c.Columns, clause.Column{Name: k})
+	}
+	for _, name := range columns {
+		c.DoUpdates = append(c.DoUpdates, clause.Assignment{
+			Column: clause.Column{Name: name},
+			Value:  clause.Expr{SQL: "? + ?", Vars: []any{clause.Column{Table: table, Name: name}, clause.Column{Table: "excluded", Name: name}}},
+		})
+	}
+	return c
+}
+
+// TargetStats completes queues of targets: how they are called, their state, and why what
+// waits for them does not move.
+func (s *Store) TargetStats(ctx context.Context, queues []hook.TargetQueue) ([]hook.TargetStat, error) {
+	var out []hook.TargetStat
+	err := s.search(ctx, func(tx *gorm.DB) error {
+		var ids []hook.ID
+		for _, q := range queues {
+			ids = append(ids, q.Target)
+		}
+		targets, err := s.historyTargets(tx, ids)
+		if err != nil {
+			return err
+		}
+		for _, q := range queues {
+			t := targets[q.Target]
+			st := hook.TargetStat{TargetQueue: q, Kind: t.kind, Code: t.Code, Name: t.Name, State: t.State()}
+			if st.State == hook.TargetActive {
+				st.Reason = t.waitsFor(q.OldestDue != nil)
+			} else {
+				st.Reason = heldFor[st.State]
+			}
+			out = append(out, st)
+		}
+		return nil
+	})
+	return out, err
+}
