@@ -112,6 +112,8 @@ var access = map[string]grant{
 
 	"RenderTemplate": operators,
 
+	"ListAuditLog": admins,
+
 	"GetMetrics": overseers,
 }
 
@@ -129,6 +131,20 @@ func allow(op string, p hook.Principal) error {
 		names = append(names, string(r))
 	}
 	return hook.Errorf(hook.KindForbidden, "this needs a key of role %s; this one's is %s", strings.Join(names, " or "), p.Role)
+}
+
+// auditScope is whose rows of the audit log are asked for. Holders of a platform key see
+// what is the installation's beside the workspace's, as they do its keys.
+func auditScope(p hook.Principal, asked *hook.AuditScope) (hook.AuditScope, error) {
+	switch {
+	case asked == nil && p.Platform:
+		return hook.AuditOfBoth, nil
+	case asked == nil:
+		return hook.AuditOfWorkspace, nil
+	case *asked != hook.AuditOfWorkspace && !p.Platform:
+		return "", hook.Errorf(hook.KindForbidden, "scope=%s needs a platform key, one that belongs to no workspace", *asked)
+	}
+	return *asked, nil
 }
 
 // onlySource is the source whose events the principal may read, NoID for all:

@@ -55,6 +55,8 @@ type asked struct {
 	events hook.EventFilter
 	deliv  hook.DeliveryFilter
 	reqs   hook.RequestFilter
+	audit  hook.AuditFilter
+	actor  hook.Actor
 }
 
 type kept struct {
@@ -338,8 +340,8 @@ func (w *world) DeleteSecret(_ context.Context, _ hook.Principal, ref string, id
 	return w.ask(asked{method: "DeleteSecret", ref: ref, doc: id.String()})
 }
 
-func (w *world) PauseWebhook(_ context.Context, _ hook.Principal, ref string) (hook.WebhookView, error) {
-	return w.view(), w.ask(asked{method: "PauseWebhook", ref: ref})
+func (w *world) PauseWebhook(ctx context.Context, _ hook.Principal, ref string) (hook.WebhookView, error) {
+	return w.view(), w.ask(asked{method: "PauseWebhook", ref: ref, actor: hook.ActorOf(ctx)})
 }
 
 func (w *world) ResumeWebhook(_ context.Context, _ hook.Principal, ref string, doc []byte) (hook.ResumeResult, error) {
@@ -472,7 +474,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	}
 	s, err := api.New(o, api.Services{
 		Gate: w, Manager: w, Stats: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
-		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w,
+		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w, AuditLog: w,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,16 @@ type call struct {
 	asked     string // what a cursor belongs to
 }
 
+// actor is who is on record for what the call changes.
+func (cl *call) actor() hook.Actor {
+	p := cl.principal
+	a := hook.Actor{Kind: hook.ActorKey, Key: p.Key, Code: p.KeyCode, Name: p.KeyName, Role: p.Role, RequestID: cl.request}
+	if cl.address.client.IsValid() {
+		a.ClientAddress = cl.address.client.String()
+	}
+	return a
+}
+
 type callKey struct{}
 
 // callOf returns what the guard left for the handler.
@@ -71,7 +81,11 @@ func (s *Server) guard(op *operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			c.SetRequest(r.WithContext(context.WithValue(r.Context(), callKey{}, cl)))
+			ctx := context.WithValue(r.Context(), callKey{}, cl)
+			if op.method != http.MethodGet {
+				ctx = hook.WithActor(ctx, cl.actor())
+			}
+			c.SetRequest(r.WithContext(ctx))
 			if key := r.Header.Get("Idempotency-Key"); key != "" && op.header["Idempotency-Key"] != nil {
 				return s.once(c, cl, key, next)
 			}

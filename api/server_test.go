@@ -101,6 +101,7 @@ func everyOperation(s *site) []struct{ op, role, method, path, body string } {
 		{"GetRecord", "viewer", "GET", "/v1/collections/stock/records/A-7", ""},
 		{"PutRecord", "admin", "PUT", "/v1/collections/stock/records/A-7", `{"quantity":3}`},
 		{"DeleteRecord", "admin", "DELETE", "/v1/collections/stock/records/A-7", ""},
+		{"ListAuditLog", "admin", "GET", "/v1/audit-log?kind=webhook&kind=apiKey&resource=erp-orders&action=update&actor=billing-ci&actorKind=apiKey&requestId=" + d + "&since=2026-11-21T02:00:00Z", ""},
 		{"GetRoot", "", "GET", "/", ""},
 		{"GetHealth", "", "GET", "/healthz", ""},
 		{"GetReadiness", "", "GET", "/readyz", ""},
@@ -204,7 +205,7 @@ func TestRolesAsTheTableSays(t *testing.T) {
 		"DeleteIncomingWebhook": "A", "DeleteIncomingWebhookHash": "A", "ListIncomingWebhookRequests": "AOV",
 		"ListActions": "AOV", "CreateAction": "A", "GetAction": "AOV", "PutAction": "A", "PatchAction": "A", "DeleteAction": "A", "TestAction": "A", "ListActionDeliveries": "AOV",
 		"ListRequests": "AOV", "GetRequest": "AOV", "GetRequestBody": "AOV", "ReplayRequest": "AO", "VerifyRequest": "AO", "ListPresets": "AOV", "GetPreset": "AOV",
-		"ListCollections": "AOV", "ListRecords": "AOV", "GetRecord": "AOV", "PutRecord": "A", "DeleteRecord": "A",
+		"ListCollections": "AOV", "ListRecords": "AOV", "GetRecord": "AOV", "PutRecord": "A", "DeleteRecord": "A", "ListAuditLog": "A",
 	}
 	for _, c := range everyOperation(s) {
 		if !strings.HasPrefix(c.path, "/v1") {

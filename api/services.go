@@ -179,6 +179,12 @@ type ActionTester interface {
 	TestAction(ctx context.Context, p hook.Principal, action hook.ID, variables []byte, request hook.ID) (*hook.Attempt, error)
 }
 
+// AuditLog tells who changed what.
+type AuditLog interface {
+	// AuditLog lists rows by time. Large ones make a page shorter than its limit.
+	AuditLog(ctx context.Context, f hook.AuditFilter, p hook.Page) (list []*hook.AuditEntry, more bool, err error)
+}
+
 // Templates evaluates templates.
 type Templates interface {
 	// Render evaluates a template with the keys of values, a JSON object or nothing, in
@@ -217,6 +223,7 @@ type Services struct {
 	RecordWriter RecordWriter
 	ActionTester ActionTester
 	Idempotency  Idempotency
+	AuditLog     AuditLog
 }
 
 // serve reports whether what an operation needs is there.
@@ -234,6 +241,8 @@ func (s *Services) serve(op string) bool {
 		return s.Records != nil
 	case "PutRecord", "DeleteRecord":
 		return s.RecordWriter != nil
+	case "ListAuditLog":
+		return s.AuditLog != nil
 	case "TestAction":
 		return s.ActionTester != nil
 	}

@@ -15,7 +15,7 @@ import (
 func workspaceJSON(w *hook.Workspace) gen.Workspace {
 	limit := func(n int) nullable.Nullable[int] { return orNull(n) }
 	return gen.Workspace{
-		Id: w.ID, Code: w.Code, Name: w.Name, Strict: w.Strict, Retention: durationOrNull(w.Retention),
+		Id: w.ID, Code: w.Code, Name: w.Name, Strict: w.Strict, Retention: durationOrNull(w.Retention), AuditRetention: durationOrNull(w.AuditRetention),
 		Limits:   gen.Limits{EventsPerSecond: limit(w.Limits.EventsPerSecond), PendingDeliveries: limit(w.Limits.PendingDeliveries)},
 		Metadata: stringMap(w.Metadata), Version: w.Version, CreatedAt: wire.At(w.CreatedAt), UpdatedAt: wire.At(w.UpdatedAt),
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/inbound"
 	"sallyport/internal/manage"
 	"sallyport/internal/obs"
 	"sallyport/internal/publish"
@@ -199,3 +200,25 @@ func (g *diskGuard) run(ctx context.Context, dir string, least int64) error {
 }
 
 func trimmed(b []byte) string { return strings.TrimSpace(string(b)) }
+
+// audit puts on record what was done already, in no transaction that could hold the row.
+func (n *node) audit(ctx context.Context, e *hook.AuditEntry) {
+	if err := n.store.Audit(context.WithoutCancel(ctx), e); err != nil {
+		n.log.ErrorContext(ctx, "audit", "action", e.Action, "kind", e.Kind, "resource", e.Resource, "request_id", hook.ActorOf(ctx).RequestID, "error", err)
+	}
+}
+
+// replayingDoors puts replays on record. Calls are accepted many in one statement, which
+// has no place for more; the new call has the id of the API's call, which tells of it, too.
+type replayingDoors struct {
+	*inbound.Doors
+	n *node
+}
+
+func (d replayingDoors) Replay(ctx context.Context, p hook.Principal, id, call hook.ID) (*hook.Request, error) {
+	r, err := d.Doors.Replay(ctx, p, id, call)
+	if err == nil {
+		d.n.audit(ctx, &hook.AuditEntry{Workspace: p.Workspace, Action: hook.AuditReplay, Kind: hook.AuditRequest, Resource: id, Code: r.Code})
+	}
+	return r, err
+}

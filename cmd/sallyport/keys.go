@@ -36,6 +36,7 @@ back in for who lost the admin key. Works beside a running serve, which acts on 
 
 // withManage runs f with the rules over an open database, as a platform admin.
 func withManage(cmd *cobra.Command, p process, workspace string, f func(*manage.Service, hook.Principal) error) error {
+	asCommand(cmd)
 	_, s, err := openForCommand(cmd, p, false)
 	if err != nil {
 		return err

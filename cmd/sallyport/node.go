@@ -160,7 +160,7 @@ func (n *node) open(ctx context.Context) error {
 func openStore(ctx context.Context, cfg config.Config, ids *hook.IDs, log *slog.Logger) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
 		DatabaseURL: string(cfg.DatabaseURL), DataDir: cfg.DataDir, MaxConns: cfg.DBMaxConns, IDs: ids, Logger: log, IDWindow: cfg.EventIDWindow,
-		Holds: conditions{}.holds,
+		Holds: conditions{}.holds, Describe: manage.Describe,
 	})
 }
 
@@ -228,6 +228,9 @@ func (n *node) run(ctx context.Context) error {
 	beside("queue", n.gauge.Run)
 	beside("tally", func(ctx context.Context) error { return n.tally.Run(ctx, n.store, n.worker, n.log) })
 	beside("retention", func(ctx context.Context) error { return n.store.RunRetention(ctx, retentionEvery, n.cfg.Retention) })
+	beside("audit", func(ctx context.Context) error {
+		return n.store.RunAuditRetention(ctx, retentionEvery, n.cfg.AuditRetention)
+	})
 	beside("bounds", func(ctx context.Context) error { return n.store.RunBounds(ctx, boundsEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
 	if n.doors != nil {

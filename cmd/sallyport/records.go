@@ -103,6 +103,9 @@ func (k recordKeeper) change(ctx context.Context, p hook.Principal, collection, 
 			return err
 		}
 		effects.Records = []hook.RecordChange{*c}
+		if effects.Audit, err = recordAudit(old, c); err != nil {
+			return err
+		}
 		fate, err := k.n.store.ApplyEffects(ctx, effects)
 		if err != nil {
 			return err
@@ -118,4 +121,18 @@ func (k recordKeeper) change(ctx context.Context, p hook.Principal, collection, 
 		}
 	}
 	return &hook.Error{Kind: hook.KindUnavailable, Detail: "the record changes all the time", RetryAfter: time.Second}
+}
+
+// recordAudit is the entry of a change of a record.
+func recordAudit(old *hook.Record, c *hook.RecordChange) (*hook.AuditEntry, error) {
+	var before, after hook.Audited
+	var version int64
+	if old != nil {
+		before, version = old, old.Version
+	}
+	if c.Document != nil {
+		after = &hook.Record{Workspace: c.Workspace, Collection: c.Collection, Key: c.Key, Document: c.Document, Version: version + 1}
+	}
+	d, err := manage.Describe(before, after)
+	return hook.NewAuditEntry("", c.Workspace, before, after, d), err
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/hook"
 )
 
 // Groups of the commands in `sallyport --help`, by what somebody wants to do.
@@ -83,4 +85,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError(fmt.Errorf("%s takes no argument, but got %q", cmd.Name(), args[0]))
 	}
 	return nil
+}
+
+// asCommand puts the command on record, in the audit log, as who changes what it changes.
+func asCommand(cmd *cobra.Command) {
+	cmd.SetContext(hook.WithActor(cmd.Context(), hook.Actor{Kind: hook.ActorCLI, Command: cmd.CommandPath()}))
 }

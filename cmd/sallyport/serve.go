@@ -195,7 +195,7 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Stats: n.stats, Publisher: publisher{n}, History: n.store, Operator: operator{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
-		Requests: n.store, Presets: n.presets, Doors: n.doors, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n},
+		Requests: n.store, Presets: n.presets, Doors: replayingDoors{n.doors, n}, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n}, AuditLog: n.store,
 	})
 }
 

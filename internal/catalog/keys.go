@@ -47,7 +47,7 @@ func (c *Catalog) Authenticate(ctx context.Context, key string) (hook.Principal,
 		return hook.Principal{}, hook.Errorf(hook.KindKeyExpired, "this API key expired at %s", e.key.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	c.use(e.key.ID, now)
-	return hook.Principal{Key: e.key.ID, KeyHash: h, Role: e.key.Role, Platform: e.key.Platform, Workspace: e.key.Workspace, WorkspaceCode: e.workspaceCode}, nil
+	return hook.Principal{Key: e.key.ID, KeyHash: h, KeyCode: e.key.Code, KeyName: e.key.Name, Role: e.key.Role, Platform: e.key.Platform, Workspace: e.key.Workspace, WorkspaceCode: e.workspaceCode}, nil
 }
 
 var errNoSuchKey = hook.Errorf(hook.KindUnauthorized, "this API key is not known; send Authorization: Bearer <key>")

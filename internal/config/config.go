@@ -53,6 +53,7 @@ type Config struct {
 	ResponseKeepBytes int64
 	RequestKeepBytes  int64
 	Retention         time.Duration
+	AuditRetention    time.Duration
 	MinFreeDisk       int64
 
 	SuspendAfter    time.Duration

@@ -51,6 +51,7 @@ var values = map[string]struct{ good, bad []string }{
 	"SALLYPORT_RESPONSE_KEEP_BYTES": {[]string{"0", "1MiB"}, []string{"2MiB", "-1"}},
 	"SALLYPORT_REQUEST_KEEP_BYTES":  {[]string{"0", "64MiB"}, []string{"65MiB"}},
 	"SALLYPORT_RETENTION":           {[]string{"1s", "3650d"}, []string{"0", "10y"}},
+	"SALLYPORT_AUDIT_RETENTION":     {[]string{"7d", "3650d"}, []string{"0", "6d"}},
 	"SALLYPORT_MIN_FREE_DISK":       {[]string{"0", "10GiB"}, []string{"10%"}},
 	"SALLYPORT_SUSPEND_AFTER":       {[]string{"120h"}, []string{"0"}},
 	"SALLYPORT_BREAKER_FAILURES":    {[]string{"1"}, []string{"0"}},

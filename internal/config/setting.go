@@ -131,6 +131,9 @@ var settings = []Setting{
 		Name: "SALLYPORT_RETENTION", Default: "30d", Help: "how long events, deliveries and attempts are kept; always the last 100 deliveries of each webhook",
 		set: duration(func(c *Config) *time.Duration { return &c.Retention }, time.Second, 3650*day),
 	}, {
+		Name: "SALLYPORT_AUDIT_RETENTION", Default: "365d", Help: "how long the audit log is kept, the installation's and those of workspaces that do not say",
+		set: duration(func(c *Config) *time.Duration { return &c.AuditRetention }, 7*day, 3650*day),
+	}, {
 		Name: "SALLYPORT_MIN_FREE_DISK", Default: "256MiB", Help: "free space below which publishing is refused with 503 (SQLite); 0 turns the guard off",
 		set: size(func(c *Config) *int64 { return &c.MinFreeDisk }, 0, 1<<50),
 	}, {

@@ -90,5 +90,6 @@ type Purged struct {
 	Attempts   int
 	Events     int
 	Requests   int
+	Audit      int
 	Swept      int // of what nobody can see any more: tombstones, expired answers, deleted workspaces
 }

@@ -42,7 +42,8 @@ type Effects struct {
 	Versions map[ID]int64 // configuration versions that the events were matched against
 	Events   []*PlannedEvent
 	Records  []RecordChange
-	Wake     []*Target // to which the events have deliveries
+	Wake     []*Target   // to which the events have deliveries
+	Audit    *AuditEntry // of a change that somebody made by hand, nil of actions'
 }
 
 // Effect is what became of a finish with effects.

@@ -12,11 +12,13 @@ type Workspace struct {
 	Name      string
 	Strict    bool          // unknown event types are refused instead of added
 	Retention time.Duration // of events, deliveries and attempts; 0: the installation's
-	Limits    Limits
-	Metadata  map[string]string
-	Version   int64 // counts changes, the ETag
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	// AuditRetention is how long the audit log is kept; 0: the installation's.
+	AuditRetention time.Duration
+	Limits         Limits
+	Metadata       map[string]string
+	Version        int64 // counts changes, the ETag
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 }
 
 // Limits bound one workspace; zero means none.
@@ -58,6 +60,8 @@ type APIKey struct {
 type Principal struct {
 	Key           ID
 	KeyHash       [32]byte // SHA-256 of the key
+	KeyCode       string
+	KeyName       string
 	Role          Role
 	Platform      bool
 	Workspace     ID

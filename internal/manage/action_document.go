@@ -2,6 +2,7 @@ package manage
 
 import (
 	"encoding/json"
+	"slices"
 
 	"sallyport/internal/hook"
 )
@@ -31,7 +32,7 @@ func patchedAction(a *hook.Action, patch []byte) ([]byte, error) {
 
 // actionChanges names the fields in which two states of an action differ.
 func actionChanges(a, b *hook.Action) []string {
-	return changes(
+	return changes(slices.Concat([]field{
 		same("name", a.Name == b.Name),
 		same("description", a.Description == b.Description),
 		same("config", sameJSON(a.Config, b.Config)),
@@ -40,7 +41,7 @@ func actionChanges(a, b *hook.Action) []string {
 		same("maxAttempts", a.MaxAttempts == b.MaxAttempts),
 		same("retry", sameRetry(a.Retry, b.Retry)),
 		same("timeout", a.Timeout == b.Timeout),
-		same("secrets", sameNamed(a.Secrets, b.Secrets)),
+	}, namedChanges(a.Secrets, b.Secrets), []field{
 		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
-	)
+	})...)
 }

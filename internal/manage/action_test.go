@@ -123,7 +123,7 @@ func TestPutActionTwiceChangesNothing(t *testing.T) {
 	// White space and the order of keys say nothing, secrets left out are kept.
 	w.putAction(t, "x", `{"config":{"body":"{{ item }}",  "url":"https:\/\/x.example"},"condition":"item.a","maxAttempts":3}`, hook.Unchanged)
 	w.putAction(t, "x", `{"config":{"url":"https://x.example"},"maxAttempts":3,"secrets":[{"name":"a"},{"name":"b","value":"another-one-now"}]}`,
-		hook.Updated, "config", "condition", "secrets")
+		hook.Updated, "config", "condition", "secrets[1].value")
 	if a := w.store.findAction(w.ws.ID, "x"); a.Secrets[0].Value != "11111111111111" || a.Secrets[1].Value != "another-one-now" {
 		t.Errorf("secrets %#v", a.Secrets)
 	}

@@ -43,12 +43,18 @@ func (s *Service) PatchAPIKey(ctx context.Context, p hook.Principal, ref string,
 		if cur == nil {
 			return nil, hook.NotFound("API key", ref)
 		}
-		base := map[string]any{"name": cur.Name, "role": cur.Role, "metadata": cur.Metadata}
-		if cur.ExpiresAt != nil {
-			base["expiresAt"] = cur.ExpiresAt
-		}
-		return patched(base, doc, "key", "role", "platform")
+		return patched(keyDocument(cur), doc, "key", "role", "platform")
 	})
+}
+
+// keyDocument is what a PUT would have to say to change nothing. The key is left out,
+// which keeps it.
+func keyDocument(k *hook.APIKey) map[string]any {
+	doc := map[string]any{"name": k.Name, "role": k.Role, "metadata": k.Metadata}
+	if k.ExpiresAt != nil {
+		doc["expiresAt"] = k.ExpiresAt
+	}
+	return doc
 }
 
 // scopeOf is where a key of this document belongs: the workspace, or the installation.

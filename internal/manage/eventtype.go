@@ -45,8 +45,7 @@ func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name str
 		if err != nil {
 			return nil, err
 		}
-		base := map[string]any{"description": cur.Description, "mode": cur.Mode, "archived": cur.Archived, "metadata": cur.Metadata}
-		merged, err := patched(base, doc)
+		merged, err := patched(eventTypeDocument(cur), doc)
 		if err != nil {
 			return nil, err
 		}
@@ -63,6 +62,12 @@ func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name str
 		}
 		return encode(whole)
 	})
+}
+
+// eventTypeDocument is what a PUT would have to say to change nothing but a schema or a
+// sample, which are written as they are.
+func eventTypeDocument(t *hook.EventType) map[string]any {
+	return map[string]any{"description": t.Description, "mode": t.Mode, "archived": t.Archived, "metadata": t.Metadata}
 }
 
 func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.EventType) ([]byte, error)) (hook.EventTypeResult, error) {

@@ -90,7 +90,7 @@ func (s *Service) DeleteIncomingWebhook(ctx context.Context, p hook.Principal, r
 
 // DeleteIncomingHash drops the check of the hash, on purpose: no document can do that.
 func (s *Service) DeleteIncomingHash(ctx context.Context, p hook.Principal, ref string) error {
-	_, err := s.changeIncoming(ctx, p, ref, func(next *hook.IncomingWebhook, _ hook.IncomingScene) error {
+	_, err := s.changeIncoming(hook.WithVerb(ctx, hook.AuditDeleteHash), p, ref, func(next *hook.IncomingWebhook, _ hook.IncomingScene) error {
 		if next.Hash == "" {
 			return hook.Errorf(hook.KindNotFound, "the incoming webhook has no hash")
 		}

@@ -120,7 +120,7 @@ func responseDocument(r hook.DoorResponse) map[string]any {
 
 // incomingChanges names the fields in which two states of an incoming webhook differ.
 func incomingChanges(a, b *hook.IncomingWebhook) []string {
-	return changes(
+	return changes(slices.Concat([]field{
 		same("name", a.Name == b.Name),
 		same("description", a.Description == b.Description),
 		same("enabled", a.Enabled == b.Enabled),
@@ -131,7 +131,7 @@ func incomingChanges(a, b *hook.IncomingWebhook) []string {
 		same("hashTimezone", a.HashTimezone == b.HashTimezone),
 		same("hashTolerance", a.HashTolerance == b.HashTolerance),
 		same("hashIn", a.HashIn == b.HashIn),
-		same("secrets", sameNamed(a.Secrets, b.Secrets)),
+	}, namedChanges(a.Secrets, b.Secrets), []field{
 		same("preProcessors", slices.EqualFunc(a.PreProcessors, b.PreProcessors, samePre)),
 		same("parser", reflect.DeepEqual(a.Parser, b.Parser)),
 		same("routes", slices.EqualFunc(a.Routes, b.Routes, func(x, y hook.Route) bool { return reflect.DeepEqual(x, y) })),
@@ -144,7 +144,7 @@ func incomingChanges(a, b *hook.IncomingWebhook) []string {
 		same("response", reflect.DeepEqual(a.Response, b.Response)),
 		same("refusal", a.Refusal == b.Refusal),
 		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
-	)
+	})...)
 }
 
 func samePre(a, b hook.PreProcessor) bool {

@@ -211,7 +211,7 @@ func TestSecretsOfDoors(t *testing.T) {
 	// Left out, alone or with the list, values stay.
 	w.putDoor(t, "d", `{`+bearer+`}`, hook.Unchanged)
 	w.putDoor(t, "d", `{`+bearer+`,"secrets":[{"name":"b"},{"name":"a","hint":"…of-a"}]}`, hook.Unchanged)
-	r := w.putDoor(t, "d", `{`+bearer+`,"secrets":[{"name":"a","value":"second-value-of-a"},{"name":"b"}]}`, hook.Updated, "secrets")
+	r := w.putDoor(t, "d", `{`+bearer+`,"secrets":[{"name":"a","value":"second-value-of-a"},{"name":"b"}]}`, hook.Updated, "secrets[0].value")
 	if r.Secrets[0].Value != "" || r.Secrets[0].Hint != "…of-a" {
 		t.Errorf("shown %#v", r.Secrets)
 	}

@@ -162,5 +162,5 @@ func TestSecretHeaders(t *testing.T) {
 	// A secret value does not become visible by a flag.
 	_, err := w.PutWebhook(t.Context(), w.admin, "a", []byte(`{"url":"`+ordersURL+`","headers":[{"name":"X-Token","secret":false}]}`), hook.Write{})
 	wantFaults(t, err, "headers[0].value required")
-	w.put(t, "a", `{"url":"`+ordersURL+`","headers":[{"name":"X-Key","value":"open","secret":false},{"name":"x-token","value":"two-two-two"}]}`, hook.Updated, "headers")
+	w.put(t, "a", `{"url":"`+ordersURL+`","headers":[{"name":"X-Key","value":"open","secret":false},{"name":"x-token","value":"two-two-two"}]}`, hook.Updated, "headers[1].value")
 }

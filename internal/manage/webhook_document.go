@@ -54,7 +54,7 @@ func patchedWebhook(w *hook.Webhook, patch []byte) ([]byte, error) {
 
 // webhookChanges names the fields in which two states of a webhook differ.
 func webhookChanges(a, b *hook.Webhook) []string {
-	return changes(
+	return changes(slices.Concat([]field{
 		same("name", a.Name == b.Name),
 		same("description", a.Description == b.Description),
 		same("url", a.URL == b.URL),
@@ -68,8 +68,8 @@ func webhookChanges(a, b *hook.Webhook) []string {
 		same("includeEntity", a.IncludeEntity == b.IncludeEntity),
 		same("enabled", a.Enabled == b.Enabled),
 		same("secret", sameSecrets(a.Secrets, b.Secrets)),
-		same("basicAuth", samePtr(a.BasicAuth, b.BasicAuth)),
-		same("headers", slices.Equal(a.Headers, b.Headers)),
+		basicAuthChange(a.BasicAuth, b.BasicAuth),
+	}, headerChanges(a.Headers, b.Headers), []field{
 		same("maxAttempts", a.MaxAttempts == b.MaxAttempts),
 		same("retry", sameRetry(a.Retry, b.Retry)),
 		same("timeout", a.Timeout == b.Timeout),
@@ -79,7 +79,7 @@ func webhookChanges(a, b *hook.Webhook) []string {
 		same("ordering", a.Ordering == b.Ordering),
 		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
 		same("state", a.Suspended == b.Suspended && a.Paused == b.Paused),
-	)
+	})...)
 }
 
 func sameSecrets(a, b []hook.Secret) bool {

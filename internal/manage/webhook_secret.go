@@ -103,7 +103,7 @@ func (s *Service) RotateSecret(ctx context.Context, p hook.Principal, ref string
 	fresh := newSecret()
 	var res hook.RotateResult
 	var known []string
-	w, err := s.store.EditWebhook(ctx, p.Workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
+	w, err := s.store.EditWebhook(hook.WithVerb(ctx, hook.AuditRotateSecret), p.Workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
 		known, res = typeNames(scene.Types), hook.RotateResult{}
 		if scene.Current == nil {
 			return nil, hook.NotFound("webhook", ref)
@@ -149,7 +149,7 @@ func (s *Service) RotateSecret(ctx context.Context, p hook.Principal, ref string
 // DeleteSecret removes all secrets of a webhook, so that requests are unsigned from
 // now on, or with an id only that one.
 func (s *Service) DeleteSecret(ctx context.Context, p hook.Principal, ref string, id hook.ID) error {
-	_, err := s.store.EditWebhook(ctx, p.Workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
+	_, err := s.store.EditWebhook(hook.WithVerb(ctx, hook.AuditDeleteSecret), p.Workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
 		if scene.Current == nil {
 			return nil, hook.NotFound("webhook", ref)
 		}

@@ -9,7 +9,7 @@ import (
 // PauseWebhook holds a webhook's deliveries; new events still make new ones. Pausing
 // twice is no error.
 func (s *Service) PauseWebhook(ctx context.Context, p hook.Principal, ref string) (hook.WebhookView, error) {
-	w, known, _, err := s.setState(ctx, p.Workspace, ref, func(w *hook.Webhook) bool {
+	w, known, _, err := s.setState(hook.WithVerb(ctx, hook.AuditPause), p.Workspace, ref, func(w *hook.Webhook) bool {
 		changed := !w.Paused
 		w.Paused = true
 		return changed
@@ -43,7 +43,7 @@ func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref strin
 			return hook.ResumeResult{}, err
 		}
 	}
-	w, known, changed, err := s.setState(ctx, p.Workspace, before.ID.String(), func(w *hook.Webhook) bool {
+	w, known, changed, err := s.setState(hook.WithVerb(ctx, hook.AuditResume), p.Workspace, before.ID.String(), func(w *hook.Webhook) bool {
 		changed := w.Paused || w.Suspended != ""
 		w.Paused, w.Suspended = false, ""
 		return changed
@@ -61,7 +61,7 @@ func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref strin
 // reports whether this call did it, so that of several nodes one tells of it. A webhook
 // that is deleted or suspended already stays as it is.
 func (s *Service) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string) (bool, error) {
-	_, _, changed, err := s.setState(ctx, workspace, webhook.String(), func(w *hook.Webhook) bool {
+	_, _, changed, err := s.setState(hook.WithVerb(ctx, hook.AuditSuspend), workspace, webhook.String(), func(w *hook.Webhook) bool {
 		changed := w.Suspended == ""
 		if changed {
 			w.Suspended = reason

@@ -10,9 +10,11 @@ import (
 // Bounds of a workspace's settings.
 const (
 	minRetention = time.Hour
-	maxRetention = 3650 * 24 * time.Hour
-	maxRate      = 1_000_000
-	maxPending   = 1_000_000_000
+	// minAuditRetention leaves time to find out who did what, also to whoever shortened it.
+	minAuditRetention = 7 * 24 * time.Hour
+	maxRetention      = 3650 * 24 * time.Hour
+	maxRate           = 1_000_000
+	maxPending        = 1_000_000_000
 )
 
 // CreateWorkspace makes a tenant.
@@ -46,6 +48,9 @@ func workspaceDocument(w *hook.Workspace) map[string]any {
 	doc := map[string]any{"name": w.Name, "strict": w.Strict, "metadata": w.Metadata}
 	if w.Retention > 0 {
 		doc["retention"] = hook.FormatDuration(w.Retention)
+	}
+	if w.AuditRetention > 0 {
+		doc["auditRetention"] = hook.FormatDuration(w.AuditRetention)
 	}
 	limits := map[string]any{}
 	if w.Limits.EventsPerSecond > 0 {
@@ -87,6 +92,7 @@ func workspaceChanges(a, b *hook.Workspace) []string {
 		same("name", a.Name == b.Name),
 		same("strict", a.Strict == b.Strict),
 		same("retention", a.Retention == b.Retention),
+		same("auditRetention", a.AuditRetention == b.AuditRetention),
 		same("limits", a.Limits == b.Limits),
 		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
 	)
@@ -106,6 +112,9 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Wor
 	next := &hook.Workspace{Name: who.name, Strict: o.flag("strict", false), Metadata: o.metadata()}
 	if !o.isNull("retention") {
 		next.Retention = o.duration("retention", 0, minRetention, maxRetention)
+	}
+	if !o.isNull("auditRetention") {
+		next.AuditRetention = o.duration("auditRetention", 0, minAuditRetention, maxRetention)
 	}
 	if l := o.object("limits"); l != nil {
 		next.Limits = hook.Limits{

@@ -163,6 +163,9 @@ func (s *Store) DeleteAPIKey(ctx context.Context, workspace hook.ID, ref string,
 		if err != nil {
 			return false, err
 		}
+		if err := s.auditEdit(tx, workspace, k, nil); err != nil {
+			return false, err
+		}
 		return true, tx.Where("id = ?", rowID(k.ID)).Delete(&keyRow{}).Error
 	})
 }

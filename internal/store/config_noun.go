@@ -55,14 +55,23 @@ func listingOf[R, N any](ctx context.Context, s *Store, noun func(*R) (*N, error
 
 // editing changes a scope's configuration: decide returns what is there and what it has
 // saved in its place, nil if everything stays as it is. The result is what is there then.
-func editing[N any](ctx context.Context, s *Store, scope hook.ID, dry bool, decide func(tx *gorm.DB) (cur, next *N, err error)) (*N, error) {
+// The change is on record with it, or there is none.
+func editing[N any, P interface {
+	*N
+	hook.Audited
+}](ctx context.Context, s *Store, scope hook.ID, dry bool, decide func(tx *gorm.DB) (cur, next *N, err error)) (*N, error) {
 	var out *N
 	err := s.changing(ctx, scope, dry, func(tx *gorm.DB) (bool, error) {
 		cur, next, err := decide(tx)
-		if out = next; next == nil {
+		if out = next; next == nil || err != nil {
 			out = cur
+			return false, err
 		}
-		return next != nil, err
+		var before hook.Audited
+		if cur != nil {
+			before = P(cur)
+		}
+		return true, s.auditEdit(tx, scope, before, P(next))
 	})
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hoo
 				return false, step.Error
 			}
 		}
-		return true, nil
+		return true, s.auditEdit(tx, hook.NoID, w, nil)
 	})
 	return id, targets, err
 }

@@ -51,6 +51,7 @@ func open(t *testing.T, c store.Config) *store.Store {
 		}
 		return filter == "yes", nil
 	}
+	c.Describe = storetest.Describe
 	c.IDWindow = 7 * 24 * time.Hour
 	s, err := store.Open(t.Context(), c)
 	if err != nil {

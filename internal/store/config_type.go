@@ -182,6 +182,9 @@ func (s *Store) DeleteEventType(ctx context.Context, workspace hook.ID, ref stri
 		if err != nil {
 			return false, err
 		}
+		if err := s.auditEdit(tx, workspace, t, nil); err != nil {
+			return false, err
+		}
 		return true, tx.Where("id = ?", rowID(t.ID)).Delete(&typeRow{}).Error
 	})
 }

@@ -18,6 +18,7 @@ type workspaceRow struct {
 	Name              string
 	Strict            bool
 	Retention         int64 // nanoseconds, as time.Duration
+	AuditRetention    int64 // likewise
 	EventsPerSecond   int64
 	PendingDeliveries int64
 	Metadata          string
@@ -32,7 +33,7 @@ func (workspaceRow) TableName() string { return "workspaces" }
 func workspaceRowOf(w *hook.Workspace) *workspaceRow {
 	return &workspaceRow{
 		ID: rowID(w.ID), Code: w.Code, CodeKey: codeKey(w.Code), Name: w.Name, Strict: w.Strict,
-		Retention: int64(w.Retention), EventsPerSecond: int64(w.Limits.EventsPerSecond),
+		Retention: int64(w.Retention), AuditRetention: int64(w.AuditRetention), EventsPerSecond: int64(w.Limits.EventsPerSecond),
 		PendingDeliveries: int64(w.Limits.PendingDeliveries), Metadata: metadataText(w.Metadata),
 		Version: w.Version, CreatedAt: micros(w.CreatedAt), UpdatedAt: micros(w.UpdatedAt),
 	}
@@ -45,8 +46,9 @@ func (r *workspaceRow) noun() (*hook.Workspace, error) {
 	}
 	return &hook.Workspace{
 		ID: hook.ID(r.ID), Code: r.Code, Name: r.Name, Strict: r.Strict, Retention: time.Duration(r.Retention),
-		Limits:   hook.Limits{EventsPerSecond: int(r.EventsPerSecond), PendingDeliveries: int(r.PendingDeliveries)},
-		Metadata: m, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		AuditRetention: time.Duration(r.AuditRetention),
+		Limits:         hook.Limits{EventsPerSecond: int(r.EventsPerSecond), PendingDeliveries: int(r.PendingDeliveries)},
+		Metadata:       m, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}, nil
 }
 

@@ -40,6 +40,15 @@ func (s *Store) ApplyEffects(ctx context.Context, e *hook.Effects) (fate hook.Ef
 				if !fresh {
 					return errStaleRecord
 				}
+				if e.Audit != nil {
+					args, err := s.auditRow(ctx, e.Audit)
+					if err == nil {
+						_, err = tx.Exec(ctx, numbered(auditInsert), args...)
+					}
+					if err != nil {
+						return err
+					}
+				}
 				fate = hook.EffectDone
 				return s.insertEffectEvents(ctx, conn, []*hook.Effects{e})
 			})
@@ -55,6 +64,12 @@ func (s *Store) ApplyEffects(ctx context.Context, e *hook.Effects) (fate hook.Ef
 				return errStaleRecord
 			}
 			fate = hook.EffectDone
+			if err == nil && e.Audit != nil {
+				var args []any
+				if args, err = s.auditRow(ctx, e.Audit); err == nil {
+					_, err = tx.exec(auditInsert, args...)
+				}
+			}
 			return err
 		})
 	}

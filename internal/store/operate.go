@@ -34,6 +34,9 @@ func (s *Store) RetryDelivery(ctx context.Context, workspace, id hook.ID) (targe
 		if gone {
 			return hook.Errorf(hook.KindInvalidState, "the delivery's target was deleted")
 		}
+		if err := s.audit(tx, &hook.AuditEntry{Workspace: workspace, Action: hook.AuditRetry, Kind: hook.AuditDelivery, Resource: id}); err != nil {
+			return err
+		}
 		manual := triggerCodes.of(hook.TriggerManual)
 		if d.waits {
 			return tx.Exec("UPDATE due SET trigger_kind = ?, due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END WHERE delivery_id = ?",
@@ -68,6 +71,9 @@ func (s *Store) SkipDelivery(ctx context.Context, workspace, id hook.ID) error {
 		}
 		if d.state.Final() {
 			return hook.Errorf(hook.KindInvalidState, "the delivery has %s; only one that waits can be skipped", d.state)
+		}
+		if err := s.audit(tx, &hook.AuditEntry{Workspace: workspace, Action: hook.AuditSkip, Kind: hook.AuditDelivery, Resource: id}); err != nil {
+			return err
 		}
 		if err := tx.Exec("DELETE FROM due WHERE delivery_id = ?", rowID(id)).Error; err != nil {
 			return err

@@ -50,7 +50,7 @@ func (s *Store) purging(ctx context.Context, every time.Duration, pass func() (h
 		case purged != hook.Purged{}:
 			s.log.LogAttrs(ctx, slog.LevelInfo, "retention.done", slog.Int("deliveries", purged.Deliveries),
 				slog.Int("attempts", purged.Attempts), slog.Int("events", purged.Events),
-				slog.Int("requests", purged.Requests), slog.Int("swept", purged.Swept))
+				slog.Int("requests", purged.Requests), slog.Int("audit", purged.Audit), slog.Int("swept", purged.Swept))
 		}
 		_ = rest(ctx, every) // its only error is the end of ctx, which ends the loop
 	}

@@ -43,6 +43,9 @@ type Config struct {
 	Logger      *slog.Logger  // nil: slog.Default()
 	// Holds evaluates a webhook's filter, to tell why there is no delivery; nil leaves filters out of account.
 	Holds func(filter string, e *hook.Event) (bool, error)
+	// Describe puts a change of configuration into words for the audit log; nil leaves them
+	// out. What was changed by whom is on record anyway.
+	Describe func(before, after hook.Audited) (hook.AuditDescription, error)
 }
 
 // Store is an open database. Methods may be called at once by many goroutines.
@@ -52,6 +55,8 @@ type Store struct {
 	log    *slog.Logger
 	sealer atomic.Pointer[sealerBox]
 	holds  func(filter string, e *hook.Event) (bool, error)
+
+	describe func(before, after hook.Audited) (hook.AuditDescription, error)
 
 	w *gorm.DB // writes; on SQLite one connection
 	r *gorm.DB // reads; on Postgres the same pool
@@ -92,7 +97,7 @@ const apiStatementTimeout = "30s"
 
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
+	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}

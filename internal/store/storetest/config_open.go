@@ -37,6 +37,10 @@ func Config(t *testing.T, open Opener, dump func(t *testing.T, s *store.Store) [
 		"users of actions":                  usersOfActions,
 		"idempotency":                       idempotency,
 		"deleted workspaces are swept away": sweepWorkspace,
+		"changes are on record":             auditOfChanges,
+		"a change and its record are one":   auditIsPartOfTheChange,
+		"whose record it is":                auditScopes,
+		"pages of the record are bounded":   auditPagesAreBounded,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, open) })
 	}

@@ -258,7 +258,13 @@ func effectsApplied(t *testing.T, w *effectsWorld) {
 			t.Fatalf("fate %v, %v; want %v", got, err, want)
 		}
 	}
-	apply(w.effects(to, change("a", 0, `{}`)), hook.EffectDone)
+	byHand := w.effects(to, change("a", 0, `{}`))
+	byHand.Audit = &hook.AuditEntry{Workspace: w.ws, Action: hook.AuditCreate, Kind: hook.AuditRecord, Code: "stock/a"}
+	apply(byHand, hook.EffectDone)
+	apply(byHand, hook.EffectStale)
+	if got := story(t, w.AuditLog, hook.AuditFilter{Scope: hook.AuditOfWorkspace, Workspace: w.ws, Resource: "stock/a"}); len(got) != 1 {
+		t.Errorf("on record are %q; want what was done, and only that", got)
+	}
 	apply(w.effects(to, change("a", 0, `{"n":2}`)), hook.EffectStale)
 	apply(w.effects(to, change("b", 0, `{}`), change("a", 2, `{}`)), hook.EffectStale)
 	old := w.effects(to, change("a", 1, `{"n":2}`))

@@ -25,6 +25,8 @@ func History(t *testing.T, open WorldOpener) {
 		"rates are of all nodes":                       ratesCounted,
 		"what nodes have in hand":                      runningNoted,
 		"dead letters are counted so far":              failedCounted,
+		"verbs of operators are on record":             auditOfOperators,
+		"retention of the audit log":                   auditRetention,
 		"retention removes what is old and not needed": retention,
 		"retention runs until it is told to end":       retentionRuns,
 		"retention of nothing keeps for ever":          retentionForEver,
