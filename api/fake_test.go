@@ -462,7 +462,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	w := newWorld()
 	o := api.Options{
 		Version: "0.1.0", BaseURL: "https://hooks.example.com", NewID: w.ids.New, Log: slog.New(slog.DiscardHandler),
-		Curl: func(r *hook.SentRequest, user string) string { return "curl -u " + user + " " + r.URL },
+		Curl:   func(r *hook.SentRequest, user string) string { return "curl -u " + user + " " + r.URL },
 		Schema: func() ([]byte, error) { return []byte(`{"type":"object"}`), nil },
 		Metrics: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "text/plain; version=0.0.4")

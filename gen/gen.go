@@ -77,6 +77,27 @@ func (e ActionType) Valid() bool {
 	}
 }
 
+// Defines values for ActorKind.
+const (
+	ActorKindApiKey ActorKind = "apiKey"
+	ActorKindCli    ActorKind = "cli"
+	ActorKindSystem ActorKind = "system"
+)
+
+// Valid indicates whether the value is a known member of the ActorKind enum.
+func (e ActorKind) Valid() bool {
+	switch e {
+	case ActorKindApiKey:
+		return true
+	case ActorKindCli:
+		return true
+	case ActorKindSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -101,6 +122,108 @@ func (e AttemptTrigger) Valid() bool {
 	case AttemptTriggerRetry:
 		return true
 	case AttemptTriggerTest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditAction.
+const (
+	AuditActionCancel       AuditAction = "cancel"
+	AuditActionCreate       AuditAction = "create"
+	AuditActionDelete       AuditAction = "delete"
+	AuditActionDeleteHash   AuditAction = "delete_hash"
+	AuditActionDeleteSecret AuditAction = "delete_secret"
+	AuditActionHold         AuditAction = "hold"
+	AuditActionPause        AuditAction = "pause"
+	AuditActionRelease      AuditAction = "release"
+	AuditActionReplay       AuditAction = "replay"
+	AuditActionResume       AuditAction = "resume"
+	AuditActionRetry        AuditAction = "retry"
+	AuditActionRotateSecret AuditAction = "rotate_secret"
+	AuditActionSkip         AuditAction = "skip"
+	AuditActionSuspend      AuditAction = "suspend"
+	AuditActionUpdate       AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCancel:
+		return true
+	case AuditActionCreate:
+		return true
+	case AuditActionDelete:
+		return true
+	case AuditActionDeleteHash:
+		return true
+	case AuditActionDeleteSecret:
+		return true
+	case AuditActionHold:
+		return true
+	case AuditActionPause:
+		return true
+	case AuditActionRelease:
+		return true
+	case AuditActionReplay:
+		return true
+	case AuditActionResume:
+		return true
+	case AuditActionRetry:
+		return true
+	case AuditActionRotateSecret:
+		return true
+	case AuditActionSkip:
+		return true
+	case AuditActionSuspend:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditKind.
+const (
+	AuditKindAction          AuditKind = "action"
+	AuditKindApiKey          AuditKind = "apiKey"
+	AuditKindDelivery        AuditKind = "delivery"
+	AuditKindEventType       AuditKind = "eventType"
+	AuditKindIncomingWebhook AuditKind = "incomingWebhook"
+	AuditKindInstallation    AuditKind = "installation"
+	AuditKindRecord          AuditKind = "record"
+	AuditKindReplay          AuditKind = "replay"
+	AuditKindRequest         AuditKind = "request"
+	AuditKindWebhook         AuditKind = "webhook"
+	AuditKindWorkspace       AuditKind = "workspace"
+)
+
+// Valid indicates whether the value is a known member of the AuditKind enum.
+func (e AuditKind) Valid() bool {
+	switch e {
+	case AuditKindAction:
+		return true
+	case AuditKindApiKey:
+		return true
+	case AuditKindDelivery:
+		return true
+	case AuditKindEventType:
+		return true
+	case AuditKindIncomingWebhook:
+		return true
+	case AuditKindInstallation:
+		return true
+	case AuditKindRecord:
+		return true
+	case AuditKindReplay:
+		return true
+	case AuditKindRequest:
+		return true
+	case AuditKindWebhook:
+		return true
+	case AuditKindWorkspace:
 		return true
 	default:
 		return false
@@ -1094,6 +1217,48 @@ func (e ListAPIKeysParamsOrder) Valid() bool {
 	}
 }
 
+// Defines values for ListAuditLogParamsOrder.
+const (
+	ListAuditLogParamsOrderAsc  ListAuditLogParamsOrder = "asc"
+	ListAuditLogParamsOrderDesc ListAuditLogParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditLogParamsOrder enum.
+func (e ListAuditLogParamsOrder) Valid() bool {
+	switch e {
+	case ListAuditLogParamsOrderAsc:
+		return true
+	case ListAuditLogParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAuditLogParamsScope.
+const (
+	ListAuditLogParamsScopeAll          ListAuditLogParamsScope = "all"
+	ListAuditLogParamsScopeBoth         ListAuditLogParamsScope = "both"
+	ListAuditLogParamsScopeInstallation ListAuditLogParamsScope = "installation"
+	ListAuditLogParamsScopeWorkspace    ListAuditLogParamsScope = "workspace"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditLogParamsScope enum.
+func (e ListAuditLogParamsScope) Valid() bool {
+	switch e {
+	case ListAuditLogParamsScopeAll:
+		return true
+	case ListAuditLogParamsScopeBoth:
+		return true
+	case ListAuditLogParamsScopeInstallation:
+		return true
+	case ListAuditLogParamsScopeWorkspace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRecordsParamsOrder.
 const (
 	ListRecordsParamsOrderAsc  ListRecordsParamsOrder = "asc"
@@ -1807,6 +1972,44 @@ type ActionTestInput struct {
 // Examples: httpRequest
 type ActionType string
 
+// Actor Who did it. Code, name and role of a key are those it had then.
+type Actor struct {
+	// Code The key's code.
+	//
+	// Examples: billing-ci
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Command The command on the host, of `cli`.
+	//
+	// Examples: sallyport keys create
+	Command nullable.Nullable[string] `json:"command"`
+
+	// Id The API key; null if it was none.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+	//
+	// Examples: apiKey
+	Kind ActorKind `json:"kind"`
+
+	// Name The key's name.
+	//
+	// Examples: Billing CI
+	Name nullable.Nullable[string] `json:"name"`
+
+	// Role The key's role.
+	//
+	// Examples: admin
+	Role nullable.Nullable[string] `json:"role"`
+}
+
+// ActorKind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+//
+// Examples: apiKey
+type ActorKind string
+
 // Anything Any bytes.
 //
 // Examples: OK
@@ -1951,6 +2154,130 @@ type AttemptSummary struct {
 	//
 	// Examples: 503
 	Status nullable.Nullable[int] `json:"status"`
+}
+
+// AuditAction What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+//
+// Examples: update
+type AuditAction string
+
+// AuditEntry One row of the audit log.
+type AuditEntry struct {
+	// Action What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+	// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+	//
+	//
+	// Examples: update
+	Action AuditAction `json:"action"`
+
+	// Actor Who did it. Code, name and role of a key are those it had then.
+	Actor Actor `json:"actor"`
+
+	// After The resource after, likewise; null if it is gone.
+	//
+	// Examples: {"url":"https://erp.example.com/hooks"}
+	After nullable.Nullable[json.RawMessage] `json:"after"`
+
+	// At RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	At Time `json:"at"`
+
+	// Before The resource before, without secrets (values, `hash`, the `url` of a webhook with `urlSecret`) and without what the server derives;
+	// null if there was none. It can be sent back with `PUT`, which keeps the secrets of now. Of a record only what is around its document.
+	//
+	//
+	// Examples: {"url":"https://old.example.com/hooks"}
+	Before nullable.Nullable[json.RawMessage] `json:"before"`
+
+	// Changed Fields that an update changed, as in `Sallyport-Changed`. Secrets are named: `secret`, `headers[2].value`.
+	//
+	// Examples: ["url","secret"]
+	Changed []string `json:"changed"`
+
+	// ClientAddress Where the call came from, as far as proxies are trusted.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress nullable.Nullable[string] `json:"clientAddress"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// RequestId The `X-Request-Id` of the call's answer, and in the server's log.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId nullable.Nullable[openapi_types.UUID] `json:"requestId"`
+
+	// Resource What it was done to, by the names it had then.
+	Resource AuditResource `json:"resource"`
+
+	// VersionAfter Its version after.
+	//
+	// Examples: 2
+	VersionAfter nullable.Nullable[int64] `json:"versionAfter"`
+
+	// VersionBefore Its version before, the `ETag`.
+	//
+	// Examples: 1
+	VersionBefore nullable.Nullable[int64] `json:"versionBefore"`
+
+	// Workspace Whose row it is; null is the installation's.
+	Workspace nullable.Nullable[AuditWorkspace] `json:"workspace"`
+}
+
+// AuditKind What it was done to.
+//
+// Examples: webhook
+type AuditKind string
+
+// AuditLog One page.
+type AuditLog struct {
+	// Data The rows.
+	Data []AuditEntry `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// AuditResource What it was done to, by the names it had then.
+type AuditResource struct {
+	// Code Its code; of a record `collection/key`.
+	//
+	// Examples: erp-orders
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id Null for what has none: records and the installation.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind What it was done to.
+	//
+	// Examples: webhook
+	Kind AuditKind `json:"kind"`
+
+	// Name For people.
+	//
+	// Examples: ERP orders
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// AuditWorkspace A workspace by its names.
+type AuditWorkspace struct {
+	// Code Its code.
+	//
+	// Examples: default
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
 }
 
 // BasicAuth HTTP Basic credentials for the receiver; the password is not shown.
@@ -5385,6 +5712,11 @@ type WebhookWithSecretState string
 
 // Workspace A tenant.
 type Workspace struct {
+	// AuditRetention How long the workspace's audit log is kept; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[string] `json:"auditRetention"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
@@ -5439,6 +5771,11 @@ type Workspace struct {
 
 // WorkspaceInput A workspace as a client writes it. Needs `name` or `code`.
 type WorkspaceInput struct {
+	// AuditRetention How long the workspace's audit log is kept, at least `7d`; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[Duration] `json:"auditRetention,omitempty"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
@@ -5930,6 +6267,54 @@ type PutAPIKeyParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
+
+// ListAuditLogParams defines parameters for ListAuditLog.
+type ListAuditLogParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListAuditLogParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Scope Whose rows: `workspace`; for platform keys also `installation`, `both` (their default), or `all`, which is those of every workspace and the installation.
+	Scope *ListAuditLogParamsScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// Kind Only what was done to one of these kinds of resources.
+	Kind *[]AuditKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Resource Only what was done to this resource, by id or code (of an event type its name, of a record `collection/key`). Deleted ones are found by the code they had.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Action Only these actions.
+	Action *[]AuditAction `form:"action,omitempty" json:"action,omitempty"`
+
+	// Actor Only what was done with this API key, by id or code.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what was done by one of these kinds of actors.
+	ActorKind *[]ActorKind `form:"actorKind,omitempty" json:"actorKind,omitempty"`
+
+	// RequestId Only what was done by the call that answered with this `X-Request-Id`.
+	RequestId *openapi_types.UUID `form:"requestId,omitempty" json:"requestId,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListAuditLogParamsOrder defines parameters for ListAuditLog.
+type ListAuditLogParamsOrder string
+
+// ListAuditLogParamsScope defines parameters for ListAuditLog.
+type ListAuditLogParamsScope string
 
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
@@ -6821,6 +7206,9 @@ type ServerInterface interface {
 	// PutAPIKey Create or replace an API key
 	// (PUT /v1/api-keys/{key})
 	PutAPIKey(ctx echo.Context, key ThisKey, params PutAPIKeyParams) error
+	// ListAuditLog Who changed what
+	// (GET /v1/audit-log)
+	ListAuditLog(ctx echo.Context, params ListAuditLogParams) error
 	// ListCollections List collections
 	// (GET /v1/collections)
 	ListCollections(ctx echo.Context, params ListCollectionsParams) error
@@ -7817,6 +8205,118 @@ func (w *ServerInterfaceWrapper) PutAPIKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutAPIKey(ctx, key, params)
+	return err
+}
+
+// ListAuditLog converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditLog(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditLogParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", ctx.QueryParams(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter resource: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "actorKind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actorKind", ctx.QueryParams(), &params.ActorKind, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actorKind: %s", err))
+	}
+
+	// ------------- Optional query parameter "requestId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "requestId", ctx.QueryParams(), &params.RequestId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter requestId: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditLog(ctx, params)
 	return err
 }
 
@@ -10858,6 +11358,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/webhooks/:webhook/test", wrapper.TestWebhook, options.OperationMiddlewares["TestWebhook"]...)
 	router.GET(options.BaseURL+"/v1/webhooks/:webhook/health", wrapper.GetWebhookHealth, options.OperationMiddlewares["GetWebhookHealth"]...)
 	router.GET(options.BaseURL+"/v1/webhooks/:webhook/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["ListWebhookDeliveries"]...)
+	router.GET(options.BaseURL+"/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["ListAuditLog"]...)
 	router.POST(options.BaseURL+"/v1/templates/render", wrapper.RenderTemplate, options.OperationMiddlewares["RenderTemplate"]...)
 	router.GET(options.BaseURL+"/v1/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["ListDeliveries"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery", wrapper.GetDelivery, options.OperationMiddlewares["GetDelivery"]...)
@@ -13661,6 +14162,138 @@ type PutAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PutAPIKeydefaultApplicationProblemPlusJSONResponse) VisitPutAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogRequestObject struct {
+	Params ListAuditLogParams
+}
+
+type ListAuditLogResponseObject interface {
+	VisitListAuditLogResponse(w http.ResponseWriter) error
+}
+
+type ListAuditLog200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListAuditLog200JSONResponse struct {
+	Body    AuditLog
+	Headers ListAuditLog200ResponseHeaders
+}
+
+func (response ListAuditLog200JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLog400ApplicationProblemPlusJSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLog401ApplicationProblemPlusJSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLog403ApplicationProblemPlusJSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLog404ApplicationProblemPlusJSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListAuditLogdefaultApplicationProblemPlusJSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -22307,6 +22940,9 @@ type StrictServerInterface interface {
 	// PutAPIKey Create or replace an API key
 	// (PUT /v1/api-keys/{key})
 	PutAPIKey(ctx context.Context, request PutAPIKeyRequestObject) (PutAPIKeyResponseObject, error)
+	// ListAuditLog Who changed what
+	// (GET /v1/audit-log)
+	ListAuditLog(ctx context.Context, request ListAuditLogRequestObject) (ListAuditLogResponseObject, error)
 	// ListCollections List collections
 	// (GET /v1/collections)
 	ListCollections(ctx context.Context, request ListCollectionsRequestObject) (ListCollectionsResponseObject, error)
@@ -23067,6 +23703,31 @@ func (sh *strictHandler) PutAPIKey(ctx echo.Context, key ThisKey, params PutAPIK
 		return err
 	} else if validResponse, ok := response.(PutAPIKeyResponseObject); ok {
 		return validResponse.VisitPutAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditLog operation middleware
+func (sh *strictHandler) ListAuditLog(ctx echo.Context, params ListAuditLogParams) error {
+	var request ListAuditLogRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditLog(ctx.Request().Context(), request.(ListAuditLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditLog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditLogResponseObject); ok {
+		return validResponse.VisitListAuditLogResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

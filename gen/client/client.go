@@ -76,6 +76,27 @@ func (e ActionType) Valid() bool {
 	}
 }
 
+// Defines values for ActorKind.
+const (
+	ActorKindApiKey ActorKind = "apiKey"
+	ActorKindCli    ActorKind = "cli"
+	ActorKindSystem ActorKind = "system"
+)
+
+// Valid indicates whether the value is a known member of the ActorKind enum.
+func (e ActorKind) Valid() bool {
+	switch e {
+	case ActorKindApiKey:
+		return true
+	case ActorKindCli:
+		return true
+	case ActorKindSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -100,6 +121,108 @@ func (e AttemptTrigger) Valid() bool {
 	case AttemptTriggerRetry:
 		return true
 	case AttemptTriggerTest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditAction.
+const (
+	AuditActionCancel       AuditAction = "cancel"
+	AuditActionCreate       AuditAction = "create"
+	AuditActionDelete       AuditAction = "delete"
+	AuditActionDeleteHash   AuditAction = "delete_hash"
+	AuditActionDeleteSecret AuditAction = "delete_secret"
+	AuditActionHold         AuditAction = "hold"
+	AuditActionPause        AuditAction = "pause"
+	AuditActionRelease      AuditAction = "release"
+	AuditActionReplay       AuditAction = "replay"
+	AuditActionResume       AuditAction = "resume"
+	AuditActionRetry        AuditAction = "retry"
+	AuditActionRotateSecret AuditAction = "rotate_secret"
+	AuditActionSkip         AuditAction = "skip"
+	AuditActionSuspend      AuditAction = "suspend"
+	AuditActionUpdate       AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCancel:
+		return true
+	case AuditActionCreate:
+		return true
+	case AuditActionDelete:
+		return true
+	case AuditActionDeleteHash:
+		return true
+	case AuditActionDeleteSecret:
+		return true
+	case AuditActionHold:
+		return true
+	case AuditActionPause:
+		return true
+	case AuditActionRelease:
+		return true
+	case AuditActionReplay:
+		return true
+	case AuditActionResume:
+		return true
+	case AuditActionRetry:
+		return true
+	case AuditActionRotateSecret:
+		return true
+	case AuditActionSkip:
+		return true
+	case AuditActionSuspend:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditKind.
+const (
+	AuditKindAction          AuditKind = "action"
+	AuditKindApiKey          AuditKind = "apiKey"
+	AuditKindDelivery        AuditKind = "delivery"
+	AuditKindEventType       AuditKind = "eventType"
+	AuditKindIncomingWebhook AuditKind = "incomingWebhook"
+	AuditKindInstallation    AuditKind = "installation"
+	AuditKindRecord          AuditKind = "record"
+	AuditKindReplay          AuditKind = "replay"
+	AuditKindRequest         AuditKind = "request"
+	AuditKindWebhook         AuditKind = "webhook"
+	AuditKindWorkspace       AuditKind = "workspace"
+)
+
+// Valid indicates whether the value is a known member of the AuditKind enum.
+func (e AuditKind) Valid() bool {
+	switch e {
+	case AuditKindAction:
+		return true
+	case AuditKindApiKey:
+		return true
+	case AuditKindDelivery:
+		return true
+	case AuditKindEventType:
+		return true
+	case AuditKindIncomingWebhook:
+		return true
+	case AuditKindInstallation:
+		return true
+	case AuditKindRecord:
+		return true
+	case AuditKindReplay:
+		return true
+	case AuditKindRequest:
+		return true
+	case AuditKindWebhook:
+		return true
+	case AuditKindWorkspace:
 		return true
 	default:
 		return false
@@ -1093,6 +1216,48 @@ func (e ListAPIKeysParamsOrder) Valid() bool {
 	}
 }
 
+// Defines values for ListAuditLogParamsOrder.
+const (
+	ListAuditLogParamsOrderAsc  ListAuditLogParamsOrder = "asc"
+	ListAuditLogParamsOrderDesc ListAuditLogParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditLogParamsOrder enum.
+func (e ListAuditLogParamsOrder) Valid() bool {
+	switch e {
+	case ListAuditLogParamsOrderAsc:
+		return true
+	case ListAuditLogParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAuditLogParamsScope.
+const (
+	ListAuditLogParamsScopeAll          ListAuditLogParamsScope = "all"
+	ListAuditLogParamsScopeBoth         ListAuditLogParamsScope = "both"
+	ListAuditLogParamsScopeInstallation ListAuditLogParamsScope = "installation"
+	ListAuditLogParamsScopeWorkspace    ListAuditLogParamsScope = "workspace"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditLogParamsScope enum.
+func (e ListAuditLogParamsScope) Valid() bool {
+	switch e {
+	case ListAuditLogParamsScopeAll:
+		return true
+	case ListAuditLogParamsScopeBoth:
+		return true
+	case ListAuditLogParamsScopeInstallation:
+		return true
+	case ListAuditLogParamsScopeWorkspace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRecordsParamsOrder.
 const (
 	ListRecordsParamsOrderAsc  ListRecordsParamsOrder = "asc"
@@ -1806,6 +1971,44 @@ type ActionTestInput struct {
 // Examples: httpRequest
 type ActionType string
 
+// Actor Who did it. Code, name and role of a key are those it had then.
+type Actor struct {
+	// Code The key's code.
+	//
+	// Examples: billing-ci
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Command The command on the host, of `cli`.
+	//
+	// Examples: sallyport keys create
+	Command nullable.Nullable[string] `json:"command"`
+
+	// Id The API key; null if it was none.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+	//
+	// Examples: apiKey
+	Kind ActorKind `json:"kind"`
+
+	// Name The key's name.
+	//
+	// Examples: Billing CI
+	Name nullable.Nullable[string] `json:"name"`
+
+	// Role The key's role.
+	//
+	// Examples: admin
+	Role nullable.Nullable[string] `json:"role"`
+}
+
+// ActorKind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+//
+// Examples: apiKey
+type ActorKind string
+
 // Anything Any bytes.
 //
 // Examples: OK
@@ -1950,6 +2153,130 @@ type AttemptSummary struct {
 	//
 	// Examples: 503
 	Status nullable.Nullable[int] `json:"status"`
+}
+
+// AuditAction What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+//
+// Examples: update
+type AuditAction string
+
+// AuditEntry One row of the audit log.
+type AuditEntry struct {
+	// Action What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+	// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+	//
+	//
+	// Examples: update
+	Action AuditAction `json:"action"`
+
+	// Actor Who did it. Code, name and role of a key are those it had then.
+	Actor Actor `json:"actor"`
+
+	// After The resource after, likewise; null if it is gone.
+	//
+	// Examples: {"url":"https://erp.example.com/hooks"}
+	After nullable.Nullable[json.RawMessage] `json:"after"`
+
+	// At RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	At Time `json:"at"`
+
+	// Before The resource before, without secrets (values, `hash`, the `url` of a webhook with `urlSecret`) and without what the server derives;
+	// null if there was none. It can be sent back with `PUT`, which keeps the secrets of now. Of a record only what is around its document.
+	//
+	//
+	// Examples: {"url":"https://old.example.com/hooks"}
+	Before nullable.Nullable[json.RawMessage] `json:"before"`
+
+	// Changed Fields that an update changed, as in `Sallyport-Changed`. Secrets are named: `secret`, `headers[2].value`.
+	//
+	// Examples: ["url","secret"]
+	Changed []string `json:"changed"`
+
+	// ClientAddress Where the call came from, as far as proxies are trusted.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress nullable.Nullable[string] `json:"clientAddress"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// RequestId The `X-Request-Id` of the call's answer, and in the server's log.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId nullable.Nullable[openapi_types.UUID] `json:"requestId"`
+
+	// Resource What it was done to, by the names it had then.
+	Resource AuditResource `json:"resource"`
+
+	// VersionAfter Its version after.
+	//
+	// Examples: 2
+	VersionAfter nullable.Nullable[int64] `json:"versionAfter"`
+
+	// VersionBefore Its version before, the `ETag`.
+	//
+	// Examples: 1
+	VersionBefore nullable.Nullable[int64] `json:"versionBefore"`
+
+	// Workspace Whose row it is; null is the installation's.
+	Workspace nullable.Nullable[AuditWorkspace] `json:"workspace"`
+}
+
+// AuditKind What it was done to.
+//
+// Examples: webhook
+type AuditKind string
+
+// AuditLog One page.
+type AuditLog struct {
+	// Data The rows.
+	Data []AuditEntry `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// AuditResource What it was done to, by the names it had then.
+type AuditResource struct {
+	// Code Its code; of a record `collection/key`.
+	//
+	// Examples: erp-orders
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id Null for what has none: records and the installation.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind What it was done to.
+	//
+	// Examples: webhook
+	Kind AuditKind `json:"kind"`
+
+	// Name For people.
+	//
+	// Examples: ERP orders
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// AuditWorkspace A workspace by its names.
+type AuditWorkspace struct {
+	// Code Its code.
+	//
+	// Examples: default
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
 }
 
 // BasicAuth HTTP Basic credentials for the receiver; the password is not shown.
@@ -5384,6 +5711,11 @@ type WebhookWithSecretState string
 
 // Workspace A tenant.
 type Workspace struct {
+	// AuditRetention How long the workspace's audit log is kept; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[string] `json:"auditRetention"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
@@ -5438,6 +5770,11 @@ type Workspace struct {
 
 // WorkspaceInput A workspace as a client writes it. Needs `name` or `code`.
 type WorkspaceInput struct {
+	// AuditRetention How long the workspace's audit log is kept, at least `7d`; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[Duration] `json:"auditRetention,omitempty"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
@@ -5929,6 +6266,54 @@ type PutAPIKeyParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
+
+// ListAuditLogParams defines parameters for ListAuditLog.
+type ListAuditLogParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListAuditLogParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Scope Whose rows: `workspace`; for platform keys also `installation`, `both` (their default), or `all`, which is those of every workspace and the installation.
+	Scope *ListAuditLogParamsScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// Kind Only what was done to one of these kinds of resources.
+	Kind *[]AuditKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Resource Only what was done to this resource, by id or code (of an event type its name, of a record `collection/key`). Deleted ones are found by the code they had.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Action Only these actions.
+	Action *[]AuditAction `form:"action,omitempty" json:"action,omitempty"`
+
+	// Actor Only what was done with this API key, by id or code.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what was done by one of these kinds of actors.
+	ActorKind *[]ActorKind `form:"actorKind,omitempty" json:"actorKind,omitempty"`
+
+	// RequestId Only what was done by the call that answered with this `X-Request-Id`.
+	RequestId *openapi_types.UUID `form:"requestId,omitempty" json:"requestId,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListAuditLogParamsOrder defines parameters for ListAuditLog.
+type ListAuditLogParamsOrder string
+
+// ListAuditLogParamsScope defines parameters for ListAuditLog.
+type ListAuditLogParamsScope string
 
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
@@ -7075,6 +7460,19 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/api-keys/{key} (the `PutAPIKey` operationId).
 	PutAPIKey(ctx context.Context, key ThisKey, params *PutAPIKeyParams, body PutAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAuditLog Who changed what
+	//
+	// Every change of configuration, and every delivery, call or replay that somebody moved by hand: who did it, when, from where, and what
+	// was before and after. A row is written in the transaction of the change, so that there is no change without a row; a dry run and
+	// a write that changes nothing make none. Secret values are never in it: a changed one is only named in `changed`.
+	//
+	// Newest first. With a key of a workspace, the workspace's rows, those about the workspace itself included; with a platform key also
+	// the rows that belong to the installation (workspaces, platform keys): see `scope`. Rows with much in them make a page shorter than `limit`;
+	// `nextCursor` says whether there is more.
+	//
+	// Corresponds with GET /v1/audit-log (the `ListAuditLog` operationId).
+	ListAuditLog(ctx context.Context, params *ListAuditLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCollections List collections
 	//
 	// All collections of the workspace, by name. A collection is there as long as it has records.
@@ -8209,6 +8607,29 @@ func (c *Client) PutAPIKeyWithBody(ctx context.Context, key ThisKey, params *Put
 // Corresponds with PUT /v1/api-keys/{key} (the `PutAPIKey` operationId).
 func (c *Client) PutAPIKey(ctx context.Context, key ThisKey, params *PutAPIKeyParams, body PutAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutAPIKeyRequest(c.Server, key, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditLog Who changed what
+//
+// Every change of configuration, and every delivery, call or replay that somebody moved by hand: who did it, when, from where, and what
+// was before and after. A row is written in the transaction of the change, so that there is no change without a row; a dry run and
+// a write that changes nothing make none. Secret values are never in it: a changed one is only named in `changed`.
+//
+// Newest first. With a key of a workspace, the workspace's rows, those about the workspace itself included; with a platform key also
+// the rows that belong to the installation (workspaces, platform keys): see `scope`. Rows with much in them make a page shorter than `limit`;
+// `nextCursor` says whether there is more.
+//
+// Corresponds with GET /v1/audit-log (the `ListAuditLog` operationId).
+func (c *Client) ListAuditLog(ctx context.Context, params *ListAuditLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditLogRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11037,6 +11458,207 @@ func NewPutAPIKeyRequestWithBody(server string, key ThisKey, params *PutAPIKeyPa
 			}
 
 			req.Header.Set("Sallyport-Workspace", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAuditLogRequest constructs an http.Request for the ListAuditLog method
+func NewListAuditLogRequest(server string, params *ListAuditLogParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit-log")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActorKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actorKind", *params.ActorKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RequestId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "requestId", *params.RequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
 		}
 
 	}
@@ -16083,6 +16705,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/api-keys/{key} (the `PutAPIKey` operationId).
 	PutAPIKeyWithResponse(ctx context.Context, key ThisKey, params *PutAPIKeyParams, body PutAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PutAPIKeyResponse, error)
 
+	// ListAuditLogWithResponse Who changed what
+	//
+	// Every change of configuration, and every delivery, call or replay that somebody moved by hand: who did it, when, from where, and what
+	// was before and after. A row is written in the transaction of the change, so that there is no change without a row; a dry run and
+	// a write that changes nothing make none. Secret values are never in it: a changed one is only named in `changed`.
+	//
+	// Newest first. With a key of a workspace, the workspace's rows, those about the workspace itself included; with a platform key also
+	// the rows that belong to the installation (workspaces, platform keys): see `scope`. Rows with much in them make a page shorter than `limit`;
+	// `nextCursor` says whether there is more.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit-log (the `ListAuditLog` operationId).
+	ListAuditLogWithResponse(ctx context.Context, params *ListAuditLogParams, reqEditors ...RequestEditorFn) (*ListAuditLogResponse, error)
+
 	// ListCollectionsWithResponse List collections
 	//
 	// All collections of the workspace, by name. A collection is there as long as it has records.
@@ -18777,6 +19414,125 @@ func (r PutAPIKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PutAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAuditLogResponse200Headers the declared response headers of an HTTP 200 response for ListAuditLog
+type ListAuditLogResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListAuditLogResponse400Headers the declared response headers of an HTTP 400 response for ListAuditLog
+type ListAuditLogResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListAuditLogResponse401Headers the declared response headers of an HTTP 401 response for ListAuditLog
+type ListAuditLogResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListAuditLogResponse403Headers the declared response headers of an HTTP 403 response for ListAuditLog
+type ListAuditLogResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListAuditLogResponse404Headers the declared response headers of an HTTP 404 response for ListAuditLog
+type ListAuditLogResponse404Headers struct {
+	XRequestId *string
+}
+
+// ListAuditLogResponseDefaultHeaders the declared response headers of an HTTP default response for ListAuditLog
+type ListAuditLogResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListAuditLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditLog
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListAuditLogResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListAuditLogResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAuditLogResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListAuditLogResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListAuditLogResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListAuditLogResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditLogResponse) GetJSON200() *AuditLog {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAuditLogResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAuditLogResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAuditLogResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAuditLogResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAuditLogResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditLogResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditLogResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26859,6 +27615,27 @@ func (c *ClientWithResponses) PutAPIKeyWithResponse(ctx context.Context, key Thi
 	return ParsePutAPIKeyResponse(rsp)
 }
 
+// ListAuditLogWithResponse Who changed what
+//
+// Every change of configuration, and every delivery, call or replay that somebody moved by hand: who did it, when, from where, and what
+// was before and after. A row is written in the transaction of the change, so that there is no change without a row; a dry run and
+// a write that changes nothing make none. Secret values are never in it: a changed one is only named in `changed`.
+//
+// Newest first. With a key of a workspace, the workspace's rows, those about the workspace itself included; with a platform key also
+// the rows that belong to the installation (workspaces, platform keys): see `scope`. Rows with much in them make a page shorter than `limit`;
+// `nextCursor` says whether there is more.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit-log (the `ListAuditLog` operationId).
+func (c *ClientWithResponses) ListAuditLogWithResponse(ctx context.Context, params *ListAuditLogParams, reqEditors ...RequestEditorFn) (*ListAuditLogResponse, error) {
+	rsp, err := c.ListAuditLog(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditLogResponse(rsp)
+}
+
 // ListCollectionsWithResponse List collections
 //
 // All collections of the workspace, by name. A collection is there as long as it has records.
@@ -30448,6 +31225,137 @@ func ParsePutAPIKeyResponse(rsp *http.Response) (*PutAPIKeyResponse, error) {
 		response.Headers422 = &headers
 	case true:
 		var headers PutAPIKeyResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAuditLogResponse parses an HTTP response from a ListAuditLogWithResponse call
+func ParseListAuditLogResponse(rsp *http.Response) (*ListAuditLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditLog
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListAuditLogResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListAuditLogResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListAuditLogResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListAuditLogResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListAuditLogResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers ListAuditLogResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

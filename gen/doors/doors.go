@@ -72,6 +72,27 @@ func (e ActionType) Valid() bool {
 	}
 }
 
+// Defines values for ActorKind.
+const (
+	ActorKindApiKey ActorKind = "apiKey"
+	ActorKindCli    ActorKind = "cli"
+	ActorKindSystem ActorKind = "system"
+)
+
+// Valid indicates whether the value is a known member of the ActorKind enum.
+func (e ActorKind) Valid() bool {
+	switch e {
+	case ActorKindApiKey:
+		return true
+	case ActorKindCli:
+		return true
+	case ActorKindSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AttemptTrigger.
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
@@ -96,6 +117,108 @@ func (e AttemptTrigger) Valid() bool {
 	case AttemptTriggerRetry:
 		return true
 	case AttemptTriggerTest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditAction.
+const (
+	AuditActionCancel       AuditAction = "cancel"
+	AuditActionCreate       AuditAction = "create"
+	AuditActionDelete       AuditAction = "delete"
+	AuditActionDeleteHash   AuditAction = "delete_hash"
+	AuditActionDeleteSecret AuditAction = "delete_secret"
+	AuditActionHold         AuditAction = "hold"
+	AuditActionPause        AuditAction = "pause"
+	AuditActionRelease      AuditAction = "release"
+	AuditActionReplay       AuditAction = "replay"
+	AuditActionResume       AuditAction = "resume"
+	AuditActionRetry        AuditAction = "retry"
+	AuditActionRotateSecret AuditAction = "rotate_secret"
+	AuditActionSkip         AuditAction = "skip"
+	AuditActionSuspend      AuditAction = "suspend"
+	AuditActionUpdate       AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCancel:
+		return true
+	case AuditActionCreate:
+		return true
+	case AuditActionDelete:
+		return true
+	case AuditActionDeleteHash:
+		return true
+	case AuditActionDeleteSecret:
+		return true
+	case AuditActionHold:
+		return true
+	case AuditActionPause:
+		return true
+	case AuditActionRelease:
+		return true
+	case AuditActionReplay:
+		return true
+	case AuditActionResume:
+		return true
+	case AuditActionRetry:
+		return true
+	case AuditActionRotateSecret:
+		return true
+	case AuditActionSkip:
+		return true
+	case AuditActionSuspend:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditKind.
+const (
+	AuditKindAction          AuditKind = "action"
+	AuditKindApiKey          AuditKind = "apiKey"
+	AuditKindDelivery        AuditKind = "delivery"
+	AuditKindEventType       AuditKind = "eventType"
+	AuditKindIncomingWebhook AuditKind = "incomingWebhook"
+	AuditKindInstallation    AuditKind = "installation"
+	AuditKindRecord          AuditKind = "record"
+	AuditKindReplay          AuditKind = "replay"
+	AuditKindRequest         AuditKind = "request"
+	AuditKindWebhook         AuditKind = "webhook"
+	AuditKindWorkspace       AuditKind = "workspace"
+)
+
+// Valid indicates whether the value is a known member of the AuditKind enum.
+func (e AuditKind) Valid() bool {
+	switch e {
+	case AuditKindAction:
+		return true
+	case AuditKindApiKey:
+		return true
+	case AuditKindDelivery:
+		return true
+	case AuditKindEventType:
+		return true
+	case AuditKindIncomingWebhook:
+		return true
+	case AuditKindInstallation:
+		return true
+	case AuditKindRecord:
+		return true
+	case AuditKindReplay:
+		return true
+	case AuditKindRequest:
+		return true
+	case AuditKindWebhook:
+		return true
+	case AuditKindWorkspace:
 		return true
 	default:
 		return false
@@ -1499,6 +1622,44 @@ type ActionTestInput struct {
 // Examples: httpRequest
 type ActionType string
 
+// Actor Who did it. Code, name and role of a key are those it had then.
+type Actor struct {
+	// Code The key's code.
+	//
+	// Examples: billing-ci
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Command The command on the host, of `cli`.
+	//
+	// Examples: sallyport keys create
+	Command nullable.Nullable[string] `json:"command"`
+
+	// Id The API key; null if it was none.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+	//
+	// Examples: apiKey
+	Kind ActorKind `json:"kind"`
+
+	// Name The key's name.
+	//
+	// Examples: Billing CI
+	Name nullable.Nullable[string] `json:"name"`
+
+	// Role The key's role.
+	//
+	// Examples: admin
+	Role nullable.Nullable[string] `json:"role"`
+}
+
+// ActorKind `apiKey` is a call of the API, `system` Sallyport by itself, `cli` a command on the host.
+//
+// Examples: apiKey
+type ActorKind string
+
 // Anything Any bytes.
 //
 // Examples: OK
@@ -1643,6 +1804,130 @@ type AttemptSummary struct {
 	//
 	// Examples: 503
 	Status nullable.Nullable[int] `json:"status"`
+}
+
+// AuditAction What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+//
+// Examples: update
+type AuditAction string
+
+// AuditEntry One row of the audit log.
+type AuditEntry struct {
+	// Action What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
+	// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+	//
+	//
+	// Examples: update
+	Action AuditAction `json:"action"`
+
+	// Actor Who did it. Code, name and role of a key are those it had then.
+	Actor Actor `json:"actor"`
+
+	// After The resource after, likewise; null if it is gone.
+	//
+	// Examples: {"url":"https://erp.example.com/hooks"}
+	After nullable.Nullable[json.RawMessage] `json:"after"`
+
+	// At RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	At Time `json:"at"`
+
+	// Before The resource before, without secrets (values, `hash`, the `url` of a webhook with `urlSecret`) and without what the server derives;
+	// null if there was none. It can be sent back with `PUT`, which keeps the secrets of now. Of a record only what is around its document.
+	//
+	//
+	// Examples: {"url":"https://old.example.com/hooks"}
+	Before nullable.Nullable[json.RawMessage] `json:"before"`
+
+	// Changed Fields that an update changed, as in `Sallyport-Changed`. Secrets are named: `secret`, `headers[2].value`.
+	//
+	// Examples: ["url","secret"]
+	Changed []string `json:"changed"`
+
+	// ClientAddress Where the call came from, as far as proxies are trusted.
+	//
+	// Examples: 203.0.113.9
+	ClientAddress nullable.Nullable[string] `json:"clientAddress"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// RequestId The `X-Request-Id` of the call's answer, and in the server's log.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	RequestId nullable.Nullable[openapi_types.UUID] `json:"requestId"`
+
+	// Resource What it was done to, by the names it had then.
+	Resource AuditResource `json:"resource"`
+
+	// VersionAfter Its version after.
+	//
+	// Examples: 2
+	VersionAfter nullable.Nullable[int64] `json:"versionAfter"`
+
+	// VersionBefore Its version before, the `ETag`.
+	//
+	// Examples: 1
+	VersionBefore nullable.Nullable[int64] `json:"versionBefore"`
+
+	// Workspace Whose row it is; null is the installation's.
+	Workspace nullable.Nullable[AuditWorkspace] `json:"workspace"`
+}
+
+// AuditKind What it was done to.
+//
+// Examples: webhook
+type AuditKind string
+
+// AuditLog One page.
+type AuditLog struct {
+	// Data The rows.
+	Data []AuditEntry `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// AuditResource What it was done to, by the names it had then.
+type AuditResource struct {
+	// Code Its code; of a record `collection/key`.
+	//
+	// Examples: erp-orders
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id Null for what has none: records and the installation.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Kind What it was done to.
+	//
+	// Examples: webhook
+	Kind AuditKind `json:"kind"`
+
+	// Name For people.
+	//
+	// Examples: ERP orders
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// AuditWorkspace A workspace by its names.
+type AuditWorkspace struct {
+	// Code Its code.
+	//
+	// Examples: default
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
 }
 
 // BasicAuth HTTP Basic credentials for the receiver; the password is not shown.
@@ -5077,6 +5362,11 @@ type WebhookWithSecretState string
 
 // Workspace A tenant.
 type Workspace struct {
+	// AuditRetention How long the workspace's audit log is kept; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[string] `json:"auditRetention"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
@@ -5131,6 +5421,11 @@ type Workspace struct {
 
 // WorkspaceInput A workspace as a client writes it. Needs `name` or `code`.
 type WorkspaceInput struct {
+	// AuditRetention How long the workspace's audit log is kept, at least `7d`; null is the installation's setting.
+	//
+	// Examples: 730d
+	AuditRetention nullable.Nullable[Duration] `json:"auditRetention,omitempty"`
+
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
 	//
 	// Examples: erp-orders
