@@ -21,6 +21,7 @@ var (
 	readers    = grant{roles: []hook.Role{hook.RoleAdmin, hook.RoleOperator, hook.RoleViewer, hook.RolePublisher}}
 	owners     = grant{roles: []hook.Role{hook.RoleAdmin}, platform: true}
 	overseers  = grant{roles: viewers.roles, platform: true}
+	stewards   = grant{roles: operators.roles, platform: true}
 )
 
 // access is the only place where roles meet operations. What is not in it is refused.
@@ -109,6 +110,9 @@ var access = map[string]grant{
 	"GetAttemptResponseBody": viewers,
 	"RetryDelivery":          operators,
 	"SkipDelivery":           operators,
+
+	"HoldDispatch":    stewards,
+	"ReleaseDispatch": stewards,
 
 	"RenderTemplate": operators,
 

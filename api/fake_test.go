@@ -473,7 +473,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 		c(&o)
 	}
 	s, err := api.New(o, api.Services{
-		Gate: w, Manager: w, Stats: w, Publisher: w, History: w, Operator: w, Tester: w, Templates: w, Idempotency: w,
+		Gate: w, Manager: w, Stats: w, Publisher: w, History: w, Operator: w, Holder: w, Tester: w, Templates: w, Idempotency: w,
 		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w, AuditLog: w,
 	})
 	if err != nil {
@@ -538,4 +538,12 @@ func (w *world) Serve(_ context.Context, c *hook.DoorCall) hook.DoorAnswer {
 		return answer(c)
 	}
 	return hook.DoorAnswer{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{"requestId":"` + c.ID.String() + `","events":1,"deliveries":1}`)}
+}
+
+func (w *world) SetHold(_ context.Context, _ hook.Principal, on bool) (hook.Hold, error) {
+	h := hook.Hold{On: on}
+	if on {
+		h.Since = w.event.AcceptedAt()
+	}
+	return h, w.ask(asked{method: "SetHold"})
 }

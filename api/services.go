@@ -123,6 +123,12 @@ type Operator interface {
 	Skip(ctx context.Context, workspace, delivery hook.ID) error
 }
 
+// Holder stops and starts the sending of the whole installation.
+type Holder interface {
+	// SetHold returns what is so then. When it returns, this node obeys.
+	SetHold(ctx context.Context, p hook.Principal, on bool) (hook.Hold, error)
+}
+
 // Tester sends a sample.
 type Tester interface {
 	// Test sends a sample of the event type ("" is one the webhook is told about) to the
@@ -214,6 +220,7 @@ type Services struct {
 	Publisher    Publisher
 	History      History
 	Operator     Operator
+	Holder       Holder
 	Tester       Tester
 	Templates    Templates
 	Requests     Requests

@@ -2664,6 +2664,19 @@ type DeliveryWithAttempts struct {
 	Test bool `json:"test"`
 }
 
+// DispatchState Whether the installation sends.
+type DispatchState struct {
+	// Hold Whether it accepts and records but sends nothing.
+	//
+	// Examples: true
+	Hold bool `json:"hold"`
+
+	// Since Since when; null if it was never on hold.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since nullable.Nullable[wire.Time] `json:"since"`
+}
+
 // Document A document, any JSON.
 //
 // Examples: {"quantity":3,"sku":"A-7"}
@@ -7242,6 +7255,12 @@ type ServerInterface interface {
 	// SkipDelivery Skip a delivery
 	// (POST /v1/deliveries/{delivery}/skip)
 	SkipDelivery(ctx echo.Context, delivery ThisDelivery, params SkipDeliveryParams) error
+	// HoldDispatch Stop all sending
+	// (POST /v1/dispatch/hold)
+	HoldDispatch(ctx echo.Context) error
+	// ReleaseDispatch Send again
+	// (POST /v1/dispatch/release)
+	ReleaseDispatch(ctx echo.Context) error
 	// ListEventTypes List event types
 	// (GET /v1/event-types)
 	ListEventTypes(ctx echo.Context, params ListEventTypesParams) error
@@ -8908,6 +8927,24 @@ func (w *ServerInterfaceWrapper) SkipDelivery(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SkipDelivery(ctx, delivery, params)
+	return err
+}
+
+// HoldDispatch converts echo context to params.
+func (w *ServerInterfaceWrapper) HoldDispatch(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.HoldDispatch(ctx)
+	return err
+}
+
+// ReleaseDispatch converts echo context to params.
+func (w *ServerInterfaceWrapper) ReleaseDispatch(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReleaseDispatch(ctx)
 	return err
 }
 
@@ -11366,6 +11403,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/deliveries/:delivery/skip", wrapper.SkipDelivery, options.OperationMiddlewares["SkipDelivery"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery/attempts/:attempt/request/body", wrapper.GetAttemptRequestBody, options.OperationMiddlewares["GetAttemptRequestBody"]...)
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery/attempts/:attempt/response/body", wrapper.GetAttemptResponseBody, options.OperationMiddlewares["GetAttemptResponseBody"]...)
+	router.POST(options.BaseURL+"/v1/dispatch/hold", wrapper.HoldDispatch, options.OperationMiddlewares["HoldDispatch"]...)
+	router.POST(options.BaseURL+"/v1/dispatch/release", wrapper.ReleaseDispatch, options.OperationMiddlewares["ReleaseDispatch"]...)
 	router.GET(options.BaseURL+"/v1/incoming-webhooks", wrapper.ListIncomingWebhooks, options.OperationMiddlewares["ListIncomingWebhooks"]...)
 	router.POST(options.BaseURL+"/v1/incoming-webhooks", wrapper.CreateIncomingWebhook, options.OperationMiddlewares["CreateIncomingWebhook"]...)
 	router.DELETE(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.DeleteIncomingWebhook, options.OperationMiddlewares["DeleteIncomingWebhook"]...)
@@ -13134,6 +13173,25 @@ func (response TestAction404ApplicationProblemPlusJSONResponse) VisitTestActionR
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestAction409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestAction409ApplicationProblemPlusJSONResponse) VisitTestActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15832,6 +15890,192 @@ type SkipDeliverydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SkipDeliverydefaultApplicationProblemPlusJSONResponse) VisitSkipDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HoldDispatchRequestObject struct {
+}
+
+type HoldDispatchResponseObject interface {
+	VisitHoldDispatchResponse(w http.ResponseWriter) error
+}
+
+type HoldDispatch200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type HoldDispatch200JSONResponse struct {
+	Body    DispatchState
+	Headers HoldDispatch200ResponseHeaders
+}
+
+func (response HoldDispatch200JSONResponse) VisitHoldDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HoldDispatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response HoldDispatch401ApplicationProblemPlusJSONResponse) VisitHoldDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HoldDispatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response HoldDispatch403ApplicationProblemPlusJSONResponse) VisitHoldDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HoldDispatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response HoldDispatchdefaultApplicationProblemPlusJSONResponse) VisitHoldDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseDispatchRequestObject struct {
+}
+
+type ReleaseDispatchResponseObject interface {
+	VisitReleaseDispatchResponse(w http.ResponseWriter) error
+}
+
+type ReleaseDispatch200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ReleaseDispatch200JSONResponse struct {
+	Body    DispatchState
+	Headers ReleaseDispatch200ResponseHeaders
+}
+
+func (response ReleaseDispatch200JSONResponse) VisitReleaseDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseDispatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseDispatch401ApplicationProblemPlusJSONResponse) VisitReleaseDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseDispatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseDispatch403ApplicationProblemPlusJSONResponse) VisitReleaseDispatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseDispatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ReleaseDispatchdefaultApplicationProblemPlusJSONResponse) VisitReleaseDispatchResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21801,6 +22045,25 @@ func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhoo
 	return err
 }
 
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TestWebhook422ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
@@ -22976,6 +23239,12 @@ type StrictServerInterface interface {
 	// SkipDelivery Skip a delivery
 	// (POST /v1/deliveries/{delivery}/skip)
 	SkipDelivery(ctx context.Context, request SkipDeliveryRequestObject) (SkipDeliveryResponseObject, error)
+	// HoldDispatch Stop all sending
+	// (POST /v1/dispatch/hold)
+	HoldDispatch(ctx context.Context, request HoldDispatchRequestObject) (HoldDispatchResponseObject, error)
+	// ReleaseDispatch Send again
+	// (POST /v1/dispatch/release)
+	ReleaseDispatch(ctx context.Context, request ReleaseDispatchRequestObject) (ReleaseDispatchResponseObject, error)
 	// ListEventTypes List event types
 	// (GET /v1/event-types)
 	ListEventTypes(ctx context.Context, request ListEventTypesRequestObject) (ListEventTypesResponseObject, error)
@@ -24040,6 +24309,52 @@ func (sh *strictHandler) SkipDelivery(ctx echo.Context, delivery ThisDelivery, p
 		return err
 	} else if validResponse, ok := response.(SkipDeliveryResponseObject); ok {
 		return validResponse.VisitSkipDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// HoldDispatch operation middleware
+func (sh *strictHandler) HoldDispatch(ctx echo.Context) error {
+	var request HoldDispatchRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HoldDispatch(ctx.Request().Context(), request.(HoldDispatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HoldDispatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(HoldDispatchResponseObject); ok {
+		return validResponse.VisitHoldDispatchResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReleaseDispatch operation middleware
+func (sh *strictHandler) ReleaseDispatch(ctx echo.Context) error {
+	var request ReleaseDispatchRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseDispatch(ctx.Request().Context(), request.(ReleaseDispatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseDispatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReleaseDispatchResponseObject); ok {
+		return validResponse.VisitReleaseDispatchResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

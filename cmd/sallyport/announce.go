@@ -38,6 +38,7 @@ type started struct {
 	keyFile   string
 	keyGiven  bool
 	vaultFile string // with a new encryption key, else ""
+	hold      bool   // the installation sends nothing
 }
 
 // announce says what runs: a few lines to a person, else one log line for each fact.
@@ -68,6 +69,7 @@ func (n *node) announce(ctx context.Context, public, admin net.Listener, p proce
 	if n.cfg.EgressProxy != "" {
 		s.sends = "whatever the proxy of SALLYPORT_EGRESS_PROXY reaches"
 	}
+	s.hold = n.worker.Held()
 	if n.vault.Generated {
 		s.vaultFile = n.vault.KeyFile
 	}
@@ -87,6 +89,9 @@ func (s started) banner(w io.Writer) {
 		fmt.Fprintf(w, "  encryption  new key in %s: keep a copy apart from the database; further nodes need it\n", s.vaultFile)
 	}
 	fmt.Fprintf(w, "  sends to    %s\n", s.sends)
+	if s.hold {
+		fmt.Fprintln(w, "  on hold     nothing is sent until POST /v1/dispatch/release")
+	}
 	key := "made before; lost it: sallyport keys create --role admin --platform"
 	switch {
 	case s.key != "":
@@ -102,6 +107,9 @@ func (s started) log(log *slog.Logger) {
 	log.Info("listening", "url", s.url, "docs", s.url+"/docs", obs.Version, version)
 	log.Info("database", "engine", s.engine, "at", s.database, "state", s.state)
 	log.Info("sends_to", "what", s.sends)
+	if s.hold {
+		log.Warn("on_hold", "note", "nothing is sent until POST /v1/dispatch/release")
+	}
 	if s.key != "" {
 		log.Info("admin_key", "new", true, "file", s.keyFile)
 	}

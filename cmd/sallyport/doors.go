@@ -29,7 +29,7 @@ func (n *node) newDoors(baseURL string) *inbound.Doors {
 		origin = u.Scheme + "://" + u.Host
 	}
 	return inbound.New(inbound.Config{
-		Presets: n.presets, Node: n.worker.Node, Origin: origin,
+		Presets: n.presets, Node: n.worker.Node, Origin: origin, Held: n.worker.Held,
 	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.meters(), n.log)
 }
 

@@ -124,6 +124,17 @@ func (o operator) Skip(ctx context.Context, workspace, delivery hook.ID) error {
 	return o.n.store.SkipDelivery(ctx, workspace, delivery)
 }
 
+// holder stops and starts all sending.
+type holder struct{ n *node }
+
+func (h holder) SetHold(ctx context.Context, _ hook.Principal, on bool) (hook.Hold, error) {
+	held, err := h.n.store.SetHold(ctx, on)
+	if err != nil {
+		return held, err
+	}
+	return held, h.n.worker.LookAtHold(ctx)
+}
+
 // tester sends samples.
 type tester struct{ n *node }
 

@@ -207,8 +207,16 @@ func (n *node) bootstrap(ctx context.Context) error {
 	return err
 }
 
-// start registers the node, so that events can be accepted.
-func (n *node) start(ctx context.Context) error { return n.worker.Start(ctx) }
+// start registers the node, so that events can be accepted. A hold is stored before: the
+// worker looks for one before it takes anything.
+func (n *node) start(ctx context.Context) error {
+	if n.cfg.Hold {
+		if _, err := n.store.SetHold(ctx, true); err != nil {
+			return fmt.Errorf("SALLYPORT_HOLD: %w", err)
+		}
+	}
+	return n.worker.Start(ctx)
+}
 
 // run works until ctx ends and then stops in reverse: the caller has closed the
 // listeners by then, so nothing new arrives; what was queued is stored, attempts end,

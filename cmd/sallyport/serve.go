@@ -191,9 +191,9 @@ func (n *node) edge(public net.Listener) (*api.Server, error) {
 	return api.New(api.Options{
 		Version: version, BaseURL: base, TrustedProxies: n.cfg.TrustedProxies,
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,
-		Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Schema: provisionSchema, Log: n.log,
+		Hold: n.worker.Held, Ready: n.ready, Metrics: n.metrics.Handler(n.log), NewID: n.ids.New, Observe: n.observe, Curl: send.Curl, Schema: provisionSchema, Log: n.log,
 	}, api.Services{
-		Gate: gate{n}, Manager: n.manage, Stats: n.stats, Publisher: publisher{n}, History: n.store, Operator: operator{n},
+		Gate: gate{n}, Manager: n.manage, Stats: n.stats, Publisher: publisher{n}, History: n.store, Operator: operator{n}, Holder: holder{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
 		Requests: n.store, Presets: n.presets, Doors: replayingDoors{n.doors, n}, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n}, AuditLog: n.store,
 	})

@@ -2663,6 +2663,19 @@ type DeliveryWithAttempts struct {
 	Test bool `json:"test"`
 }
 
+// DispatchState Whether the installation sends.
+type DispatchState struct {
+	// Hold Whether it accepts and records but sends nothing.
+	//
+	// Examples: true
+	Hold bool `json:"hold"`
+
+	// Since Since when; null if it was never on hold.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+}
+
 // Document A document, any JSON.
 //
 // Examples: {"quantity":3,"sku":"A-7"}
@@ -7357,7 +7370,8 @@ type ClientInterface interface {
 	// TestActionWithBody Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+	// nothing is run: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -7367,7 +7381,8 @@ type ClientInterface interface {
 	// TestAction Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+	// nothing is run: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7561,6 +7576,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/deliveries/{delivery}/skip (the `SkipDelivery` operationId).
 	SkipDelivery(ctx context.Context, delivery ThisDelivery, params *SkipDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HoldDispatch Stop all sending
+	//
+	// From the answer on this node starts nothing: no webhook, action, mail or command, of any workspace. Every other
+	// node obeys within a second. What is under way ends. Events and calls are accepted and recorded, and wait
+	// with `stateReason` `installation_hold`; tests answer 409. The hold is stored: it outlives restarts, until
+	// it is released. Holding twice is no error.
+	//
+	// Corresponds with POST /v1/dispatch/hold (the `HoldDispatch` operationId).
+	HoldDispatch(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseDispatch Send again
+	//
+	// Ends the hold. Everything that waits is sent, as fast as its targets take it; other nodes follow within a second.
+	// Releasing what is not on hold is no error.
+	//
+	// Corresponds with POST /v1/dispatch/release (the `ReleaseDispatch` operationId).
+	ReleaseDispatch(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEventTypes List event types
 	//
@@ -8080,7 +8113,8 @@ type ClientInterface interface {
 	// TestWebhookWithBody Send a test now
 	//
 	// Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+	// nothing is sent, not even a test: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8090,7 +8124,8 @@ type ClientInterface interface {
 	// TestWebhook Send a test now
 	//
 	// Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+	// nothing is sent, not even a test: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -8394,7 +8429,8 @@ func (c *Client) ListActionDeliveries(ctx context.Context, action ThisAction, pa
 // TestActionWithBody Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+// nothing is run: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8414,7 +8450,8 @@ func (c *Client) TestActionWithBody(ctx context.Context, action ThisAction, para
 // TestAction Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+// nothing is run: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8839,6 +8876,44 @@ func (c *Client) RetryDelivery(ctx context.Context, delivery ThisDelivery, param
 // Corresponds with POST /v1/deliveries/{delivery}/skip (the `SkipDelivery` operationId).
 func (c *Client) SkipDelivery(ctx context.Context, delivery ThisDelivery, params *SkipDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSkipDeliveryRequest(c.Server, delivery, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HoldDispatch Stop all sending
+//
+// From the answer on this node starts nothing: no webhook, action, mail or command, of any workspace. Every other
+// node obeys within a second. What is under way ends. Events and calls are accepted and recorded, and wait
+// with `stateReason` `installation_hold`; tests answer 409. The hold is stored: it outlives restarts, until
+// it is released. Holding twice is no error.
+//
+// Corresponds with POST /v1/dispatch/hold (the `HoldDispatch` operationId).
+func (c *Client) HoldDispatch(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHoldDispatchRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseDispatch Send again
+//
+// Ends the hold. Everything that waits is sent, as fast as its targets take it; other nodes follow within a second.
+// Releasing what is not on hold is no error.
+//
+// Corresponds with POST /v1/dispatch/release (the `ReleaseDispatch` operationId).
+func (c *Client) ReleaseDispatch(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseDispatchRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -9957,7 +10032,8 @@ func (c *Client) RotateWebhookSecret(ctx context.Context, webhook ThisWebhook, p
 // TestWebhookWithBody Send a test now
 //
 // Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+// nothing is sent, not even a test: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9977,7 +10053,8 @@ func (c *Client) TestWebhookWithBody(ctx context.Context, webhook ThisWebhook, p
 // TestWebhook Send a test now
 //
 // Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+// nothing is sent, not even a test: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12515,6 +12592,60 @@ func NewSkipDeliveryRequest(server string, delivery ThisDelivery, params *SkipDe
 			req.Header.Set("Sallyport-Workspace", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewHoldDispatchRequest constructs an http.Request for the HoldDispatch method
+func NewHoldDispatchRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dispatch/hold")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseDispatchRequest constructs an http.Request for the ReleaseDispatch method
+func NewReleaseDispatchRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/dispatch/release")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -16596,7 +16727,8 @@ type ClientWithResponsesInterface interface {
 	// TestActionWithBodyWithResponse Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+	// nothing is run: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16606,7 +16738,8 @@ type ClientWithResponsesInterface interface {
 	// TestActionWithResponse Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+	// nothing is run: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16828,6 +16961,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/deliveries/{delivery}/skip (the `SkipDelivery` operationId).
 	SkipDeliveryWithResponse(ctx context.Context, delivery ThisDelivery, params *SkipDeliveryParams, reqEditors ...RequestEditorFn) (*SkipDeliveryResponse, error)
+
+	// HoldDispatchWithResponse Stop all sending
+	//
+	// From the answer on this node starts nothing: no webhook, action, mail or command, of any workspace. Every other
+	// node obeys within a second. What is under way ends. Events and calls are accepted and recorded, and wait
+	// with `stateReason` `installation_hold`; tests answer 409. The hold is stored: it outlives restarts, until
+	// it is released. Holding twice is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dispatch/hold (the `HoldDispatch` operationId).
+	HoldDispatchWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HoldDispatchResponse, error)
+
+	// ReleaseDispatchWithResponse Send again
+	//
+	// Ends the hold. Everything that waits is sent, as fast as its targets take it; other nodes follow within a second.
+	// Releasing what is not on hold is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/dispatch/release (the `ReleaseDispatch` operationId).
+	ReleaseDispatchWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReleaseDispatchResponse, error)
 
 	// ListEventTypesWithResponse List event types
 	//
@@ -17403,7 +17558,8 @@ type ClientWithResponsesInterface interface {
 	// TestWebhookWithBodyWithResponse Send a test now
 	//
 	// Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+	// nothing is sent, not even a test: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17413,7 +17569,8 @@ type ClientWithResponsesInterface interface {
 	// TestWebhookWithResponse Send a test now
 	//
 	// Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+	// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+	// nothing is sent, not even a test: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18486,6 +18643,11 @@ type TestActionResponse404Headers struct {
 	XRequestId *string
 }
 
+// TestActionResponse409Headers the declared response headers of an HTTP 409 response for TestAction
+type TestActionResponse409Headers struct {
+	XRequestId *string
+}
+
 // TestActionResponse422Headers the declared response headers of an HTTP 422 response for TestAction
 type TestActionResponse422Headers struct {
 	XRequestId *string
@@ -18515,6 +18677,8 @@ type TestActionResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18531,6 +18695,8 @@ type TestActionResponse struct {
 	Headers403 *TestActionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *TestActionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TestActionResponse409Headers
 	// Headers422 the parsed response headers for an HTTP 422 response
 	Headers422 *TestActionResponse422Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -18562,6 +18728,11 @@ func (r TestActionResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TestActionResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestActionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20856,6 +21027,188 @@ func (r SkipDeliveryResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SkipDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// HoldDispatchResponse200Headers the declared response headers of an HTTP 200 response for HoldDispatch
+type HoldDispatchResponse200Headers struct {
+	XRequestId *string
+}
+
+// HoldDispatchResponse401Headers the declared response headers of an HTTP 401 response for HoldDispatch
+type HoldDispatchResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// HoldDispatchResponse403Headers the declared response headers of an HTTP 403 response for HoldDispatch
+type HoldDispatchResponse403Headers struct {
+	XRequestId *string
+}
+
+// HoldDispatchResponseDefaultHeaders the declared response headers of an HTTP default response for HoldDispatch
+type HoldDispatchResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type HoldDispatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DispatchState
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *HoldDispatchResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *HoldDispatchResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *HoldDispatchResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *HoldDispatchResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r HoldDispatchResponse) GetJSON200() *DispatchState {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r HoldDispatchResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r HoldDispatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r HoldDispatchResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r HoldDispatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HoldDispatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HoldDispatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HoldDispatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReleaseDispatchResponse200Headers the declared response headers of an HTTP 200 response for ReleaseDispatch
+type ReleaseDispatchResponse200Headers struct {
+	XRequestId *string
+}
+
+// ReleaseDispatchResponse401Headers the declared response headers of an HTTP 401 response for ReleaseDispatch
+type ReleaseDispatchResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ReleaseDispatchResponse403Headers the declared response headers of an HTTP 403 response for ReleaseDispatch
+type ReleaseDispatchResponse403Headers struct {
+	XRequestId *string
+}
+
+// ReleaseDispatchResponseDefaultHeaders the declared response headers of an HTTP default response for ReleaseDispatch
+type ReleaseDispatchResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ReleaseDispatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DispatchState
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReleaseDispatchResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReleaseDispatchResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReleaseDispatchResponse403Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ReleaseDispatchResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseDispatchResponse) GetJSON200() *DispatchState {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseDispatchResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseDispatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseDispatchResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseDispatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseDispatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseDispatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseDispatchResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26286,6 +26639,11 @@ type TestWebhookResponse404Headers struct {
 	XRequestId *string
 }
 
+// TestWebhookResponse409Headers the declared response headers of an HTTP 409 response for TestWebhook
+type TestWebhookResponse409Headers struct {
+	XRequestId *string
+}
+
 // TestWebhookResponse422Headers the declared response headers of an HTTP 422 response for TestWebhook
 type TestWebhookResponse422Headers struct {
 	XRequestId *string
@@ -26315,6 +26673,8 @@ type TestWebhookResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26331,6 +26691,8 @@ type TestWebhookResponse struct {
 	Headers403 *TestWebhookResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *TestWebhookResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TestWebhookResponse409Headers
 	// Headers422 the parsed response headers for an HTTP 422 response
 	Headers422 *TestWebhookResponse422Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -26362,6 +26724,11 @@ func (r TestWebhookResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TestWebhookResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -27434,7 +27801,8 @@ func (c *ClientWithResponses) ListActionDeliveriesWithResponse(ctx context.Conte
 // TestActionWithBodyWithResponse Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+// nothing is run: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -27450,7 +27818,8 @@ func (c *ClientWithResponses) TestActionWithBodyWithResponse(ctx context.Context
 // TestActionWithResponse Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
+// nothing is run: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -27815,6 +28184,40 @@ func (c *ClientWithResponses) SkipDeliveryWithResponse(ctx context.Context, deli
 		return nil, err
 	}
 	return ParseSkipDeliveryResponse(rsp)
+}
+
+// HoldDispatchWithResponse Stop all sending
+//
+// From the answer on this node starts nothing: no webhook, action, mail or command, of any workspace. Every other
+// node obeys within a second. What is under way ends. Events and calls are accepted and recorded, and wait
+// with `stateReason` `installation_hold`; tests answer 409. The hold is stored: it outlives restarts, until
+// it is released. Holding twice is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dispatch/hold (the `HoldDispatch` operationId).
+func (c *ClientWithResponses) HoldDispatchWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HoldDispatchResponse, error) {
+	rsp, err := c.HoldDispatch(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHoldDispatchResponse(rsp)
+}
+
+// ReleaseDispatchWithResponse Send again
+//
+// Ends the hold. Everything that waits is sent, as fast as its targets take it; other nodes follow within a second.
+// Releasing what is not on hold is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/dispatch/release (the `ReleaseDispatch` operationId).
+func (c *ClientWithResponses) ReleaseDispatchWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReleaseDispatchResponse, error) {
+	rsp, err := c.ReleaseDispatch(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseDispatchResponse(rsp)
 }
 
 // ListEventTypesWithResponse List event types
@@ -28745,7 +29148,8 @@ func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Contex
 // TestWebhookWithBodyWithResponse Send a test now
 //
 // Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+// nothing is sent, not even a test: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28761,7 +29165,8 @@ func (c *ClientWithResponses) TestWebhookWithBodyWithResponse(ctx context.Contex
 // TestWebhookWithResponse Send a test now
 //
 // Sends the sample of an event type and answers the attempt: what went out, what came back, how long it took. Works on
-// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health.
+// paused, suspended and disabled webhooks, is recorded with `test: true`, and does not count for health. While the installation is on hold
+// nothing is sent, not even a test: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30120,6 +30525,13 @@ func ParseTestActionResponse(rsp *http.Response) (*TestActionResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30201,6 +30613,16 @@ func ParseTestActionResponse(rsp *http.Response) (*TestActionResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers TestActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 422:
 		var headers TestActionResponse422Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -32907,6 +33329,200 @@ func ParseSkipDeliveryResponse(rsp *http.Response) (*SkipDeliveryResponse, error
 		response.Headers409 = &headers
 	case true:
 		var headers SkipDeliveryResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseHoldDispatchResponse parses an HTTP response from a HoldDispatchWithResponse call
+func ParseHoldDispatchResponse(rsp *http.Response) (*HoldDispatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HoldDispatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DispatchState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers HoldDispatchResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers HoldDispatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers HoldDispatchResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers HoldDispatchResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReleaseDispatchResponse parses an HTTP response from a ReleaseDispatchWithResponse call
+func ParseReleaseDispatchResponse(rsp *http.Response) (*ReleaseDispatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseDispatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DispatchState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReleaseDispatchResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReleaseDispatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReleaseDispatchResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case true:
+		var headers ReleaseDispatchResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -39324,6 +39940,13 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39405,6 +40028,16 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers TestWebhookResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 422:
 		var headers TestWebhookResponse422Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {

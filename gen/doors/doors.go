@@ -2314,6 +2314,19 @@ type DeliveryWithAttempts struct {
 	Test bool `json:"test"`
 }
 
+// DispatchState Whether the installation sends.
+type DispatchState struct {
+	// Hold Whether it accepts and records but sends nothing.
+	//
+	// Examples: true
+	Hold bool `json:"hold"`
+
+	// Since Since when; null if it was never on hold.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+}
+
 // Document A document, any JSON.
 //
 // Examples: {"quantity":3,"sku":"A-7"}

@@ -64,6 +64,7 @@ type Config struct {
 	LogFormat  LogFormat
 	DBMaxConns int
 	Migrate    bool
+	Hold       bool
 	PprofAddr  string
 	PresetsDir string
 

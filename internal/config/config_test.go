@@ -60,6 +60,7 @@ var values = map[string]struct{ good, bad []string }{
 	"SALLYPORT_LOG_FORMAT":          {[]string{"text", "json"}, []string{"logfmt"}},
 	"SALLYPORT_DB_MAX_CONNS":        {[]string{"4", "1000"}, []string{"3"}},
 	"SALLYPORT_MIGRATE":             {[]string{"true", "false", "1", "0"}, []string{"yes"}},
+	"SALLYPORT_HOLD":                {[]string{"true", "false"}, []string{"on"}},
 	"SALLYPORT_PPROF_ADDR":          {[]string{"localhost:6060", "127.0.0.1:0", "[::1]:6060"}, []string{":6060", "0.0.0.0:6060", "6060"}},
 }
 

@@ -158,6 +158,9 @@ var settings = []Setting{
 		Name: "SALLYPORT_MIGRATE", Default: "false", Help: "apply pending migrations to a used Postgres at start", Bool: true,
 		set: boolean(func(c *Config) *bool { return &c.Migrate }),
 	}, {
+		Name: "SALLYPORT_HOLD", Default: "false", Help: "put the whole installation on hold at start: it accepts and records, and sends nothing until `POST /v1/dispatch/release`", Bool: true,
+		set: boolean(func(c *Config) *bool { return &c.Hold }),
+	}, {
 		Name: "SALLYPORT_PPROF_ADDR", DefaultText: "off", Help: "address for Go's profiler, which has no access control: loopback only",
 		set: text(func(c *Config) *string { return &c.PprofAddr }, address, loopback),
 	},

@@ -54,6 +54,13 @@ func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish)
 	if t.Limited && !d.surelyAlive(j.Node) {
 		return t, released(j)
 	}
+	if ok, err := d.surelyReleased(d.ctx); !ok {
+		f := released(j)
+		if err != nil { // it was logged; not to be claimed again at once
+			f.Wait = scanEvery
+		}
+		return t, f
+	}
 	if j.Claims >= suspectAfter {
 		if err := d.store.NoteStart(d.ctx, j.Node, j.Delivery.ID); err != nil {
 			d.log.WarnContext(d.ctx, "delivery.note_start", "delivery_id", j.Delivery.ID, "error", err)

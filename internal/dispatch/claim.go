@@ -139,7 +139,7 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant, homeless, newcomers []*lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.node == 0 {
+	if d.stopping || d.halt.now.On || d.node == 0 {
 		return d.node, nil, nil, nil
 	}
 	now := d.ids.Now()
@@ -249,7 +249,7 @@ func (d *Dispatcher) claimed(node hook.NodeID, wants []hook.LaneWant, jobs []*ho
 		more = true
 	}
 	for _, l := range touched {
-		if d.stopping {
+		if d.stopping || d.halt.now.On {
 			d.giveBack(l)
 		} else {
 			d.pump(l)

@@ -5,6 +5,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -37,6 +38,9 @@ type Store interface {
 	NoteStart(ctx context.Context, node hook.NodeID, id hook.ID) error
 	TakeHome(ctx context.Context, node hook.NodeID, target hook.ID) (hook.NodeID, error)
 	LeaveHome(ctx context.Context, node hook.NodeID, target hook.ID) error
+
+	// Hold tells whether the installation sends.
+	Hold(ctx context.Context) (hook.Hold, error)
 
 	// FlushHealth writes the health of targets; LoadHealth reads it.
 	FlushHealth(ctx context.Context, health []hook.Health) error
@@ -79,6 +83,7 @@ type Metrics interface {
 	FinishBatch(deliveries int, took time.Duration)
 	InFlight(sending, held int)
 	Rescued(n int)
+	Hold(on bool)
 }
 
 // Config of the worker.
@@ -130,6 +135,7 @@ type Dispatcher struct {
 	stopping    bool
 	endBy       time.Time // of the grace; zero: Grace after the stop
 	beats       beats
+	halt        holdWatch
 	registering chan struct{}
 	strangers   map[hook.ID]bool // claims seen by the last audit that we do not know
 	audited     hook.ID          // no born-claimed row of ours has a smaller id, as of the last audit that found nothing
@@ -151,6 +157,9 @@ func New(cfg Config, s Store, c Catalog, snd Sender, o Owner, m Metrics, ids *ho
 
 // Start registers the node.
 func (d *Dispatcher) Start(ctx context.Context) error {
+	if err := d.LookAtHold(ctx); err != nil {
+		return fmt.Errorf("asking whether the installation is on hold: %w", err)
+	}
 	if err := d.register(ctx); err != nil {
 		return err
 	}
@@ -174,6 +183,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { d.claimLoop(work) })
 	loops.Go(func() { d.beatLoop(work) })
+	loops.Go(func() { d.holdLoop(work) })
 	loops.Go(func() { d.healthLoop(work) })
 	var finishing sync.WaitGroup
 	finishing.Go(d.finish.run)

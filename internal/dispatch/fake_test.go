@@ -38,6 +38,8 @@ type fakeStore struct {
 	rescues  int                     // calls of RescueDead
 	wants    []hook.LaneWant         // of the last claim
 	stale    int                     // so many finishes with effects are told to run anew
+	hold     hook.Hold
+	looks    int // calls of Hold
 }
 
 func newFakeStore() *fakeStore {
@@ -157,6 +159,16 @@ func (s *fakeStore) TakeHome(_ context.Context, n hook.NodeID, target hook.ID) (
 		s.homes[target] = n
 	}
 	return s.homes[target], nil
+}
+
+func (s *fakeStore) Hold(context.Context) (hook.Hold, error) {
+	leave, err := s.enter("hold")
+	if err != nil {
+		return hook.Hold{}, err
+	}
+	defer leave()
+	s.looks++
+	return s.hold, nil
 }
 
 func (s *fakeStore) LeaveHome(context.Context, hook.NodeID, hook.ID) error { return nil }
@@ -390,6 +402,7 @@ func (noMetrics) Delivered(time.Duration)             {}
 func (noMetrics) FinishBatch(int, time.Duration)      {}
 func (noMetrics) InFlight(int, int)                   {}
 func (noMetrics) Rescued(int)                         {}
+func (noMetrics) Hold(bool)                           {}
 
 // views is a catalog of one workspace.
 type views struct{ v *hook.View }
@@ -453,7 +466,7 @@ func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Conf
 		return send(ctx, t, j, n)
 	})
 	b.d = New(cfg, b.store, views{view}, recorded, b.owner, noMetrics{}, b.ids, func() float64 { return 0.5 },
-		slog.New(slog.DiscardHandler))
+		discard)
 	if err := b.d.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -513,3 +526,5 @@ func lookup(d *Dispatcher, target hook.ID) (held, inHand int, bytes int64) {
 	}
 	return held, len(d.held), d.bytes
 }
+
+var discard = slog.New(slog.DiscardHandler)

@@ -321,7 +321,7 @@ func (d *Dispatcher) rerun(f *hook.Finish) {
 		return
 	}
 	l.queue = append([]*hook.Job{f.Job}, l.queue...)
-	if d.stopping {
+	if d.stopping || d.halt.now.On {
 		d.giveBack(l)
 		return
 	}

@@ -130,7 +130,7 @@ func (l *lane) waiting(now time.Time) bool { return !l.due.IsZero() && !l.due.Af
 func (d *Dispatcher) Reserve(t *hook.Target, bytes int) (hook.ID, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.node == 0 || t.State != hook.TargetActive || d.bytes+int64(bytes) > d.cfg.HandOver {
+	if d.stopping || d.halt.now.On || d.node == 0 || t.State != hook.TargetActive || d.bytes+int64(bytes) > d.cfg.HandOver {
 		return hook.NoID, false
 	}
 	l := d.laneOf(t.Workspace, t.ID)
@@ -212,7 +212,7 @@ func (d *Dispatcher) HandOver(j *hook.Job) {
 		return
 	}
 	l.queue = append(l.queue, j)
-	if d.stopping {
+	if d.stopping || d.halt.now.On {
 		d.giveBack(l)
 		return
 	}
@@ -236,7 +236,7 @@ func (d *Dispatcher) pump(l *lane) { d.pumpUpTo(l, math.MaxInt) }
 
 // pumpUpTo starts so many attempts at most; a lane that could go on gets in line.
 func (d *Dispatcher) pumpUpTo(l *lane, most int) {
-	for len(l.queue) > 0 && !d.stopping {
+	for len(l.queue) > 0 && !d.stopping && !d.halt.now.On {
 		suspect := l.queue[0].Claims >= suspectAfter
 		if (suspect || l.alone) && l.sending+l.storing > 0 {
 			return

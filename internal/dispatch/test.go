@@ -15,6 +15,12 @@ func (d *Dispatcher) Test(ctx context.Context, t *hook.Target, e hook.NewEvent, 
 	if node == 0 {
 		return hook.Attempt{}, &hook.Error{Kind: hook.KindUnavailable, Detail: "this node is joining", RetryAfter: time.Second}
 	}
+	switch ok, err := d.surelyReleased(ctx); {
+	case err != nil:
+		return hook.Attempt{}, err
+	case !ok:
+		return hook.Attempt{}, hook.Errorf(hook.KindInvalidState, "the installation is on hold and sends nothing; POST /v1/dispatch/release lets it go")
+	}
 	key := d.ids.New()
 	ev := &hook.Event{
 		Key: key, Workspace: t.Workspace, ID: key.String(), Type: e.Type, EntityID: e.EntityID, Entity: e.Entity, EntityURL: e.EntityURL,

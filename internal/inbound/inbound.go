@@ -98,6 +98,7 @@ type Config struct {
 	Presets *preset.Table
 	Node    func() hook.NodeID // 0: not registered
 	Origin  string             // scheme and host of the public URLs
+	Held    func() bool        // the installation sends nothing, so that no action ends soon; nil: never
 }
 
 // Doors answers calls. Use New, and Run what it does beside.

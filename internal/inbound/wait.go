@@ -64,7 +64,7 @@ func (w *waiting) told(f *hook.Finish) {
 
 // waited answers when the actions have run: as configured if all succeeded, with an error
 // if the first attempt of one failed (its retries go on), or after its time that the
-// request is accepted.
+// request is accepted. While the installation is on hold that is at once.
 func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *waiting, began time.Time) hook.DoorAnswer {
 	x := j.door
 	limit := x.Response.Timeout
@@ -73,13 +73,15 @@ func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *wai
 	}
 	t := time.NewTimer(limit)
 	defer t.Stop()
-	late := false
-	select {
-	case <-w.done:
-	case <-t.C:
-		late = true
-	case <-ctx.Done():
-		late = true
+	late := d.cfg.Held != nil && d.cfg.Held()
+	if !late {
+		select {
+		case <-w.done:
+		case <-t.C:
+			late = true
+		case <-ctx.Done():
+			late = true
+		}
 	}
 	w.mu.Lock()
 	failed, results := w.failed, w.results

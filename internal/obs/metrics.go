@@ -34,6 +34,7 @@ type Metrics struct {
 	acceptSize, acceptSeconds prometheus.Histogram
 	finishSize, finishSeconds prometheus.Histogram
 	sending, held             prometheus.Gauge
+	hold                      prometheus.Gauge
 
 	doorCalls      *prometheus.CounterVec
 	requests       *prometheus.CounterVec
@@ -100,6 +101,9 @@ func NewMetrics(version string) *Metrics {
 	}, []string{"state"})
 	m.sending, m.held = slots.WithLabelValues("sending"), slots.WithLabelValues("held")
 
+	m.hold = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_hold", Help: "1 while the installation is on hold and nothing is sent, else 0."})
+	m.registry.MustRegister(m.hold)
+
 	m.doorCalls = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sallyport_requests_total", Help: "Calls of incoming webhooks by verdict; door is the code, empty for codes that are no door's.",
 	}, []string{"door", "verdict", "reason"})
@@ -158,6 +162,15 @@ func (m *Metrics) Delivered(sinceAccept time.Duration) { m.latency.Observe(since
 func (m *Metrics) InFlight(sending, held int) {
 	m.sending.Set(float64(sending))
 	m.held.Set(float64(held))
+}
+
+// Hold sets whether this node sends nothing because the installation is on hold.
+func (m *Metrics) Hold(on bool) {
+	if on {
+		m.hold.Set(1)
+	} else {
+		m.hold.Set(0)
+	}
 }
 
 // Rescued counts deliveries taken over from dead nodes.

@@ -110,6 +110,10 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 	if err != nil {
 		return nil, err
 	}
+	hold, err := holdOf(tx)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(rows, func(a, b deliveryRow) int {
 		if p.Asc {
 			return compareIDs(a.ID, b.ID)
@@ -122,7 +126,7 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 		out[i] = hook.DeliveryView{Delivery: r.Delivery, EventID: event.ID, EventType: event.Type, EntityID: event.EntityID}
 		out[i].RequestID = event.InboundRequest()
 		target, known := targets[r.Target]
-		showTarget(&out[i], r, target, known, s.ids.Now())
+		showTarget(&out[i], r, target, known, s.ids.Now(), hold.On)
 		showAttempts(&out[i], attempts[r.ID])
 	}
 	return out, nil
@@ -154,7 +158,7 @@ func scanDelivery(rows *sql.Rows, r *deliveryRow) error {
 }
 
 // showTarget fills in the target and the state as it is shown.
-func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool, now time.Time) {
+func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool, now time.Time, hold bool) {
 	v.TargetCode, v.TargetName, v.Claimed = t.Code, t.Name, r.heldBy != nil
 	if t.MaxAttempts > 0 {
 		// Numbers go on when an operator's retry starts a fresh budget.
@@ -168,6 +172,9 @@ func showTarget(v *hook.DeliveryView, r deliveryRow, t historyTarget, known bool
 	switch {
 	case v.State == hook.StateHeld:
 		v.Reason = heldFor[t.State()]
+	case v.State == hook.StatePending && hold:
+		// No time is known for the next attempt: somebody must release it first.
+		v.Reason = hook.ReasonHold
 	case v.State == hook.StatePending:
 		v.NextAttemptAt, v.Reason = r.due, t.waitsFor(r.due != nil && !r.due.After(now))
 	}

@@ -23,7 +23,7 @@ var may = map[string]string{
 	"CreateWebhook": "AX", "PutWebhook": "AX", "PatchWebhook": "AX", "DeleteWebhook": "AX", "RotateWebhookSecret": "AX", "DeleteWebhookSecret": "AX",
 	"PauseWebhook": "AOX", "ResumeWebhook": "AOX", "TestWebhook": "AOX",
 	"ListDeliveries": "AOVXx", "GetDelivery": "AOVXx", "GetAttemptRequestBody": "AOVXx", "GetAttemptResponseBody": "AOVXx",
-	"RetryDelivery": "AOX", "SkipDelivery": "AOX", "RenderTemplate": "AOX",
+	"RetryDelivery": "AOX", "SkipDelivery": "AOX", "RenderTemplate": "AOX", "HoldDispatch": "X", "ReleaseDispatch": "X",
 	"ListIncomingWebhooks": "AOVXx", "GetIncomingWebhook": "AOVXx", "ListIncomingWebhookRequests": "AOVXx", "ListPresets": "AOVXx", "GetPreset": "AOVXx",
 	"CreateIncomingWebhook": "AX", "PutIncomingWebhook": "AX", "PatchIncomingWebhook": "AX", "DeleteIncomingWebhook": "AX", "DeleteIncomingWebhookHash": "AX",
 	"ListRequests": "AOVXx", "GetRequest": "AOVXx", "GetRequestBody": "AOVXx", "ReplayRequest": "AOX", "VerifyRequest": "AOX",
@@ -56,6 +56,9 @@ var _ = suite("roles", map[string]func(*world){
 					at = strings.ReplaceAll(at, name, "019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e")
 				}
 				for role, c := range callers {
+					if op.OperationID == "HoldDispatch" && strings.IndexByte(allowed, role) >= 0 {
+						continue // the other tests share this server
+					}
 					var body any
 					if op.RequestBody != nil {
 						body = "{"

@@ -22,6 +22,7 @@ type Opener func(t *testing.T) *store.Store
 func Config(t *testing.T, open Opener, dump func(t *testing.T, s *store.Store) []byte) {
 	for name, test := range map[string]func(*testing.T, Opener){
 		"settings":                          settings,
+		"hold":                              hold,
 		"workspaces":                        workspaces,
 		"API keys":                          apiKeys,
 		"event types":                       eventTypes,

@@ -89,6 +89,19 @@ func statesAgree(t *testing.T, w *World) {
 		}
 	}
 	w.everySetOfStates(all, targets[1:4])
+	// On hold they are what they were, and the reason is told of those that nothing else keeps.
+	if _, err := w.SetHold(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range w.walk(hook.DeliveryFilter{}, hook.Page{Limit: 100}) {
+		x := want[v.ID]
+		if x.state == hook.StatePending {
+			x.reason = hook.ReasonHold
+		}
+		if v.State != x.state || v.Reason != x.reason || v.NextAttemptAt != nil {
+			t.Errorf("on hold: %s %q, next attempt at %v; want %+v", v.State, v.Reason, v.NextAttemptAt, x)
+		}
+	}
 }
 
 // everySetOfStates compares each set of states, in both directions and paged, over all
