@@ -181,3 +181,21 @@ func TestProblemCodesAreInTheContract(t *testing.T) {
 		t.Error(md)
 	}
 }
+
+// TestProblemCodesAreListed: clients that are generated from the contract know every code.
+func TestProblemCodesAreListed(t *testing.T) {
+	t.Parallel()
+	var want, got []string
+	for i := range problems {
+		want = append(want, string(problems[i].Code))
+	}
+	for _, code := range spec.Document().Components.Schemas["ProblemCode"].Value.Enum {
+		text, _ := code.(string)
+		got = append(got, text)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("ProblemCode in openapi.yaml lists\n%v\nthe edge answers\n%v", got, want)
+	}
+}
