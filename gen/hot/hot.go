@@ -1690,10 +1690,10 @@ type Attempt struct {
 	// Examples: receiver answered 503
 	Error nullable.Nullable[string] `json:"error"`
 
-	// ErrorClass `dns`, `connect`, `timeout`, `tls`, `reset`, `protocol`, `status`, `redirect`, `egress_denied`, `too_large`, `template`, `aborted` or `internal`.
+	// ErrorClass What kind of failure ended an attempt.
 	//
 	// Examples: status
-	ErrorClass nullable.Nullable[string] `json:"errorClass"`
+	ErrorClass nullable.Nullable[ErrorClass] `json:"errorClass"`
 
 	// Id A UUIDv7, lowercase.
 	//
@@ -1780,10 +1780,10 @@ type AttemptSummary struct {
 	// Examples: 212.4
 	DurationMs float64 `json:"durationMs"`
 
-	// ErrorClass What kind of failure.
+	// ErrorClass What kind of failure ended an attempt.
 	//
 	// Examples: status
-	ErrorClass nullable.Nullable[string] `json:"errorClass"`
+	ErrorClass nullable.Nullable[ErrorClass] `json:"errorClass"`
 
 	// Number Which one.
 	//
@@ -2197,10 +2197,10 @@ type Delivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why a delivery does not move: of `held` and `pending` (`retry_scheduled`: not due yet, `queued`: waits for its turn), of `failed`, and of `skipped`.
 	//
 	// Examples: breaker_open
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	StateReason nullable.Nullable[DeliveryStateReason] `json:"stateReason"`
 
 	// Target Who a delivery is for, as it was called.
 	Target Target `json:"target"`
@@ -2226,6 +2226,11 @@ type DeliveryList struct {
 //
 // Examples: pending
 type DeliveryState string
+
+// DeliveryStateReason Why a delivery does not move: of `held` and `pending` (`retry_scheduled`: not due yet, `queued`: waits for its turn), of `failed`, and of `skipped`.
+//
+// Examples: breaker_open
+type DeliveryStateReason = string
 
 // DeliveryWithAttempts A delivery with its attempts.
 type DeliveryWithAttempts struct {
@@ -2300,10 +2305,10 @@ type DeliveryWithAttempts struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why: `paused`, `suspended`, `disabled`, `breaker_open`, `rate_limited`, `max_in_flight`, `ordering`, `installation_hold`, `retry_scheduled` (not due yet), `queued` (waits for its turn); `attempts_exhausted`, `permanent_error`, `gone`, `worker_crashed`; `by_operator`, `webhook_deleted`, `action_deleted`, `condition_false`, `condition_error`.
+	// StateReason Why a delivery does not move: of `held` and `pending` (`retry_scheduled`: not due yet, `queued`: waits for its turn), of `failed`, and of `skipped`.
 	//
 	// Examples: breaker_open
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	StateReason nullable.Nullable[DeliveryStateReason] `json:"stateReason"`
 
 	// Target Who a delivery is for, as it was called.
 	Target Target `json:"target"`
@@ -2423,6 +2428,11 @@ type Duration = string
 //
 // Examples: 7, A-7
 type EntityIdValue = json.RawMessage
+
+// ErrorClass What kind of failure ended an attempt.
+//
+// Examples: status
+type ErrorClass = string
 
 // Event Something that happened. What the publisher did not give is left out.
 type Event struct {
@@ -2833,10 +2843,10 @@ type Health struct {
 	// Examples: 0
 	Held int `json:"held"`
 
-	// LastErrorClass The class of the last failure.
+	// LastErrorClass What kind of failure ended an attempt.
 	//
-	// Examples: null
-	LastErrorClass nullable.Nullable[string] `json:"lastErrorClass"`
+	// Examples: status
+	LastErrorClass nullable.Nullable[ErrorClass] `json:"lastErrorClass"`
 
 	// LastFailureAt The last failure.
 	//
@@ -3600,10 +3610,10 @@ type Match struct {
 	// Examples: true
 	Matched bool `json:"matched"`
 
-	// Reason Why not: `disabled`, `suspended`, `event_type`, `filter` or `created_later`.
+	// Reason Why a webhook did not get an event.
 	//
 	// Examples: event_type
-	Reason nullable.Nullable[string] `json:"reason"`
+	Reason nullable.Nullable[MatchReason] `json:"reason"`
 
 	// Webhook A webhook by its names.
 	Webhook WebhookRef `json:"webhook"`
@@ -3626,10 +3636,10 @@ type MatchDelivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why it is in that state.
+	// StateReason Why a delivery does not move: of `held` and `pending` (`retry_scheduled`: not due yet, `queued`: waits for its turn), of `failed`, and of `skipped`.
 	//
-	// Examples: attempts_exhausted
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	// Examples: breaker_open
+	StateReason nullable.Nullable[DeliveryStateReason] `json:"stateReason"`
 }
 
 // MatchList One row for each webhook; never more than one page.
@@ -3642,6 +3652,11 @@ type MatchList struct {
 	// Examples: null
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
+
+// MatchReason Why a webhook did not get an event.
+//
+// Examples: event_type
+type MatchReason = string
 
 // MergePatch A JSON Merge Patch (RFC 7396) of the fields that a `PUT` takes: a member replaces, null resets to the default, what is
 // left out stays. Secrets cannot be removed with null.
@@ -3989,10 +4004,10 @@ type PresetSecret struct {
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
-	// Code Stable name of the problem.
+	// Code Stable name of a problem; there may be more in time. `/docs/problems` explains each.
 	//
 	// Examples: validation_failed
-	Code string `json:"code"`
+	Code ProblemCode `json:"code"`
 
 	// Column And the character in that line, from 1.
 	//
@@ -4045,6 +4060,11 @@ type Problem struct {
 	// UsedBy With `in_use`: who still needs it.
 	UsedBy *[]string `json:"usedBy,omitempty"`
 }
+
+// ProblemCode Stable name of a problem; there may be more in time. `/docs/problems` explains each.
+//
+// Examples: validation_failed
+type ProblemCode = string
 
 // Profile Whose body, headers and signature a request has.
 //
@@ -4189,10 +4209,10 @@ type RequestDelivery struct {
 	// Examples: pending
 	State DeliveryState `json:"state"`
 
-	// StateReason Why it is in that state.
+	// StateReason Why a delivery does not move: of `held` and `pending` (`retry_scheduled`: not due yet, `queued`: waits for its turn), of `failed`, and of `skipped`.
 	//
-	// Examples: null
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	// Examples: breaker_open
+	StateReason nullable.Nullable[DeliveryStateReason] `json:"stateReason"`
 
 	// Target Who a delivery is for, as it was called.
 	Target Target `json:"target"`
@@ -4558,7 +4578,7 @@ type Source struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
 
-	// Kind `api`, `incomingWebhook`, `action`, `record`, `system` or `replay`.
+	// Kind What made it.
 	//
 	// Examples: api
 	Kind string `json:"kind"`
@@ -4688,7 +4708,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `webhook`, `action`, or `incomingWebhook` for the post-processors of one.
+	// Kind `incomingWebhook` for the post-processors of one.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -4946,10 +4966,10 @@ type Webhook struct {
 	// Examples: active
 	State WebhookState `json:"state"`
 
-	// StateReason Why: `gone` (the receiver answered 410), `failing` (for five days).
+	// StateReason `gone`: the receiver answered 410. `failing`: for five days.
 	//
-	// Examples: null
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	// Examples: gone
+	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
 
 	// StateSince Since when.
 	//
@@ -5204,6 +5224,11 @@ type WebhookRef struct {
 	Name string `json:"name"`
 }
 
+// WebhookStateReason `gone`: the receiver answered 410. `failing`: for five days.
+//
+// Examples: gone
+type WebhookStateReason = string
+
 // WebhookWithSecret A webhook, with the secret where this call generated one.
 type WebhookWithSecret struct {
 	// BasicAuth HTTP Basic credentials for the receiver; null is none.
@@ -5324,10 +5349,10 @@ type WebhookWithSecret struct {
 	// Examples: active
 	State WebhookWithSecretState `json:"state"`
 
-	// StateReason Why: `gone` (the receiver answered 410), `failing` (for five days).
+	// StateReason `gone`: the receiver answered 410. `failing`: for five days.
 	//
-	// Examples: null
-	StateReason nullable.Nullable[string] `json:"stateReason"`
+	// Examples: gone
+	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
 
 	// StateSince Since when.
 	//
