@@ -52,7 +52,7 @@ var _ = suite("isolation", map[string]func(*world){
 			}
 		}
 		for _, path := range []string{"/v1/webhooks", "/v1/events", "/v1/deliveries", "/v1/deliveries?webhook=" + hook, "/v1/events?id=" + event,
-			"/v1/incoming-webhooks", "/v1/actions", "/v1/requests", "/v1/requests?code=their-door", "/v1/collections", "/v1/collections/theirs/records"} {
+			"/v1/incoming-webhooks", "/v1/actions", "/v1/requests", "/v1/requests?code=their-door", "/v1/collections", "/v1/collections/theirs/records", "/v1/audit-log", "/v1/audit-log?resource=theirs", "/v1/audit-log?resource=" + hook} {
 			a := w.admin.get(path).want(http.StatusOK)
 			if said := string(a.body); strings.Contains(said, hook) || strings.Contains(said, event) || strings.Contains(said, door) || strings.Contains(said, act) ||
 				strings.Contains(said, call) || strings.Contains(said, "theirs") {

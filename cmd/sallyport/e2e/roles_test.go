@@ -29,6 +29,7 @@ var may = map[string]string{
 	"ListRequests": "AOVXx", "GetRequest": "AOVXx", "GetRequestBody": "AOVXx", "ReplayRequest": "AOX", "VerifyRequest": "AOX",
 	"ListActions": "AOVXx", "GetAction": "AOVXx", "ListActionDeliveries": "AOVXx",
 	"CreateAction": "AX", "PutAction": "AX", "PatchAction": "AX", "DeleteAction": "AX", "TestAction": "AX",
+	"ListAuditLog":    "AX",
 	"ListCollections": "AOVXx", "ListRecords": "AOVXx", "GetRecord": "AOVXx", "PutRecord": "AX", "DeleteRecord": "AX",
 }
 
