@@ -113,6 +113,12 @@ var access = map[string]grant{
 
 	"HoldDispatch":    stewards,
 	"ReleaseDispatch": stewards,
+	"ListReplays":     viewers,
+	"GetReplay":       viewers,
+	"CreateReplay":    operators,
+	"PauseReplay":     operators,
+	"ResumeReplay":    operators,
+	"CancelReplay":    operators,
 
 	"RenderTemplate": operators,
 

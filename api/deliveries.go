@@ -61,7 +61,7 @@ func (h handlers) ListDeliveries(ctx context.Context, r gen.ListDeliveriesReques
 	cl := callOf(ctx)
 	f := hook.DeliveryFilter{
 		EventIDs: values(r.Params.EventId), EventTypes: values(r.Params.EventType), EntityIDs: values(r.Params.EntityId),
-		States: states(r.Params.State),
+		States: states(r.Params.State), Replays: values(r.Params.ReplayId),
 	}
 	for _, ref := range values(r.Params.Webhook) {
 		id, _, err := h.s.webhookID(ctx, cl.principal, ref)

@@ -49,7 +49,7 @@ func (h handlers) ListEvents(ctx context.Context, r gen.ListEventsRequestObject)
 	return gen.ListEvents200JSONResponse{Body: gen.EventList{Data: data, NextCursor: cl.nextCursor(more, last)}}, nil
 }
 
-func values(list *[]string) []string {
+func values[T any](list *[]T) []T {
 	if list == nil {
 		return nil
 	}

@@ -45,18 +45,19 @@ type world struct {
 }
 
 type asked struct {
-	method string
-	ref    string
-	doc    string
-	write  hook.Write
-	page   hook.Page
-	list   hook.ListFilter
-	spaces hook.WorkspaceFilter
-	events hook.EventFilter
-	deliv  hook.DeliveryFilter
-	reqs   hook.RequestFilter
-	audit  hook.AuditFilter
-	actor  hook.Actor
+	method  string
+	ref     string
+	doc     string
+	write   hook.Write
+	page    hook.Page
+	list    hook.ListFilter
+	spaces  hook.WorkspaceFilter
+	events  hook.EventFilter
+	deliv   hook.DeliveryFilter
+	reqs    hook.RequestFilter
+	audit   hook.AuditFilter
+	actor   hook.Actor
+	replays hook.ReplayFilter
 }
 
 type kept struct {

@@ -73,6 +73,14 @@ type Manager interface {
 	DeleteIncomingWebhook(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error
 	// DeleteIncomingHash drops the hash of an incoming webhook.
 	DeleteIncomingHash(ctx context.Context, p hook.Principal, ref string) error
+
+	// CreateReplay starts a replay, or counts what it would be about: then the count is not nil.
+	CreateReplay(ctx context.Context, p hook.Principal, doc []byte) (hook.ReplayView, *hook.ReplayCount, error)
+	GetReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error)
+	ListReplays(ctx context.Context, p hook.Principal, f hook.ReplayFilter, page hook.Page) (list []hook.ReplayView, more bool, err error)
+	PauseReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error)
+	ResumeReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error)
+	CancelReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error)
 }
 
 // Stats tells how workspaces fare.

@@ -55,7 +55,7 @@ func (h handlers) ResumeWebhook(ctx context.Context, r gen.ResumeWebhookRequestO
 		return nil, err
 	}
 	return gen.ResumeWebhook200JSONResponse{
-		Body:    gen.ResumeResult{Webhook: webhookJSON(res.Webhook, cl.principal), Released: res.Released},
+		Body:    gen.ResumeResult{Webhook: webhookJSON(res.Webhook, cl.principal), Released: res.Released, ReplayId: orNull(res.Replay)},
 		Headers: gen.ResumeWebhook200ResponseHeaders{ETag: etag(res.Webhook.Version)},
 	}, nil
 }

@@ -815,14 +815,107 @@ func (e ReceivedResponseBodyEncoding) Valid() bool {
 	}
 }
 
+// Defines values for ReplayInclude.
+const (
+	ReplayIncludeAll    ReplayInclude = "all"
+	ReplayIncludeFailed ReplayInclude = "failed"
+	ReplayIncludeMissed ReplayInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInclude enum.
+func (e ReplayInclude) Valid() bool {
+	switch e {
+	case ReplayIncludeAll:
+		return true
+	case ReplayIncludeFailed:
+		return true
+	case ReplayIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayInputInclude.
+const (
+	ReplayInputIncludeAll    ReplayInputInclude = "all"
+	ReplayInputIncludeFailed ReplayInputInclude = "failed"
+	ReplayInputIncludeMissed ReplayInputInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInputInclude enum.
+func (e ReplayInputInclude) Valid() bool {
+	switch e {
+	case ReplayInputIncludeAll:
+		return true
+	case ReplayInputIncludeFailed:
+		return true
+	case ReplayInputIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayState.
+const (
+	ReplayStateCancelled ReplayState = "cancelled"
+	ReplayStateFailed    ReplayState = "failed"
+	ReplayStatePaused    ReplayState = "paused"
+	ReplayStateRunning   ReplayState = "running"
+	ReplayStateSucceeded ReplayState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayState enum.
+func (e ReplayState) Valid() bool {
+	switch e {
+	case ReplayStateCancelled:
+		return true
+	case ReplayStateFailed:
+		return true
+	case ReplayStatePaused:
+		return true
+	case ReplayStateRunning:
+		return true
+	case ReplayStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayedState.
+const (
+	ReplayedStateFailed    ReplayedState = "failed"
+	ReplayedStateSkipped   ReplayedState = "skipped"
+	ReplayedStateSucceeded ReplayedState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayedState enum.
+func (e ReplayedState) Valid() bool {
+	switch e {
+	case ReplayedStateFailed:
+		return true
+	case ReplayedStateSkipped:
+		return true
+	case ReplayedStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResumeInputReplay.
 const (
-	ResumeInputReplayNone ResumeInputReplay = "none"
+	ResumeInputReplayMissed ResumeInputReplay = "missed"
+	ResumeInputReplayNone   ResumeInputReplay = "none"
 )
 
 // Valid indicates whether the value is a known member of the ResumeInputReplay enum.
 func (e ResumeInputReplay) Valid() bool {
 	switch e {
+	case ResumeInputReplayMissed:
+		return true
 	case ResumeInputReplayNone:
 		return true
 	default:
@@ -1379,6 +1472,24 @@ func (e ListIncomingWebhookRequestsParamsOrder) Valid() bool {
 	case ListIncomingWebhookRequestsParamsOrderAsc:
 		return true
 	case ListIncomingWebhookRequestsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReplaysParamsOrder.
+const (
+	ListReplaysParamsOrderAsc  ListReplaysParamsOrder = "asc"
+	ListReplaysParamsOrderDesc ListReplaysParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListReplaysParamsOrder enum.
+func (e ListReplaysParamsOrder) Valid() bool {
+	switch e {
+	case ListReplaysParamsOrderAsc:
+		return true
+	case ListReplaysParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -2532,7 +2643,7 @@ type Delivery struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[wire.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -2640,7 +2751,7 @@ type DeliveryWithAttempts struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[wire.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -4547,6 +4658,256 @@ type RecordList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
 
+// Replay Deliveries sent again, or made after the fact.
+type Replay struct {
+	// Action The action; null: none.
+	Action nullable.Nullable[ReplayTarget] `json:"action"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// CreatedBy The API key that asked for it.
+	CreatedBy nullable.Nullable[ReplayCreator] `json:"createdBy"`
+
+	// Done Deliveries that wait again, or were made.
+	//
+	// Examples: 300
+	Done int `json:"done"`
+
+	// EntityId The entity, as text; null: any.
+	//
+	// Examples: null
+	EntityId nullable.Nullable[string] `json:"entityId"`
+
+	// EventTypes The types of events it is about.
+	//
+	// Examples: ["*"]
+	EventTypes []ReplayEventType `json:"eventTypes"`
+
+	// FinishedAt When it ended.
+	//
+	// Examples: null
+	FinishedAt nullable.Nullable[wire.Time] `json:"finishedAt"`
+
+	// FreshIds Whether messages get new ids.
+	//
+	// Examples: false
+	FreshIds bool `json:"freshIds"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include ReplayInclude `json:"include"`
+
+	// Rate Deliveries a second at most.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate"`
+
+	// Since From when; null: all that is kept.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since nullable.Nullable[wire.Time] `json:"since"`
+
+	// Skipped Deliveries left alone: they waited or were being sent already, or the webhook's filter could not be evaluated.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// StartedAt When the work began.
+	//
+	// Examples: 2026-11-21T02:43:00.207Z
+	StartedAt nullable.Nullable[wire.Time] `json:"startedAt"`
+
+	// State How far a replay is.
+	//
+	// Examples: running
+	State ReplayState `json:"state"`
+
+	// StateReason Why it does not move: `backlog` (enough waits for its target), `pending_limit` (half of the workspace's limit is used up), `suspended` or `disabled` (its webhook is: what was missed waits for that to end), `by_operator`. Why it ended: `by_operator`, `webhook_deleted`, `action_deleted`, `internal_error`.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// States The states that deliveries must have ended in; none where only missed events are meant.
+	//
+	// Examples: ["failed"]
+	States []ReplayedState `json:"states"`
+
+	// Total How many deliveries it is about, counted when it began; null if that took too long. At the end the sum of `done` and `skipped`.
+	//
+	// Examples: 812
+	Total nullable.Nullable[int] `json:"total"`
+
+	// Until RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Until Time `json:"until"`
+
+	// Webhook The webhook; null: all of the workspace, or an action.
+	Webhook nullable.Nullable[ReplayTarget] `json:"webhook"`
+}
+
+// ReplayCount What a replay would be about now.
+type ReplayCount struct {
+	// Complete Whether the whole window was counted; if not, `total` is at least this.
+	//
+	// Examples: true
+	Complete bool `json:"complete"`
+
+	// Skipped How many of them it would leave alone, since they wait or are being sent.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// Total How many deliveries it would be about.
+	//
+	// Examples: 812
+	Total int `json:"total"`
+
+	// UpTo If not complete: events accepted before this time were counted; null if one target was counted after another.
+	//
+	// Examples: null
+	UpTo nullable.Nullable[wire.Time] `json:"upTo"`
+}
+
+// ReplayCreator The API key that asked for it.
+type ReplayCreator struct {
+	// Code Its code; null once the key is gone.
+	//
+	// Examples: night-shift
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name; null once the key is gone.
+	//
+	// Examples: Night shift
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// ReplayEventType The name of an event type, or a pattern as webhooks have them: a star as last segment, or alone.
+//
+// Examples: order.*
+type ReplayEventType = string
+
+// ReplayInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInclude string
+
+// ReplayInput What to replay.
+type ReplayInput struct {
+	// Action Id or code of an action instead; it misses nothing, so `missed` is not for it.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// DryRun Count only, for four seconds at most.
+	//
+	// Examples: false
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// EntityId The entity's own id. A number's digits are kept as written.
+	//
+	// Examples: 7, A-7
+	EntityId *EntityIdValue `json:"entityId,omitempty"`
+
+	// EventTypes Only events of these types; left out: all.
+	//
+	// Examples: ["order.*"]
+	EventTypes *[]ReplayEventType `json:"eventTypes,omitempty"`
+
+	// FreshIds Send every message under an id that the receiver has not seen, the event's id with `-r2` at its end, next time `-r3`: for receivers that lost data and would drop what they think they have. Not for actions.
+	//
+	// Examples: false
+	FreshIds *bool `json:"freshIds,omitempty"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include *ReplayInputInclude `json:"include,omitempty"`
+
+	// Rate Deliveries a second at most; null: as fast as the targets take them.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate,omitempty"`
+
+	// Since Only events accepted at this time or later.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since *wire.Time `json:"since,omitempty"`
+
+	// States In which of these states a delivery must have ended. Left out: `failed`, with `include: all` any of them.
+	//
+	// Examples: ["failed","skipped"]
+	States *[]ReplayedState `json:"states,omitempty"`
+
+	// Until Only events accepted before this time; left out: now.
+	//
+	// Examples: 2026-11-21T03:00:00Z
+	Until *wire.Time `json:"until,omitempty"`
+
+	// Webhook Id or code; without it and `action`, every webhook of the workspace.
+	//
+	// Examples: erp-orders
+	Webhook *string `json:"webhook,omitempty"`
+}
+
+// ReplayInputInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInputInclude string
+
+// ReplayList One page of replays.
+type ReplayList struct {
+	// Data The rows.
+	Data []Replay `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ReplayState How far a replay is.
+//
+// Examples: running
+type ReplayState string
+
+// ReplayTarget Whom it is for.
+type ReplayTarget struct {
+	// Code Its code.
+	//
+	// Examples: erp-orders
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name.
+	//
+	// Examples: ERP orders
+	Name string `json:"name"`
+}
+
+// ReplayedState How a delivery ended.
+//
+// Examples: failed
+type ReplayedState string
+
 // RequestDelivery What a call led to.
 type RequestDelivery struct {
 	// Id A UUIDv7, lowercase.
@@ -4570,15 +4931,15 @@ type RequestDelivery struct {
 
 // ResumeInput How to resume.
 type ResumeInput struct {
-	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
+	// Replay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 	//
-	// Examples: none
+	// Examples: missed
 	Replay *ResumeInputReplay `json:"replay,omitempty"`
 }
 
-// ResumeInputReplay What to do about events that made no delivery meanwhile: `none`, nothing.
+// ResumeInputReplay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 //
-// Examples: none
+// Examples: missed
 type ResumeInputReplay string
 
 // ResumeResult A resumed webhook.
@@ -4587,6 +4948,11 @@ type ResumeResult struct {
 	//
 	// Examples: 120
 	Released int `json:"released"`
+
+	// ReplayId The replay that delivers what was missed; null if none was asked for, or the webhook was only paused and missed nothing.
+	//
+	// Examples: 019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a
+	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
 
 	// Webhook An outgoing subscription.
 	Webhook Webhook `json:"webhook"`
@@ -6015,6 +6381,9 @@ type ThisPreset = string
 // ThisRecord defines model for ThisRecord.
 type ThisRecord = string
 
+// ThisReplay defines model for ThisReplay.
+type ThisReplay = openapi_types.UUID
+
 // Call defines model for ThisRequest.
 type Call = openapi_types.UUID
 
@@ -6446,6 +6815,9 @@ type ListDeliveriesParams struct {
 	// Action Only deliveries to one of these actions, by id or code; together with `webhook`, to any of them.
 	Action *[]string `form:"action,omitempty" json:"action,omitempty"`
 
+	// ReplayId Only deliveries that one of these replays made to wait again, or made, unless a later one did so again.
+	ReplayId *[]openapi_types.UUID `form:"replayId,omitempty" json:"replayId,omitempty"`
+
 	// State Only deliveries in one of these states.
 	State *State `form:"state,omitempty" json:"state,omitempty"`
 
@@ -6764,6 +7136,69 @@ type ListPresetsParams struct {
 
 // GetPresetParams defines parameters for GetPreset.
 type GetPresetParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListReplaysParams defines parameters for ListReplays.
+type ListReplaysParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListReplaysParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// State Only replays in one of these states.
+	State *[]ReplayState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Webhook Only replays for one of these webhooks, by id or code.
+	Webhook *[]string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListReplaysParamsOrder defines parameters for ListReplays.
+type ListReplaysParamsOrder string
+
+// CreateReplayParams defines parameters for CreateReplay.
+type CreateReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetReplayParams defines parameters for GetReplay.
+type GetReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// CancelReplayParams defines parameters for CancelReplay.
+type CancelReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PauseReplayParams defines parameters for PauseReplay.
+type PauseReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ResumeReplayParams defines parameters for ResumeReplay.
+type ResumeReplayParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7161,6 +7596,9 @@ type PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody = MergePatch
 // PutIncomingWebhookJSONRequestBody defines body for PutIncomingWebhook for application/json ContentType.
 type PutIncomingWebhookJSONRequestBody = IncomingWebhookInput
 
+// CreateReplayJSONRequestBody defines body for CreateReplay for application/json ContentType.
+type CreateReplayJSONRequestBody = ReplayInput
+
 // RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
 type RenderTemplateJSONRequestBody = TemplateInput
 
@@ -7349,6 +7787,24 @@ type ServerInterface interface {
 	// GetPreset Get a preset
 	// (GET /v1/presets/{preset})
 	GetPreset(ctx echo.Context, preset ThisPreset, params GetPresetParams) error
+	// ListReplays List replays
+	// (GET /v1/replays)
+	ListReplays(ctx echo.Context, params ListReplaysParams) error
+	// CreateReplay Start a replay
+	// (POST /v1/replays)
+	CreateReplay(ctx echo.Context, params CreateReplayParams) error
+	// GetReplay Get a replay
+	// (GET /v1/replays/{replay})
+	GetReplay(ctx echo.Context, replay ThisReplay, params GetReplayParams) error
+	// CancelReplay Cancel a replay
+	// (POST /v1/replays/{replay}/cancel)
+	CancelReplay(ctx echo.Context, replay ThisReplay, params CancelReplayParams) error
+	// PauseReplay Pause a replay
+	// (POST /v1/replays/{replay}/pause)
+	PauseReplay(ctx echo.Context, replay ThisReplay, params PauseReplayParams) error
+	// ResumeReplay Resume a replay
+	// (POST /v1/replays/{replay}/resume)
+	ResumeReplay(ctx echo.Context, replay ThisReplay, params ResumeReplayParams) error
 	// ListRequests Search calls
 	// (GET /v1/requests)
 	ListRequests(ctx echo.Context, params ListRequestsParams) error
@@ -8730,6 +9186,13 @@ func (w *ServerInterfaceWrapper) ListDeliveries(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
 	}
 
+	// ------------- Optional query parameter "replayId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replayId", ctx.QueryParams(), &params.ReplayId, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter replayId: %s", err))
+	}
+
 	// ------------- Optional query parameter "state" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -10096,6 +10559,271 @@ func (w *ServerInterfaceWrapper) GetPreset(ctx echo.Context) error {
 	return err
 }
 
+// ListReplays converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplaysParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "webhook" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "webhook", ctx.QueryParams(), &params.Webhook, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplays(ctx, params)
+	return err
+}
+
+// CreateReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateReplay(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateReplay(ctx, params)
+	return err
+}
+
+// GetReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "replay" -------------
+	var replay ThisReplay
+
+	err = runtime.BindStyledParameterWithOptions("simple", "replay", ctx.Param("replay"), &replay, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter replay: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplay(ctx, replay, params)
+	return err
+}
+
+// CancelReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "replay" -------------
+	var replay ThisReplay
+
+	err = runtime.BindStyledParameterWithOptions("simple", "replay", ctx.Param("replay"), &replay, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter replay: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelReplay(ctx, replay, params)
+	return err
+}
+
+// PauseReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "replay" -------------
+	var replay ThisReplay
+
+	err = runtime.BindStyledParameterWithOptions("simple", "replay", ctx.Param("replay"), &replay, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter replay: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseReplay(ctx, replay, params)
+	return err
+}
+
+// ResumeReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "replay" -------------
+	var replay ThisReplay
+
+	err = runtime.BindStyledParameterWithOptions("simple", "replay", ctx.Param("replay"), &replay, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter replay: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Sallyport-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
+		var SallyportWorkspace InWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Sallyport-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sallyport-Workspace", valueList[0], &SallyportWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sallyport-Workspace: %s", err))
+		}
+
+		params.SallyportWorkspace = &SallyportWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeReplay(ctx, replay, params)
+	return err
+}
+
 // ListRequests converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRequests(ctx echo.Context) error {
 	var err error
@@ -11430,6 +12158,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/deliveries/:delivery/attempts/:attempt/response/body", wrapper.GetAttemptResponseBody, options.OperationMiddlewares["GetAttemptResponseBody"]...)
 	router.POST(options.BaseURL+"/v1/dispatch/hold", wrapper.HoldDispatch, options.OperationMiddlewares["HoldDispatch"]...)
 	router.POST(options.BaseURL+"/v1/dispatch/release", wrapper.ReleaseDispatch, options.OperationMiddlewares["ReleaseDispatch"]...)
+	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["ListReplays"]...)
+	router.POST(options.BaseURL+"/v1/replays", wrapper.CreateReplay, options.OperationMiddlewares["CreateReplay"]...)
+	router.GET(options.BaseURL+"/v1/replays/:replay", wrapper.GetReplay, options.OperationMiddlewares["GetReplay"]...)
+	router.POST(options.BaseURL+"/v1/replays/:replay/pause", wrapper.PauseReplay, options.OperationMiddlewares["PauseReplay"]...)
+	router.POST(options.BaseURL+"/v1/replays/:replay/resume", wrapper.ResumeReplay, options.OperationMiddlewares["ResumeReplay"]...)
+	router.POST(options.BaseURL+"/v1/replays/:replay/cancel", wrapper.CancelReplay, options.OperationMiddlewares["CancelReplay"]...)
 	router.GET(options.BaseURL+"/v1/incoming-webhooks", wrapper.ListIncomingWebhooks, options.OperationMiddlewares["ListIncomingWebhooks"]...)
 	router.POST(options.BaseURL+"/v1/incoming-webhooks", wrapper.CreateIncomingWebhook, options.OperationMiddlewares["CreateIncomingWebhook"]...)
 	router.DELETE(options.BaseURL+"/v1/incoming-webhooks/:incomingWebhook", wrapper.DeleteIncomingWebhook, options.OperationMiddlewares["DeleteIncomingWebhook"]...)
@@ -19120,6 +19854,926 @@ func (response GetPresetdefaultApplicationProblemPlusJSONResponse) VisitGetPrese
 	return err
 }
 
+type ListReplaysRequestObject struct {
+	Params ListReplaysParams
+}
+
+type ListReplaysResponseObject interface {
+	VisitListReplaysResponse(w http.ResponseWriter) error
+}
+
+type ListReplays200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ListReplays200JSONResponse struct {
+	Body    ReplayList
+	Headers ListReplays200ResponseHeaders
+}
+
+func (response ListReplays200JSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplays400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListReplays400ApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplays401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReplays401ApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplays403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReplays403ApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplays404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListReplays404ApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplaysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListReplaysdefaultApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplayRequestObject struct {
+	Params CreateReplayParams
+	Body   *CreateReplayJSONRequestBody
+}
+
+type CreateReplayResponseObject interface {
+	VisitCreateReplayResponse(w http.ResponseWriter) error
+}
+
+type CreateReplay200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type CreateReplay200JSONResponse struct {
+	Body    ReplayCount
+	Headers CreateReplay200ResponseHeaders
+}
+
+func (response CreateReplay200JSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay202ResponseHeaders struct {
+	Location   *string
+	XRequestId *string
+}
+
+type CreateReplay202JSONResponse struct {
+	Body    Replay
+	Headers CreateReplay202ResponseHeaders
+}
+
+func (response CreateReplay202JSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay400ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay401ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay403ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay404ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay409ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplay422ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CreateReplay422ApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CreateReplaydefaultApplicationProblemPlusJSONResponse) VisitCreateReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplayRequestObject struct {
+	Replay ThisReplay `json:"replay"`
+	Params GetReplayParams
+}
+
+type GetReplayResponseObject interface {
+	VisitGetReplayResponse(w http.ResponseWriter) error
+}
+
+type GetReplay200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type GetReplay200JSONResponse struct {
+	Body    Replay
+	Headers GetReplay200ResponseHeaders
+}
+
+func (response GetReplay200JSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReplay400ApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReplay401ApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReplay403ApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplay404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReplay404ApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetReplaydefaultApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplayRequestObject struct {
+	Replay ThisReplay `json:"replay"`
+	Params CancelReplayParams
+}
+
+type CancelReplayResponseObject interface {
+	VisitCancelReplayResponse(w http.ResponseWriter) error
+}
+
+type CancelReplay200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type CancelReplay200JSONResponse struct {
+	Body    Replay
+	Headers CancelReplay200ResponseHeaders
+}
+
+func (response CancelReplay200JSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelReplay400ApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelReplay401ApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelReplay403ApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplay404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelReplay404ApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplay409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelReplay409ApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CancelReplaydefaultApplicationProblemPlusJSONResponse) VisitCancelReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplayRequestObject struct {
+	Replay ThisReplay `json:"replay"`
+	Params PauseReplayParams
+}
+
+type PauseReplayResponseObject interface {
+	VisitPauseReplayResponse(w http.ResponseWriter) error
+}
+
+type PauseReplay200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type PauseReplay200JSONResponse struct {
+	Body    Replay
+	Headers PauseReplay200ResponseHeaders
+}
+
+func (response PauseReplay200JSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PauseReplay400ApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PauseReplay401ApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PauseReplay403ApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplay404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PauseReplay404ApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplay409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PauseReplay409ApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response PauseReplaydefaultApplicationProblemPlusJSONResponse) VisitPauseReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplayRequestObject struct {
+	Replay ThisReplay `json:"replay"`
+	Params ResumeReplayParams
+}
+
+type ResumeReplayResponseObject interface {
+	VisitResumeReplayResponse(w http.ResponseWriter) error
+}
+
+type ResumeReplay200ResponseHeaders struct {
+	XRequestId *string
+}
+
+type ResumeReplay200JSONResponse struct {
+	Body    Replay
+	Headers ResumeReplay200ResponseHeaders
+}
+
+func (response ResumeReplay200JSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplay400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeReplay400ApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplay401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeReplay401ApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplay403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeReplay403ApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplay404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeReplay404ApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplay409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeReplay409ApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OtherProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ResumeReplaydefaultApplicationProblemPlusJSONResponse) VisitResumeReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRequestsRequestObject struct {
 	Params ListRequestsParams
 }
@@ -23333,6 +24987,24 @@ type StrictServerInterface interface {
 	// GetPreset Get a preset
 	// (GET /v1/presets/{preset})
 	GetPreset(ctx context.Context, request GetPresetRequestObject) (GetPresetResponseObject, error)
+	// ListReplays List replays
+	// (GET /v1/replays)
+	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
+	// CreateReplay Start a replay
+	// (POST /v1/replays)
+	CreateReplay(ctx context.Context, request CreateReplayRequestObject) (CreateReplayResponseObject, error)
+	// GetReplay Get a replay
+	// (GET /v1/replays/{replay})
+	GetReplay(ctx context.Context, request GetReplayRequestObject) (GetReplayResponseObject, error)
+	// CancelReplay Cancel a replay
+	// (POST /v1/replays/{replay}/cancel)
+	CancelReplay(ctx context.Context, request CancelReplayRequestObject) (CancelReplayResponseObject, error)
+	// PauseReplay Pause a replay
+	// (POST /v1/replays/{replay}/pause)
+	PauseReplay(ctx context.Context, request PauseReplayRequestObject) (PauseReplayResponseObject, error)
+	// ResumeReplay Resume a replay
+	// (POST /v1/replays/{replay}/resume)
+	ResumeReplay(ctx context.Context, request ResumeReplayRequestObject) (ResumeReplayResponseObject, error)
 	// ListRequests Search calls
 	// (GET /v1/requests)
 	ListRequests(ctx context.Context, request ListRequestsRequestObject) (ListRequestsResponseObject, error)
@@ -25111,6 +26783,183 @@ func (sh *strictHandler) GetPreset(ctx echo.Context, preset ThisPreset, params G
 		return err
 	} else if validResponse, ok := response.(GetPresetResponseObject); ok {
 		return validResponse.VisitGetPresetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListReplays operation middleware
+func (sh *strictHandler) ListReplays(ctx echo.Context, params ListReplaysParams) error {
+	var request ListReplaysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReplays(ctx.Request().Context(), request.(ListReplaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReplays")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListReplaysResponseObject); ok {
+		return validResponse.VisitListReplaysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateReplay operation middleware
+func (sh *strictHandler) CreateReplay(ctx echo.Context, params CreateReplayParams) error {
+	var request CreateReplayRequestObject
+
+	request.Params = params
+
+	var body CreateReplayJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateReplay(ctx.Request().Context(), request.(CreateReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateReplayResponseObject); ok {
+		return validResponse.VisitCreateReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetReplay operation middleware
+func (sh *strictHandler) GetReplay(ctx echo.Context, replay ThisReplay, params GetReplayParams) error {
+	var request GetReplayRequestObject
+
+	request.Replay = replay
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReplay(ctx.Request().Context(), request.(GetReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetReplayResponseObject); ok {
+		return validResponse.VisitGetReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CancelReplay operation middleware
+func (sh *strictHandler) CancelReplay(ctx echo.Context, replay ThisReplay, params CancelReplayParams) error {
+	var request CancelReplayRequestObject
+
+	request.Replay = replay
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelReplay(ctx.Request().Context(), request.(CancelReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelReplayResponseObject); ok {
+		return validResponse.VisitCancelReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseReplay operation middleware
+func (sh *strictHandler) PauseReplay(ctx echo.Context, replay ThisReplay, params PauseReplayParams) error {
+	var request PauseReplayRequestObject
+
+	request.Replay = replay
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseReplay(ctx.Request().Context(), request.(PauseReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseReplayResponseObject); ok {
+		return validResponse.VisitPauseReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeReplay operation middleware
+func (sh *strictHandler) ResumeReplay(ctx echo.Context, replay ThisReplay, params ResumeReplayParams) error {
+	var request ResumeReplayRequestObject
+
+	request.Replay = replay
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeReplay(ctx.Request().Context(), request.(ResumeReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeReplayResponseObject); ok {
+		return validResponse.VisitResumeReplayResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

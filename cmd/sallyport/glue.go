@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +61,18 @@ func (p pipeline) ConfigChanged(workspace hook.ID) {
 	}
 }
 
+func (p pipeline) CountReplay(ctx context.Context, workspace hook.ID, spec *hook.ReplaySpec) (hook.ReplayCount, error) {
+	return p.n.replays.Count(ctx, workspace, spec)
+}
+
+func (p pipeline) ReplayChanged(id hook.ID, state hook.ReplayState) {
+	p.n.log.Info("replay.changed", "replay_id", id, "state", state)
+	if state == hook.ReplayCancelled {
+		p.n.metrics.ReplayState(string(state))
+	}
+	p.n.replays.Kick()
+}
+
 // nobody stands for the worker where none runs: a running one sees the change of the
 // configuration's version.
 type nobody struct{}
@@ -67,6 +80,11 @@ type nobody struct{}
 func (nobody) Held(context.Context, hook.ID, hook.ID) (int, error) { return 0, nil }
 func (nobody) TargetDeleted(hook.ID, hook.ID)                      {}
 func (nobody) ConfigChanged(hook.ID)                               {}
+func (nobody) ReplayChanged(hook.ID, hook.ReplayState)             {}
+
+func (nobody) CountReplay(context.Context, hook.ID, *hook.ReplaySpec) (hook.ReplayCount, error) {
+	return hook.ReplayCount{}, errors.New("nothing is replayed here")
+}
 
 // meters count what the rooms do, for Prometheus and by workspace.
 type meters struct {

@@ -28,6 +28,7 @@ import (
 	"sallyport/internal/obs"
 	"sallyport/internal/preset"
 	"sallyport/internal/publish"
+	"sallyport/internal/replay"
 	"sallyport/internal/send"
 	"sallyport/internal/stats"
 	"sallyport/internal/store"
@@ -54,6 +55,7 @@ type node struct {
 	publish *publish.Publisher
 	worker  *dispatch.Dispatcher
 	presets *preset.Table
+	replays *replay.Runner
 	doors   *inbound.Doors // from when the base URL is known
 	disk    diskGuard
 
@@ -153,6 +155,8 @@ func (n *node) open(ctx context.Context) error {
 	limits.Conditions = conditions{}
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.meters(), n.ids, n.log)
 	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost}, pipeline{n})
+	n.replays = replay.New(replay.Config{Retention: n.cfg.Retention, Waiting: n.gauge.Waiting, Now: n.ids.Now},
+		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
 	n.metrics.WatchQueue(n.stats)
 	return nil
 }
@@ -241,6 +245,7 @@ func (n *node) run(ctx context.Context) error {
 	})
 	beside("bounds", func(ctx context.Context) error { return n.store.RunBounds(ctx, boundsEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
+	beside("replays", n.replays.Run)
 	if n.doors != nil {
 		beside("doors", n.doors.Run)
 	}

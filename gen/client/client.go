@@ -814,14 +814,107 @@ func (e ReceivedResponseBodyEncoding) Valid() bool {
 	}
 }
 
+// Defines values for ReplayInclude.
+const (
+	ReplayIncludeAll    ReplayInclude = "all"
+	ReplayIncludeFailed ReplayInclude = "failed"
+	ReplayIncludeMissed ReplayInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInclude enum.
+func (e ReplayInclude) Valid() bool {
+	switch e {
+	case ReplayIncludeAll:
+		return true
+	case ReplayIncludeFailed:
+		return true
+	case ReplayIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayInputInclude.
+const (
+	ReplayInputIncludeAll    ReplayInputInclude = "all"
+	ReplayInputIncludeFailed ReplayInputInclude = "failed"
+	ReplayInputIncludeMissed ReplayInputInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInputInclude enum.
+func (e ReplayInputInclude) Valid() bool {
+	switch e {
+	case ReplayInputIncludeAll:
+		return true
+	case ReplayInputIncludeFailed:
+		return true
+	case ReplayInputIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayState.
+const (
+	ReplayStateCancelled ReplayState = "cancelled"
+	ReplayStateFailed    ReplayState = "failed"
+	ReplayStatePaused    ReplayState = "paused"
+	ReplayStateRunning   ReplayState = "running"
+	ReplayStateSucceeded ReplayState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayState enum.
+func (e ReplayState) Valid() bool {
+	switch e {
+	case ReplayStateCancelled:
+		return true
+	case ReplayStateFailed:
+		return true
+	case ReplayStatePaused:
+		return true
+	case ReplayStateRunning:
+		return true
+	case ReplayStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayedState.
+const (
+	ReplayedStateFailed    ReplayedState = "failed"
+	ReplayedStateSkipped   ReplayedState = "skipped"
+	ReplayedStateSucceeded ReplayedState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayedState enum.
+func (e ReplayedState) Valid() bool {
+	switch e {
+	case ReplayedStateFailed:
+		return true
+	case ReplayedStateSkipped:
+		return true
+	case ReplayedStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResumeInputReplay.
 const (
-	ResumeInputReplayNone ResumeInputReplay = "none"
+	ResumeInputReplayMissed ResumeInputReplay = "missed"
+	ResumeInputReplayNone   ResumeInputReplay = "none"
 )
 
 // Valid indicates whether the value is a known member of the ResumeInputReplay enum.
 func (e ResumeInputReplay) Valid() bool {
 	switch e {
+	case ResumeInputReplayMissed:
+		return true
 	case ResumeInputReplayNone:
 		return true
 	default:
@@ -1378,6 +1471,24 @@ func (e ListIncomingWebhookRequestsParamsOrder) Valid() bool {
 	case ListIncomingWebhookRequestsParamsOrderAsc:
 		return true
 	case ListIncomingWebhookRequestsParamsOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReplaysParamsOrder.
+const (
+	ListReplaysParamsOrderAsc  ListReplaysParamsOrder = "asc"
+	ListReplaysParamsOrderDesc ListReplaysParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListReplaysParamsOrder enum.
+func (e ListReplaysParamsOrder) Valid() bool {
+	switch e {
+	case ListReplaysParamsOrderAsc:
+		return true
+	case ListReplaysParamsOrderDesc:
 		return true
 	default:
 		return false
@@ -2531,7 +2642,7 @@ type Delivery struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -2639,7 +2750,7 @@ type DeliveryWithAttempts struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -4546,6 +4657,256 @@ type RecordList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
 
+// Replay Deliveries sent again, or made after the fact.
+type Replay struct {
+	// Action The action; null: none.
+	Action nullable.Nullable[ReplayTarget] `json:"action"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// CreatedBy The API key that asked for it.
+	CreatedBy nullable.Nullable[ReplayCreator] `json:"createdBy"`
+
+	// Done Deliveries that wait again, or were made.
+	//
+	// Examples: 300
+	Done int `json:"done"`
+
+	// EntityId The entity, as text; null: any.
+	//
+	// Examples: null
+	EntityId nullable.Nullable[string] `json:"entityId"`
+
+	// EventTypes The types of events it is about.
+	//
+	// Examples: ["*"]
+	EventTypes []ReplayEventType `json:"eventTypes"`
+
+	// FinishedAt When it ended.
+	//
+	// Examples: null
+	FinishedAt nullable.Nullable[time.Time] `json:"finishedAt"`
+
+	// FreshIds Whether messages get new ids.
+	//
+	// Examples: false
+	FreshIds bool `json:"freshIds"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include ReplayInclude `json:"include"`
+
+	// Rate Deliveries a second at most.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate"`
+
+	// Since From when; null: all that is kept.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+
+	// Skipped Deliveries left alone: they waited or were being sent already, or the webhook's filter could not be evaluated.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// StartedAt When the work began.
+	//
+	// Examples: 2026-11-21T02:43:00.207Z
+	StartedAt nullable.Nullable[time.Time] `json:"startedAt"`
+
+	// State How far a replay is.
+	//
+	// Examples: running
+	State ReplayState `json:"state"`
+
+	// StateReason Why it does not move: `backlog` (enough waits for its target), `pending_limit` (half of the workspace's limit is used up), `suspended` or `disabled` (its webhook is: what was missed waits for that to end), `by_operator`. Why it ended: `by_operator`, `webhook_deleted`, `action_deleted`, `internal_error`.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// States The states that deliveries must have ended in; none where only missed events are meant.
+	//
+	// Examples: ["failed"]
+	States []ReplayedState `json:"states"`
+
+	// Total How many deliveries it is about, counted when it began; null if that took too long. At the end the sum of `done` and `skipped`.
+	//
+	// Examples: 812
+	Total nullable.Nullable[int] `json:"total"`
+
+	// Until RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Until Time `json:"until"`
+
+	// Webhook The webhook; null: all of the workspace, or an action.
+	Webhook nullable.Nullable[ReplayTarget] `json:"webhook"`
+}
+
+// ReplayCount What a replay would be about now.
+type ReplayCount struct {
+	// Complete Whether the whole window was counted; if not, `total` is at least this.
+	//
+	// Examples: true
+	Complete bool `json:"complete"`
+
+	// Skipped How many of them it would leave alone, since they wait or are being sent.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// Total How many deliveries it would be about.
+	//
+	// Examples: 812
+	Total int `json:"total"`
+
+	// UpTo If not complete: events accepted before this time were counted; null if one target was counted after another.
+	//
+	// Examples: null
+	UpTo nullable.Nullable[time.Time] `json:"upTo"`
+}
+
+// ReplayCreator The API key that asked for it.
+type ReplayCreator struct {
+	// Code Its code; null once the key is gone.
+	//
+	// Examples: night-shift
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name; null once the key is gone.
+	//
+	// Examples: Night shift
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// ReplayEventType The name of an event type, or a pattern as webhooks have them: a star as last segment, or alone.
+//
+// Examples: order.*
+type ReplayEventType = string
+
+// ReplayInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInclude string
+
+// ReplayInput What to replay.
+type ReplayInput struct {
+	// Action Id or code of an action instead; it misses nothing, so `missed` is not for it.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// DryRun Count only, for four seconds at most.
+	//
+	// Examples: false
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// EntityId The entity's own id. A number's digits are kept as written.
+	//
+	// Examples: 7, A-7
+	EntityId *EntityIdValue `json:"entityId,omitempty"`
+
+	// EventTypes Only events of these types; left out: all.
+	//
+	// Examples: ["order.*"]
+	EventTypes *[]ReplayEventType `json:"eventTypes,omitempty"`
+
+	// FreshIds Send every message under an id that the receiver has not seen, the event's id with `-r2` at its end, next time `-r3`: for receivers that lost data and would drop what they think they have. Not for actions.
+	//
+	// Examples: false
+	FreshIds *bool `json:"freshIds,omitempty"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include *ReplayInputInclude `json:"include,omitempty"`
+
+	// Rate Deliveries a second at most; null: as fast as the targets take them.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate,omitempty"`
+
+	// Since Only events accepted at this time or later.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since *time.Time `json:"since,omitempty"`
+
+	// States In which of these states a delivery must have ended. Left out: `failed`, with `include: all` any of them.
+	//
+	// Examples: ["failed","skipped"]
+	States *[]ReplayedState `json:"states,omitempty"`
+
+	// Until Only events accepted before this time; left out: now.
+	//
+	// Examples: 2026-11-21T03:00:00Z
+	Until *time.Time `json:"until,omitempty"`
+
+	// Webhook Id or code; without it and `action`, every webhook of the workspace.
+	//
+	// Examples: erp-orders
+	Webhook *string `json:"webhook,omitempty"`
+}
+
+// ReplayInputInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInputInclude string
+
+// ReplayList One page of replays.
+type ReplayList struct {
+	// Data The rows.
+	Data []Replay `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ReplayState How far a replay is.
+//
+// Examples: running
+type ReplayState string
+
+// ReplayTarget Whom it is for.
+type ReplayTarget struct {
+	// Code Its code.
+	//
+	// Examples: erp-orders
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name.
+	//
+	// Examples: ERP orders
+	Name string `json:"name"`
+}
+
+// ReplayedState How a delivery ended.
+//
+// Examples: failed
+type ReplayedState string
+
 // RequestDelivery What a call led to.
 type RequestDelivery struct {
 	// Id A UUIDv7, lowercase.
@@ -4569,15 +4930,15 @@ type RequestDelivery struct {
 
 // ResumeInput How to resume.
 type ResumeInput struct {
-	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
+	// Replay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 	//
-	// Examples: none
+	// Examples: missed
 	Replay *ResumeInputReplay `json:"replay,omitempty"`
 }
 
-// ResumeInputReplay What to do about events that made no delivery meanwhile: `none`, nothing.
+// ResumeInputReplay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 //
-// Examples: none
+// Examples: missed
 type ResumeInputReplay string
 
 // ResumeResult A resumed webhook.
@@ -4586,6 +4947,11 @@ type ResumeResult struct {
 	//
 	// Examples: 120
 	Released int `json:"released"`
+
+	// ReplayId The replay that delivers what was missed; null if none was asked for, or the webhook was only paused and missed nothing.
+	//
+	// Examples: 019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a
+	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
 
 	// Webhook An outgoing subscription.
 	Webhook Webhook `json:"webhook"`
@@ -6014,6 +6380,9 @@ type ThisPreset = string
 // ThisRecord defines model for ThisRecord.
 type ThisRecord = string
 
+// ThisReplay defines model for ThisReplay.
+type ThisReplay = openapi_types.UUID
+
 // Call defines model for ThisRequest.
 type Call = openapi_types.UUID
 
@@ -6445,6 +6814,9 @@ type ListDeliveriesParams struct {
 	// Action Only deliveries to one of these actions, by id or code; together with `webhook`, to any of them.
 	Action *[]string `form:"action,omitempty" json:"action,omitempty"`
 
+	// ReplayId Only deliveries that one of these replays made to wait again, or made, unless a later one did so again.
+	ReplayId *[]openapi_types.UUID `form:"replayId,omitempty" json:"replayId,omitempty"`
+
 	// State Only deliveries in one of these states.
 	State *State `form:"state,omitempty" json:"state,omitempty"`
 
@@ -6781,6 +7153,69 @@ type ListPresetsParams struct {
 
 // GetPresetParams defines parameters for GetPreset.
 type GetPresetParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListReplaysParams defines parameters for ListReplays.
+type ListReplaysParams struct {
+	// Limit How many rows a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `nextCursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Order `desc` begins with the newest.
+	Order *ListReplaysParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Since Only what we recorded at this time or later.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what we recorded before this time.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// State Only replays in one of these states.
+	State *[]ReplayState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Webhook Only replays for one of these webhooks, by id or code.
+	Webhook *[]string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ListReplaysParamsOrder defines parameters for ListReplays.
+type ListReplaysParamsOrder string
+
+// CreateReplayParams defines parameters for CreateReplay.
+type CreateReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetReplayParams defines parameters for GetReplay.
+type GetReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// CancelReplayParams defines parameters for CancelReplay.
+type CancelReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// PauseReplayParams defines parameters for PauseReplay.
+type PauseReplayParams struct {
+	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
+	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
+}
+
+// ResumeReplayParams defines parameters for ResumeReplay.
+type ResumeReplayParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7183,6 +7618,9 @@ type PatchIncomingWebhookApplicationMergePatchPlusJSONRequestBody = MergePatch
 
 // PutIncomingWebhookJSONRequestBody defines body for PutIncomingWebhook for application/json ContentType.
 type PutIncomingWebhookJSONRequestBody = IncomingWebhookInput
+
+// CreateReplayJSONRequestBody defines body for CreateReplay for application/json ContentType.
+type CreateReplayJSONRequestBody = ReplayInput
 
 // RenderTemplateJSONRequestBody defines body for RenderTemplate for application/json ContentType.
 type RenderTemplateJSONRequestBody = TemplateInput
@@ -7910,6 +8348,85 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
 	GetPreset(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListReplays List replays
+	//
+	// The replays of the workspace, newest first.
+	//
+	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
+	ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateReplayWithBody Start a replay
+	//
+	// Sends again what a webhook or an action got, or should have got, in a time.
+	//
+	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// too; no event is delivered twice for two replays of one window, or for a crash.
+	//
+	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+	//
+	// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+	// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+	// ended.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+	CreateReplayWithBody(ctx context.Context, params *CreateReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateReplay Start a replay
+	//
+	// Sends again what a webhook or an action got, or should have got, in a time.
+	//
+	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// too; no event is delivered twice for two replays of one window, or for a crash.
+	//
+	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+	//
+	// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+	// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+	// ended.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+	CreateReplay(ctx context.Context, params *CreateReplayParams, body CreateReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplay Get a replay
+	//
+	// How far it is. Its deliveries are listed by `GET /v1/deliveries?replayId=`.
+	//
+	// Corresponds with GET /v1/replays/{replay} (the `GetReplay` operationId).
+	GetReplay(ctx context.Context, replay ThisReplay, params *GetReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelReplay Cancel a replay
+	//
+	// For good: what it made to wait so far goes on, the rest stays as it is. Cancelling twice is no error.
+	//
+	// Corresponds with POST /v1/replays/{replay}/cancel (the `CancelReplay` operationId).
+	CancelReplay(ctx context.Context, replay ThisReplay, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PauseReplay Pause a replay
+	//
+	// What it made to wait so far goes on; the rest stays as it is until the replay is resumed. Pausing twice is no error.
+	//
+	// Corresponds with POST /v1/replays/{replay}/pause (the `PauseReplay` operationId).
+	PauseReplay(ctx context.Context, replay ThisReplay, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeReplay Resume a replay
+	//
+	// It goes on where it was. Resuming one that runs is no error.
+	//
+	// Corresponds with POST /v1/replays/{replay}/resume (the `ResumeReplay` operationId).
+	ResumeReplay(ctx context.Context, replay ThisReplay, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRequests Search calls
 	//
 	// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
@@ -8092,7 +8609,7 @@ type ClientInterface interface {
 
 	// ResumeWebhookWithBody Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held.
+	// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8101,7 +8618,7 @@ type ClientInterface interface {
 
 	// ResumeWebhook Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held.
+	// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9569,6 +10086,155 @@ func (c *Client) GetPreset(ctx context.Context, preset ThisPreset, params *GetPr
 	return c.Client.Do(req)
 }
 
+// ListReplays List replays
+//
+// The replays of the workspace, newest first.
+//
+// Corresponds with GET /v1/replays (the `ListReplays` operationId).
+func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplaysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateReplayWithBody Start a replay
+//
+// Sends again what a webhook or an action got, or should have got, in a time.
+//
+// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// too; no event is delivered twice for two replays of one window, or for a crash.
+//
+// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+//
+// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+// ended.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+func (c *Client) CreateReplayWithBody(ctx context.Context, params *CreateReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateReplayRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateReplay Start a replay
+//
+// Sends again what a webhook or an action got, or should have got, in a time.
+//
+// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// too; no event is delivered twice for two replays of one window, or for a crash.
+//
+// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+//
+// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+// ended.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+func (c *Client) CreateReplay(ctx context.Context, params *CreateReplayParams, body CreateReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateReplayRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplay Get a replay
+//
+// How far it is. Its deliveries are listed by `GET /v1/deliveries?replayId=`.
+//
+// Corresponds with GET /v1/replays/{replay} (the `GetReplay` operationId).
+func (c *Client) GetReplay(ctx context.Context, replay ThisReplay, params *GetReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplayRequest(c.Server, replay, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelReplay Cancel a replay
+//
+// For good: what it made to wait so far goes on, the rest stays as it is. Cancelling twice is no error.
+//
+// Corresponds with POST /v1/replays/{replay}/cancel (the `CancelReplay` operationId).
+func (c *Client) CancelReplay(ctx context.Context, replay ThisReplay, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelReplayRequest(c.Server, replay, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PauseReplay Pause a replay
+//
+// What it made to wait so far goes on; the rest stays as it is until the replay is resumed. Pausing twice is no error.
+//
+// Corresponds with POST /v1/replays/{replay}/pause (the `PauseReplay` operationId).
+func (c *Client) PauseReplay(ctx context.Context, replay ThisReplay, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPauseReplayRequest(c.Server, replay, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeReplay Resume a replay
+//
+// It goes on where it was. Resuming one that runs is no error.
+//
+// Corresponds with POST /v1/replays/{replay}/resume (the `ResumeReplay` operationId).
+func (c *Client) ResumeReplay(ctx context.Context, replay ThisReplay, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeReplayRequest(c.Server, replay, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRequests Search calls
 //
 // Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
@@ -9961,7 +10627,7 @@ func (c *Client) PauseWebhook(ctx context.Context, webhook ThisWebhook, params *
 
 // ResumeWebhookWithBody Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held.
+// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9980,7 +10646,7 @@ func (c *Client) ResumeWebhookWithBody(ctx context.Context, webhook ThisWebhook,
 
 // ResumeWebhook Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held.
+// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12322,6 +12988,18 @@ func NewListDeliveriesRequest(server string, params *ListDeliveriesParams) (*htt
 
 		}
 
+		if params.ReplayId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replayId", *params.ReplayId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.State != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -14553,6 +15231,409 @@ func NewGetPresetRequest(server string, preset ThisPreset, params *GetPresetPara
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListReplaysRequest constructs an http.Request for the ListReplays method
+func NewListReplaysRequest(server string, params *ListReplaysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Webhook != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "webhook", *params.Webhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateReplayRequest calls the generic CreateReplay builder with application/json body
+func NewCreateReplayRequest(server string, params *CreateReplayParams, body CreateReplayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateReplayRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateReplayRequestWithBody constructs an http.Request for the CreateReplay method, with any body, and a specified content type
+func NewCreateReplayRequestWithBody(server string, params *CreateReplayParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetReplayRequest constructs an http.Request for the GetReplay method
+func NewGetReplayRequest(server string, replay ThisReplay, params *GetReplayParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "replay", replay, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCancelReplayRequest constructs an http.Request for the CancelReplay method
+func NewCancelReplayRequest(server string, replay ThisReplay, params *CancelReplayParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "replay", replay, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPauseReplayRequest constructs an http.Request for the PauseReplay method
+func NewPauseReplayRequest(server string, replay ThisReplay, params *PauseReplayParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "replay", replay, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SallyportWorkspace != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewResumeReplayRequest constructs an http.Request for the ResumeReplay method
+func NewResumeReplayRequest(server string, replay ThisReplay, params *ResumeReplayParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "replay", replay, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/replays/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -17329,6 +18410,95 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/presets/{preset} (the `GetPreset` operationId).
 	GetPresetWithResponse(ctx context.Context, preset ThisPreset, params *GetPresetParams, reqEditors ...RequestEditorFn) (*GetPresetResponse, error)
 
+	// ListReplaysWithResponse List replays
+	//
+	// The replays of the workspace, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
+	ListReplaysWithResponse(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*ListReplaysResponse, error)
+
+	// CreateReplayWithBodyWithResponse Start a replay
+	//
+	// Sends again what a webhook or an action got, or should have got, in a time.
+	//
+	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// too; no event is delivered twice for two replays of one window, or for a crash.
+	//
+	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+	//
+	// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+	// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+	// ended.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+	CreateReplayWithBodyWithResponse(ctx context.Context, params *CreateReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplayResponse, error)
+
+	// CreateReplayWithResponse Start a replay
+	//
+	// Sends again what a webhook or an action got, or should have got, in a time.
+	//
+	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// too; no event is delivered twice for two replays of one window, or for a crash.
+	//
+	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+	//
+	// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+	// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+	// ended.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+	CreateReplayWithResponse(ctx context.Context, params *CreateReplayParams, body CreateReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplayResponse, error)
+
+	// GetReplayWithResponse Get a replay
+	//
+	// How far it is. Its deliveries are listed by `GET /v1/deliveries?replayId=`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/replays/{replay} (the `GetReplay` operationId).
+	GetReplayWithResponse(ctx context.Context, replay ThisReplay, params *GetReplayParams, reqEditors ...RequestEditorFn) (*GetReplayResponse, error)
+
+	// CancelReplayWithResponse Cancel a replay
+	//
+	// For good: what it made to wait so far goes on, the rest stays as it is. Cancelling twice is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/replays/{replay}/cancel (the `CancelReplay` operationId).
+	CancelReplayWithResponse(ctx context.Context, replay ThisReplay, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*CancelReplayResponse, error)
+
+	// PauseReplayWithResponse Pause a replay
+	//
+	// What it made to wait so far goes on; the rest stays as it is until the replay is resumed. Pausing twice is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/replays/{replay}/pause (the `PauseReplay` operationId).
+	PauseReplayWithResponse(ctx context.Context, replay ThisReplay, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*PauseReplayResponse, error)
+
+	// ResumeReplayWithResponse Resume a replay
+	//
+	// It goes on where it was. Resuming one that runs is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/replays/{replay}/resume (the `ResumeReplay` operationId).
+	ResumeReplayWithResponse(ctx context.Context, replay ThisReplay, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*ResumeReplayResponse, error)
+
 	// ListRequestsWithResponse Search calls
 	//
 	// Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
@@ -17535,7 +18705,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResumeWebhookWithBodyWithResponse Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held.
+	// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17544,7 +18714,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResumeWebhookWithResponse Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held.
+	// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24201,6 +25371,805 @@ func (r GetPresetResponse) ContentType() string {
 	return ""
 }
 
+// ListReplaysResponse200Headers the declared response headers of an HTTP 200 response for ListReplays
+type ListReplaysResponse200Headers struct {
+	XRequestId *string
+}
+
+// ListReplaysResponse400Headers the declared response headers of an HTTP 400 response for ListReplays
+type ListReplaysResponse400Headers struct {
+	XRequestId *string
+}
+
+// ListReplaysResponse401Headers the declared response headers of an HTTP 401 response for ListReplays
+type ListReplaysResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ListReplaysResponse403Headers the declared response headers of an HTTP 403 response for ListReplays
+type ListReplaysResponse403Headers struct {
+	XRequestId *string
+}
+
+// ListReplaysResponse404Headers the declared response headers of an HTTP 404 response for ListReplays
+type ListReplaysResponse404Headers struct {
+	XRequestId *string
+}
+
+// ListReplaysResponseDefaultHeaders the declared response headers of an HTTP default response for ListReplays
+type ListReplaysResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ListReplaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplayList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListReplaysResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListReplaysResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListReplaysResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListReplaysResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListReplaysResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListReplaysResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReplaysResponse) GetJSON200() *ReplayList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReplaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReplaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateReplayResponse200Headers the declared response headers of an HTTP 200 response for CreateReplay
+type CreateReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponse202Headers the declared response headers of an HTTP 202 response for CreateReplay
+type CreateReplayResponse202Headers struct {
+	Location   *string
+	XRequestId *string
+}
+
+// CreateReplayResponse400Headers the declared response headers of an HTTP 400 response for CreateReplay
+type CreateReplayResponse400Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponse401Headers the declared response headers of an HTTP 401 response for CreateReplay
+type CreateReplayResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// CreateReplayResponse403Headers the declared response headers of an HTTP 403 response for CreateReplay
+type CreateReplayResponse403Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponse404Headers the declared response headers of an HTTP 404 response for CreateReplay
+type CreateReplayResponse404Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponse409Headers the declared response headers of an HTTP 409 response for CreateReplay
+type CreateReplayResponse409Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponse422Headers the declared response headers of an HTTP 422 response for CreateReplay
+type CreateReplayResponse422Headers struct {
+	XRequestId *string
+}
+
+// CreateReplayResponseDefaultHeaders the declared response headers of an HTTP default response for CreateReplay
+type CreateReplayResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type CreateReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplayCount
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Replay
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateReplayResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateReplayResponse202Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateReplayResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateReplayResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateReplayResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CreateReplayResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateReplayResponse409Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateReplayResponse422Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *CreateReplayResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateReplayResponse) GetJSON200() *ReplayCount {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateReplayResponse) GetJSON202() *Replay {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON422() *Invalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetReplayResponse200Headers the declared response headers of an HTTP 200 response for GetReplay
+type GetReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+// GetReplayResponse400Headers the declared response headers of an HTTP 400 response for GetReplay
+type GetReplayResponse400Headers struct {
+	XRequestId *string
+}
+
+// GetReplayResponse401Headers the declared response headers of an HTTP 401 response for GetReplay
+type GetReplayResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// GetReplayResponse403Headers the declared response headers of an HTTP 403 response for GetReplay
+type GetReplayResponse403Headers struct {
+	XRequestId *string
+}
+
+// GetReplayResponse404Headers the declared response headers of an HTTP 404 response for GetReplay
+type GetReplayResponse404Headers struct {
+	XRequestId *string
+}
+
+// GetReplayResponseDefaultHeaders the declared response headers of an HTTP default response for GetReplay
+type GetReplayResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type GetReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetReplayResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetReplayResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetReplayResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetReplayResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetReplayResponse404Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *GetReplayResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReplayResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelReplayResponse200Headers the declared response headers of an HTTP 200 response for CancelReplay
+type CancelReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+// CancelReplayResponse400Headers the declared response headers of an HTTP 400 response for CancelReplay
+type CancelReplayResponse400Headers struct {
+	XRequestId *string
+}
+
+// CancelReplayResponse401Headers the declared response headers of an HTTP 401 response for CancelReplay
+type CancelReplayResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// CancelReplayResponse403Headers the declared response headers of an HTTP 403 response for CancelReplay
+type CancelReplayResponse403Headers struct {
+	XRequestId *string
+}
+
+// CancelReplayResponse404Headers the declared response headers of an HTTP 404 response for CancelReplay
+type CancelReplayResponse404Headers struct {
+	XRequestId *string
+}
+
+// CancelReplayResponse409Headers the declared response headers of an HTTP 409 response for CancelReplay
+type CancelReplayResponse409Headers struct {
+	XRequestId *string
+}
+
+// CancelReplayResponseDefaultHeaders the declared response headers of an HTTP default response for CancelReplay
+type CancelReplayResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type CancelReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelReplayResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CancelReplayResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelReplayResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CancelReplayResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CancelReplayResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CancelReplayResponse409Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *CancelReplayResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelReplayResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PauseReplayResponse200Headers the declared response headers of an HTTP 200 response for PauseReplay
+type PauseReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+// PauseReplayResponse400Headers the declared response headers of an HTTP 400 response for PauseReplay
+type PauseReplayResponse400Headers struct {
+	XRequestId *string
+}
+
+// PauseReplayResponse401Headers the declared response headers of an HTTP 401 response for PauseReplay
+type PauseReplayResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// PauseReplayResponse403Headers the declared response headers of an HTTP 403 response for PauseReplay
+type PauseReplayResponse403Headers struct {
+	XRequestId *string
+}
+
+// PauseReplayResponse404Headers the declared response headers of an HTTP 404 response for PauseReplay
+type PauseReplayResponse404Headers struct {
+	XRequestId *string
+}
+
+// PauseReplayResponse409Headers the declared response headers of an HTTP 409 response for PauseReplay
+type PauseReplayResponse409Headers struct {
+	XRequestId *string
+}
+
+// PauseReplayResponseDefaultHeaders the declared response headers of an HTTP default response for PauseReplay
+type PauseReplayResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type PauseReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PauseReplayResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PauseReplayResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PauseReplayResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PauseReplayResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PauseReplayResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PauseReplayResponse409Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PauseReplayResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PauseReplayResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PauseReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PauseReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PauseReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PauseReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResumeReplayResponse200Headers the declared response headers of an HTTP 200 response for ResumeReplay
+type ResumeReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+// ResumeReplayResponse400Headers the declared response headers of an HTTP 400 response for ResumeReplay
+type ResumeReplayResponse400Headers struct {
+	XRequestId *string
+}
+
+// ResumeReplayResponse401Headers the declared response headers of an HTTP 401 response for ResumeReplay
+type ResumeReplayResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+
+// ResumeReplayResponse403Headers the declared response headers of an HTTP 403 response for ResumeReplay
+type ResumeReplayResponse403Headers struct {
+	XRequestId *string
+}
+
+// ResumeReplayResponse404Headers the declared response headers of an HTTP 404 response for ResumeReplay
+type ResumeReplayResponse404Headers struct {
+	XRequestId *string
+}
+
+// ResumeReplayResponse409Headers the declared response headers of an HTTP 409 response for ResumeReplay
+type ResumeReplayResponse409Headers struct {
+	XRequestId *string
+}
+
+// ResumeReplayResponseDefaultHeaders the declared response headers of an HTTP default response for ResumeReplay
+type ResumeReplayResponseDefaultHeaders struct {
+	XRequestId *string
+}
+
+type ResumeReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ResumeReplayResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ResumeReplayResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ResumeReplayResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ResumeReplayResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ResumeReplayResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ResumeReplayResponse409Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ResumeReplayResponseDefaultHeaders
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResumeReplayResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListRequestsResponse200Headers the declared response headers of an HTTP 200 response for ListRequests
 type ListRequestsResponse200Headers struct {
 	XRequestId *string
@@ -28763,6 +30732,137 @@ func (c *ClientWithResponses) GetPresetWithResponse(ctx context.Context, preset 
 	return ParseGetPresetResponse(rsp)
 }
 
+// ListReplaysWithResponse List replays
+//
+// The replays of the workspace, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/replays (the `ListReplays` operationId).
+func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*ListReplaysResponse, error) {
+	rsp, err := c.ListReplays(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplaysResponse(rsp)
+}
+
+// CreateReplayWithBodyWithResponse Start a replay
+//
+// Sends again what a webhook or an action got, or should have got, in a time.
+//
+// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// too; no event is delivered twice for two replays of one window, or for a crash.
+//
+// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+//
+// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+// ended.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+func (c *ClientWithResponses) CreateReplayWithBodyWithResponse(ctx context.Context, params *CreateReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplayResponse, error) {
+	rsp, err := c.CreateReplayWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateReplayResponse(rsp)
+}
+
+// CreateReplayWithResponse Start a replay
+//
+// Sends again what a webhook or an action got, or should have got, in a time.
+//
+// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
+// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
+// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
+// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// too; no event is delivered twice for two replays of one window, or for a crash.
+//
+// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
+// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
+//
+// Without `rate` it goes as fast as its targets take it, with little waiting for each so that what is published meanwhile gets
+// through; and it takes at most half of the workspace's `limits.pendingDeliveries`. A workspace has at most 20 replays that have not
+// ended.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
+func (c *ClientWithResponses) CreateReplayWithResponse(ctx context.Context, params *CreateReplayParams, body CreateReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplayResponse, error) {
+	rsp, err := c.CreateReplay(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateReplayResponse(rsp)
+}
+
+// GetReplayWithResponse Get a replay
+//
+// How far it is. Its deliveries are listed by `GET /v1/deliveries?replayId=`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/replays/{replay} (the `GetReplay` operationId).
+func (c *ClientWithResponses) GetReplayWithResponse(ctx context.Context, replay ThisReplay, params *GetReplayParams, reqEditors ...RequestEditorFn) (*GetReplayResponse, error) {
+	rsp, err := c.GetReplay(ctx, replay, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplayResponse(rsp)
+}
+
+// CancelReplayWithResponse Cancel a replay
+//
+// For good: what it made to wait so far goes on, the rest stays as it is. Cancelling twice is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/replays/{replay}/cancel (the `CancelReplay` operationId).
+func (c *ClientWithResponses) CancelReplayWithResponse(ctx context.Context, replay ThisReplay, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*CancelReplayResponse, error) {
+	rsp, err := c.CancelReplay(ctx, replay, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelReplayResponse(rsp)
+}
+
+// PauseReplayWithResponse Pause a replay
+//
+// What it made to wait so far goes on; the rest stays as it is until the replay is resumed. Pausing twice is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/replays/{replay}/pause (the `PauseReplay` operationId).
+func (c *ClientWithResponses) PauseReplayWithResponse(ctx context.Context, replay ThisReplay, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*PauseReplayResponse, error) {
+	rsp, err := c.PauseReplay(ctx, replay, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePauseReplayResponse(rsp)
+}
+
+// ResumeReplayWithResponse Resume a replay
+//
+// It goes on where it was. Resuming one that runs is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/replays/{replay}/resume (the `ResumeReplay` operationId).
+func (c *ClientWithResponses) ResumeReplayWithResponse(ctx context.Context, replay ThisReplay, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*ResumeReplayResponse, error) {
+	rsp, err := c.ResumeReplay(ctx, replay, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeReplayResponse(rsp)
+}
+
 // ListRequestsWithResponse Search calls
 //
 // Calls at all incoming webhooks of the workspace, accepted and refused, newest first, by the time they came. Those with a code that no
@@ -29095,7 +31195,7 @@ func (c *ClientWithResponses) PauseWebhookWithResponse(ctx context.Context, webh
 
 // ResumeWebhookWithBodyWithResponse Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held.
+// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -29110,7 +31210,7 @@ func (c *ClientWithResponses) ResumeWebhookWithBodyWithResponse(ctx context.Cont
 
 // ResumeWebhookWithResponse Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held.
+// Ends a pause or a suspension and releases the deliveries that were held. With `replay: missed`, events that came while it was suspended are delivered, too.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37058,6 +39158,901 @@ func ParseGetPresetResponse(rsp *http.Response) (*GetPresetResponse, error) {
 		response.Headers404 = &headers
 	case true:
 		var headers GetPresetResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplaysResponse parses an HTTP response from a ListReplaysWithResponse call
+func ParseListReplaysResponse(rsp *http.Response) (*ListReplaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplayList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListReplaysResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListReplaysResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListReplaysResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListReplaysResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListReplaysResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers ListReplaysResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateReplayResponse parses an HTTP response from a CreateReplayWithResponse call
+func ParseCreateReplayResponse(rsp *http.Response) (*CreateReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplayCount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Replay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateReplayResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateReplayResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateReplayResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateReplayResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers CreateReplayResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateReplayResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateReplayResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
+	case true:
+		var headers CreateReplayResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReplayResponse parses an HTTP response from a GetReplayWithResponse call
+func ParseGetReplayResponse(rsp *http.Response) (*GetReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetReplayResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetReplayResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetReplayResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetReplayResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case true:
+		var headers GetReplayResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCancelReplayResponse parses an HTTP response from a CancelReplayWithResponse call
+func ParseCancelReplayResponse(rsp *http.Response) (*CancelReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CancelReplayResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelReplayResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CancelReplayResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers CancelReplayResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers CancelReplayResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case true:
+		var headers CancelReplayResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePauseReplayResponse parses an HTTP response from a PauseReplayWithResponse call
+func ParsePauseReplayResponse(rsp *http.Response) (*PauseReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PauseReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PauseReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PauseReplayResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PauseReplayResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PauseReplayResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PauseReplayResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers PauseReplayResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case true:
+		var headers PauseReplayResponseDefaultHeaders
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResumeReplayResponse parses an HTTP response from a ResumeReplayWithResponse call
+func ParseResumeReplayResponse(rsp *http.Response) (*ResumeReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ResumeReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ResumeReplayResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ResumeReplayResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ResumeReplayResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ResumeReplayResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ResumeReplayResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
+	case true:
+		var headers ResumeReplayResponseDefaultHeaders
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

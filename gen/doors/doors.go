@@ -810,14 +810,107 @@ func (e ReceivedResponseBodyEncoding) Valid() bool {
 	}
 }
 
+// Defines values for ReplayInclude.
+const (
+	ReplayIncludeAll    ReplayInclude = "all"
+	ReplayIncludeFailed ReplayInclude = "failed"
+	ReplayIncludeMissed ReplayInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInclude enum.
+func (e ReplayInclude) Valid() bool {
+	switch e {
+	case ReplayIncludeAll:
+		return true
+	case ReplayIncludeFailed:
+		return true
+	case ReplayIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayInputInclude.
+const (
+	ReplayInputIncludeAll    ReplayInputInclude = "all"
+	ReplayInputIncludeFailed ReplayInputInclude = "failed"
+	ReplayInputIncludeMissed ReplayInputInclude = "missed"
+)
+
+// Valid indicates whether the value is a known member of the ReplayInputInclude enum.
+func (e ReplayInputInclude) Valid() bool {
+	switch e {
+	case ReplayInputIncludeAll:
+		return true
+	case ReplayInputIncludeFailed:
+		return true
+	case ReplayInputIncludeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayState.
+const (
+	ReplayStateCancelled ReplayState = "cancelled"
+	ReplayStateFailed    ReplayState = "failed"
+	ReplayStatePaused    ReplayState = "paused"
+	ReplayStateRunning   ReplayState = "running"
+	ReplayStateSucceeded ReplayState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayState enum.
+func (e ReplayState) Valid() bool {
+	switch e {
+	case ReplayStateCancelled:
+		return true
+	case ReplayStateFailed:
+		return true
+	case ReplayStatePaused:
+		return true
+	case ReplayStateRunning:
+		return true
+	case ReplayStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplayedState.
+const (
+	ReplayedStateFailed    ReplayedState = "failed"
+	ReplayedStateSkipped   ReplayedState = "skipped"
+	ReplayedStateSucceeded ReplayedState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ReplayedState enum.
+func (e ReplayedState) Valid() bool {
+	switch e {
+	case ReplayedStateFailed:
+		return true
+	case ReplayedStateSkipped:
+		return true
+	case ReplayedStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResumeInputReplay.
 const (
-	ResumeInputReplayNone ResumeInputReplay = "none"
+	ResumeInputReplayMissed ResumeInputReplay = "missed"
+	ResumeInputReplayNone   ResumeInputReplay = "none"
 )
 
 // Valid indicates whether the value is a known member of the ResumeInputReplay enum.
 func (e ResumeInputReplay) Valid() bool {
 	switch e {
+	case ResumeInputReplayMissed:
+		return true
 	case ResumeInputReplayNone:
 		return true
 	default:
@@ -2182,7 +2275,7 @@ type Delivery struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -2290,7 +2383,7 @@ type DeliveryWithAttempts struct {
 	// Examples: 2026-11-21T02:43:00.207Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"nextAttemptAt"`
 
-	// ReplayId The replay that made it.
+	// ReplayId The replay that made it, or repeated it last.
 	//
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
@@ -4197,6 +4290,256 @@ type RecordList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
 
+// Replay Deliveries sent again, or made after the fact.
+type Replay struct {
+	// Action The action; null: none.
+	Action nullable.Nullable[ReplayTarget] `json:"action"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// CreatedBy The API key that asked for it.
+	CreatedBy nullable.Nullable[ReplayCreator] `json:"createdBy"`
+
+	// Done Deliveries that wait again, or were made.
+	//
+	// Examples: 300
+	Done int `json:"done"`
+
+	// EntityId The entity, as text; null: any.
+	//
+	// Examples: null
+	EntityId nullable.Nullable[string] `json:"entityId"`
+
+	// EventTypes The types of events it is about.
+	//
+	// Examples: ["*"]
+	EventTypes []ReplayEventType `json:"eventTypes"`
+
+	// FinishedAt When it ended.
+	//
+	// Examples: null
+	FinishedAt nullable.Nullable[time.Time] `json:"finishedAt"`
+
+	// FreshIds Whether messages get new ids.
+	//
+	// Examples: false
+	FreshIds bool `json:"freshIds"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include ReplayInclude `json:"include"`
+
+	// Rate Deliveries a second at most.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate"`
+
+	// Since From when; null: all that is kept.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+
+	// Skipped Deliveries left alone: they waited or were being sent already, or the webhook's filter could not be evaluated.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// StartedAt When the work began.
+	//
+	// Examples: 2026-11-21T02:43:00.207Z
+	StartedAt nullable.Nullable[time.Time] `json:"startedAt"`
+
+	// State How far a replay is.
+	//
+	// Examples: running
+	State ReplayState `json:"state"`
+
+	// StateReason Why it does not move: `backlog` (enough waits for its target), `pending_limit` (half of the workspace's limit is used up), `suspended` or `disabled` (its webhook is: what was missed waits for that to end), `by_operator`. Why it ended: `by_operator`, `webhook_deleted`, `action_deleted`, `internal_error`.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
+	// States The states that deliveries must have ended in; none where only missed events are meant.
+	//
+	// Examples: ["failed"]
+	States []ReplayedState `json:"states"`
+
+	// Total How many deliveries it is about, counted when it began; null if that took too long. At the end the sum of `done` and `skipped`.
+	//
+	// Examples: 812
+	Total nullable.Nullable[int] `json:"total"`
+
+	// Until RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Until Time `json:"until"`
+
+	// Webhook The webhook; null: all of the workspace, or an action.
+	Webhook nullable.Nullable[ReplayTarget] `json:"webhook"`
+}
+
+// ReplayCount What a replay would be about now.
+type ReplayCount struct {
+	// Complete Whether the whole window was counted; if not, `total` is at least this.
+	//
+	// Examples: true
+	Complete bool `json:"complete"`
+
+	// Skipped How many of them it would leave alone, since they wait or are being sent.
+	//
+	// Examples: 2
+	Skipped int `json:"skipped"`
+
+	// Total How many deliveries it would be about.
+	//
+	// Examples: 812
+	Total int `json:"total"`
+
+	// UpTo If not complete: events accepted before this time were counted; null if one target was counted after another.
+	//
+	// Examples: null
+	UpTo nullable.Nullable[time.Time] `json:"upTo"`
+}
+
+// ReplayCreator The API key that asked for it.
+type ReplayCreator struct {
+	// Code Its code; null once the key is gone.
+	//
+	// Examples: night-shift
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name; null once the key is gone.
+	//
+	// Examples: Night shift
+	Name nullable.Nullable[string] `json:"name"`
+}
+
+// ReplayEventType The name of an event type, or a pattern as webhooks have them: a star as last segment, or alone.
+//
+// Examples: order.*
+type ReplayEventType = string
+
+// ReplayInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInclude string
+
+// ReplayInput What to replay.
+type ReplayInput struct {
+	// Action Id or code of an action instead; it misses nothing, so `missed` is not for it.
+	//
+	// Examples: book-stock
+	Action *string `json:"action,omitempty"`
+
+	// DryRun Count only, for four seconds at most.
+	//
+	// Examples: false
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// EntityId The entity's own id. A number's digits are kept as written.
+	//
+	// Examples: 7, A-7
+	EntityId *EntityIdValue `json:"entityId,omitempty"`
+
+	// EventTypes Only events of these types; left out: all.
+	//
+	// Examples: ["order.*"]
+	EventTypes *[]ReplayEventType `json:"eventTypes,omitempty"`
+
+	// FreshIds Send every message under an id that the receiver has not seen, the event's id with `-r2` at its end, next time `-r3`: for receivers that lost data and would drop what they think they have. Not for actions.
+	//
+	// Examples: false
+	FreshIds *bool `json:"freshIds,omitempty"`
+
+	// Include `failed` deliveries, `missed` events, or `all`.
+	//
+	// Examples: all
+	Include *ReplayInputInclude `json:"include,omitempty"`
+
+	// Rate Deliveries a second at most; null: as fast as the targets take them.
+	//
+	// Examples: 50
+	Rate nullable.Nullable[int] `json:"rate,omitempty"`
+
+	// Since Only events accepted at this time or later.
+	//
+	// Examples: 2026-11-21T02:00:00Z
+	Since *time.Time `json:"since,omitempty"`
+
+	// States In which of these states a delivery must have ended. Left out: `failed`, with `include: all` any of them.
+	//
+	// Examples: ["failed","skipped"]
+	States *[]ReplayedState `json:"states,omitempty"`
+
+	// Until Only events accepted before this time; left out: now.
+	//
+	// Examples: 2026-11-21T03:00:00Z
+	Until *time.Time `json:"until,omitempty"`
+
+	// Webhook Id or code; without it and `action`, every webhook of the workspace.
+	//
+	// Examples: erp-orders
+	Webhook *string `json:"webhook,omitempty"`
+}
+
+// ReplayInputInclude `failed` deliveries, `missed` events, or `all`.
+//
+// Examples: all
+type ReplayInputInclude string
+
+// ReplayList One page of replays.
+type ReplayList struct {
+	// Data The rows.
+	Data []Replay `json:"data"`
+
+	// NextCursor Send as `cursor` for the next page; null at the end.
+	//
+	// Examples: null
+	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
+}
+
+// ReplayState How far a replay is.
+//
+// Examples: running
+type ReplayState string
+
+// ReplayTarget Whom it is for.
+type ReplayTarget struct {
+	// Code Its code.
+	//
+	// Examples: erp-orders
+	Code string `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name Its name.
+	//
+	// Examples: ERP orders
+	Name string `json:"name"`
+}
+
+// ReplayedState How a delivery ended.
+//
+// Examples: failed
+type ReplayedState string
+
 // RequestDelivery What a call led to.
 type RequestDelivery struct {
 	// Id A UUIDv7, lowercase.
@@ -4220,15 +4563,15 @@ type RequestDelivery struct {
 
 // ResumeInput How to resume.
 type ResumeInput struct {
-	// Replay What to do about events that made no delivery meanwhile: `none`, nothing.
+	// Replay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 	//
-	// Examples: none
+	// Examples: missed
 	Replay *ResumeInputReplay `json:"replay,omitempty"`
 }
 
-// ResumeInputReplay What to do about events that made no delivery meanwhile: `none`, nothing.
+// ResumeInputReplay What to do about events that made no delivery while the webhook was suspended: `none`, nothing; `missed`, deliver them by a replay. An active webhook is refused `missed`, since nothing says from when; a disabled one too.
 //
-// Examples: none
+// Examples: missed
 type ResumeInputReplay string
 
 // ResumeResult A resumed webhook.
@@ -4237,6 +4580,11 @@ type ResumeResult struct {
 	//
 	// Examples: 120
 	Released int `json:"released"`
+
+	// ReplayId The replay that delivers what was missed; null if none was asked for, or the webhook was only paused and missed nothing.
+	//
+	// Examples: 019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a
+	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
 
 	// Webhook An outgoing subscription.
 	Webhook Webhook `json:"webhook"`
@@ -5664,6 +6012,9 @@ type ThisPreset = string
 
 // ThisRecord defines model for ThisRecord.
 type ThisRecord = string
+
+// ThisReplay defines model for ThisReplay.
+type ThisReplay = openapi_types.UUID
 
 // Call defines model for ThisRequest.
 type Call = openapi_types.UUID

@@ -68,7 +68,8 @@ type Delivery struct {
 	Attempts   int // made and counted so far
 	Base       int // attempts before the present budget began: an operator's retry starts a fresh one
 	Test       bool
-	ReplayID   ID
+	ReplayID   ID        // that repeated it last, or made it
+	Fresh      int       // what the message's id ends in, 2 for -r2; 0: nothing
 	RequestID  ID        // inbound request that led to it
 	Step       int       // of an action set or of post-processors: how many members have run
 	FinishedAt time.Time // zero: not finished

@@ -29,6 +29,7 @@ type DeliveryFilter struct {
 	EventTypes []string
 	EntityIDs  []string
 	Requests   []ID       // inbound ones, of whose items the events were made
+	Replays    []ID       // by which they were repeated last, or made
 	TargetKind TargetKind // "" both
 	Targets    []ID
 	States     []State

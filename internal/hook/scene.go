@@ -58,4 +58,7 @@ type WebhookScene struct {
 	Scene
 	Current *Webhook
 	Types   map[string]*EventType // the workspace's catalogue, operational types included
+	// StartReplay stores a replay together with what is decided; nothing else that a
+	// decision may call changes anything.
+	StartReplay func(r *Replay) error
 }

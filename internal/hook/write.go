@@ -103,8 +103,10 @@ type RotateResult struct {
 	PreviousExpiresAt *time.Time // nil if there was no secret before
 }
 
-// ResumeResult answers a resume. Released is how many held deliveries go on.
+// ResumeResult answers a resume. Released is how many held deliveries go on. Replay makes
+// deliveries of what was missed, NoID if there is none.
 type ResumeResult struct {
 	Webhook  WebhookView
 	Released int
+	Replay   ID
 }

@@ -154,6 +154,17 @@ type fakePipeline struct {
 	held    map[hook.ID]int
 	deleted []hook.ID
 	changed []hook.ID
+	counted *hook.ReplaySpec
+	moved   []hook.ReplayState // replays
+}
+
+func (p *fakePipeline) CountReplay(_ context.Context, _ hook.ID, spec *hook.ReplaySpec) (hook.ReplayCount, error) {
+	p.counted = spec
+	return hook.ReplayCount{Total: 812, Complete: true}, nil
+}
+
+func (p *fakePipeline) ReplayChanged(_ hook.ID, state hook.ReplayState) {
+	p.moved = append(p.moved, state)
 }
 
 func (p *fakePipeline) Held(_ context.Context, _, target hook.ID) (int, error) {
@@ -176,6 +187,7 @@ type fakeStore struct {
 	webhooks   []*hook.Webhook
 	actions    []*hook.Action
 	doors      []*hook.IncomingWebhook
+	replays    []*hook.Replay
 }
 
 func (s *fakeStore) Setting(_ context.Context, key string) ([]byte, error) {
@@ -471,7 +483,16 @@ func (s *fakeStore) EditWebhook(_ context.Context, workspace hook.ID, ref string
 			scene.Current = s.copied(w)
 		}
 	}
+	var started *hook.Replay // what the transaction that lost the race stored is gone
+	scene.StartReplay = func(r *hook.Replay) error {
+		r.ID, r.State = s.ids.New(), hook.ReplayRunning
+		started = r
+		return nil
+	}
 	next, err := twice(scene, decide)
+	if err == nil && started != nil && !dry {
+		s.replays = append(s.replays, started)
+	}
 	if err != nil || next == nil {
 		return scene.Current, err
 	}

@@ -54,6 +54,13 @@ type Store interface {
 	IncomingWebhook(ctx context.Context, workspace hook.ID, ref string) (*hook.IncomingWebhook, error)
 	IncomingWebhooks(ctx context.Context, workspace hook.ID, f hook.ListFilter, p hook.Page) ([]*hook.IncomingWebhook, bool, error)
 	EditIncoming(ctx context.Context, workspace hook.ID, ref string, dry bool, decide func(hook.IncomingScene) (*hook.IncomingWebhook, error)) (*hook.IncomingWebhook, error)
+
+	// AddReplay gives the replay its id; whichever node takes it works on it.
+	AddReplay(ctx context.Context, r *hook.Replay) error
+	Replay(ctx context.Context, workspace, id hook.ID) (hook.ReplayView, error)
+	Replays(ctx context.Context, f hook.ReplayFilter, p hook.Page) ([]hook.ReplayView, bool, error)
+	// EditReplay lets decide say what its state is from now on; "" leaves it.
+	EditReplay(ctx context.Context, workspace, id hook.ID, decide func(hook.ReplayState) (hook.ReplayState, hook.ReplayReason, error)) error
 }
 
 // Egress says where requests may go.
@@ -103,6 +110,10 @@ type Pipeline interface {
 	// ConfigChanged is told after every change, so that this node acts on it at once;
 	// NoID is workspaces themselves and platform keys. It does not block.
 	ConfigChanged(workspace hook.ID)
+	// CountReplay says what a replay would be about, within a few seconds.
+	CountReplay(ctx context.Context, workspace hook.ID, spec *hook.ReplaySpec) (hook.ReplayCount, error)
+	// ReplayChanged is told after a replay was made, or moved by hand. It does not block.
+	ReplayChanged(id hook.ID, state hook.ReplayState)
 }
 
 // Service creates and changes configuration. Use New.

@@ -32,7 +32,7 @@ func TestPauseAndResume(t *testing.T) {
 	if r, err := w.ResumeWebhook(t.Context(), w.admin, "a", nil); err != nil || r.Released != 0 || r.Webhook.Version != 4 {
 		t.Fatalf("resumed twice: %+v, %v", r, err)
 	}
-	_, err = w.ResumeWebhook(t.Context(), w.admin, "a", []byte(`{"replay":"missed"}`))
+	_, err = w.ResumeWebhook(t.Context(), w.admin, "a", []byte(`{"replay":"all"}`))
 	wantFaults(t, err, "replay invalid_format")
 	_, err = w.ResumeWebhook(t.Context(), w.admin, "b", nil)
 	wantKind(t, err, hook.KindNotFound)

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"time"
 
 	"sallyport/internal/hook"
 )
@@ -21,13 +22,14 @@ func (s *Service) PauseWebhook(ctx context.Context, p hook.Principal, ref string
 }
 
 // ResumeWebhook ends a pause or a suspension: {"replay": "none"}, optional. What was
-// held goes on. A disabled webhook stays so: that is its owner's wish.
+// held goes on. A disabled webhook stays so: that is its owner's wish. With "missed" a
+// replay is stored with the change, which delivers what came while it was suspended.
 func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.ResumeResult, error) {
 	o, err := readDocument(doc)
 	if err != nil {
 		return hook.ResumeResult{}, err
 	}
-	o.oneOf("replay", "none", "none")
+	missed := o.oneOf("replay", "none", "none", "missed") == "missed"
 	o.done()
 	if err := hook.Invalid(o.faults); err != nil {
 		return hook.ResumeResult{}, err
@@ -43,10 +45,18 @@ func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref strin
 			return hook.ResumeResult{}, err
 		}
 	}
-	w, known, changed, err := s.setState(hook.WithVerb(ctx, hook.AuditResume), p.Workspace, before.ID.String(), func(w *hook.Webhook) bool {
+	var replay *hook.Replay
+	w, known, changed, err := s.decideState(hook.WithVerb(ctx, hook.AuditResume), p.Workspace, before.ID.String(), func(scene hook.WebhookScene, w *hook.Webhook) (bool, error) {
 		changed := w.Paused || w.Suspended != ""
 		w.Paused, w.Suspended = false, ""
-		return changed
+		if replay = nil; !missed {
+			return changed, nil
+		}
+		var err error
+		if replay, err = missedBy(scene, p.Key); err != nil || replay == nil {
+			return changed, err
+		}
+		return changed, scene.StartReplay(replay)
 	})
 	if err != nil {
 		return hook.ResumeResult{}, err
@@ -54,7 +64,40 @@ func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref strin
 	if !changed {
 		held = 0
 	}
-	return hook.ResumeResult{Webhook: view(w, known), Released: held}, nil
+	res := hook.ResumeResult{Webhook: view(w, known), Released: held}
+	if replay != nil {
+		res.Replay = replay.ID
+		s.pipeline.ReplayChanged(replay.ID, replay.State)
+	}
+	return res, nil
+}
+
+// beforeSuspension is how much earlier than a suspension an event may have got its key that
+// was matched, and not delivered, after it: it waited for its transaction.
+const beforeSuspension = 30 * time.Second
+
+// missedBy is the replay of what a webhook missed because of its present state; nil if it
+// missed nothing.
+func missedBy(scene hook.WebhookScene, by hook.ID) (*hook.Replay, error) {
+	w := scene.Current
+	const instead = `POST /v1/replays with {"webhook": %q, "include": "missed", "since": %q}`
+	switch w.State() {
+	case hook.TargetPaused: // it went on collecting
+		return nil, nil
+	case hook.TargetDisabled:
+		return nil, hook.Errorf(hook.KindInvalidState, "the webhook is disabled, and nothing is sent to it; enable it, then "+instead,
+			w.Code, w.StateSince.Format(time.RFC3339Nano))
+	case hook.TargetActive:
+		return nil, hook.Errorf(hook.KindInvalidState, "the webhook is active, so that nothing says since when it missed anything; "+instead, w.Code, "...")
+	case hook.TargetSuspended:
+	}
+	since := w.StateSince.Add(-beforeSuspension)
+	if since.Before(w.CreatedAt) {
+		since = w.CreatedAt
+	}
+	return &hook.Replay{Workspace: scene.Workspace.ID, CreatedBy: by, ReplaySpec: hook.ReplaySpec{
+		TargetKind: hook.TargetWebhook, Target: w.ID, Include: hook.ReplayMissed, Since: since, Until: scene.Now, UntilOpen: true,
+	}}, nil
 }
 
 // Suspend stops sending to a webhook whose receiver is gone or has failed for days. It
@@ -76,14 +119,19 @@ func (s *Service) Suspend(ctx context.Context, workspace, webhook hook.ID, reaso
 
 // setState lets set change operational state and report whether it did.
 func (s *Service) setState(ctx context.Context, workspace hook.ID, ref string, set func(*hook.Webhook) bool) (w *hook.Webhook, known []string, changed bool, err error) {
+	return s.decideState(ctx, workspace, ref, func(_ hook.WebhookScene, w *hook.Webhook) (bool, error) { return set(w), nil })
+}
+
+func (s *Service) decideState(ctx context.Context, workspace hook.ID, ref string, set func(hook.WebhookScene, *hook.Webhook) (bool, error)) (w *hook.Webhook, known []string, changed bool, err error) {
 	w, err = s.store.EditWebhook(ctx, workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
 		if scene.Current == nil {
 			return nil, hook.NotFound("webhook", ref)
 		}
 		known = typeNames(scene.Types)
 		next := *scene.Current
-		if changed = set(&next); !changed {
-			return nil, nil
+		var err error
+		if changed, err = set(scene, &next); err != nil || !changed {
+			return nil, err
 		}
 		stampState(scene.Current, &next, scene)
 		return &next, nil

@@ -36,6 +36,8 @@ type Metrics struct {
 	sending, held             prometheus.Gauge
 	hold                      prometheus.Gauge
 
+	replays        *prometheus.CounterVec
+	repeated       prometheus.Counter
 	doorCalls      *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	requestSeconds *prometheus.HistogramVec
@@ -81,6 +83,7 @@ func NewMetrics(version string) *Metrics {
 	m.rescued = counter("sallyport_deliveries_rescued_total", "Deliveries taken over from nodes that died or lost them.")
 	// Without labels: alerts compare its rate with that of the deliveries created.
 	m.attempts = counter("sallyport_attempts_total", "Attempts that ended, however they did; by outcome see sallyport_attempt_duration_seconds_count.")
+	m.repeated = counter("sallyport_deliveries_replayed_total", "Deliveries that replays made to wait again, or made.")
 	m.latency = histogram("sallyport_delivery_latency_seconds", "From an event's acceptance to its delivery's success.", latencyBuckets)
 	m.acceptSize = histogram("sallyport_accept_batch_events", "Events per accepting transaction.", batchBuckets)
 	m.acceptSeconds = histogram("sallyport_accept_batch_seconds", "Length of an accepting transaction.", timeBuckets)
@@ -104,6 +107,9 @@ func NewMetrics(version string) *Metrics {
 	m.hold = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_hold", Help: "1 while the installation is on hold and nothing is sent, else 0."})
 	m.registry.MustRegister(m.hold)
 
+	m.replays = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sallyport_replays_total", Help: "Replays that began (started) or ended (succeeded, cancelled, failed).",
+	}, []string{"state"})
 	m.doorCalls = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sallyport_requests_total", Help: "Calls of incoming webhooks by verdict; door is the code, empty for codes that are no door's.",
 	}, []string{"door", "verdict", "reason"})
@@ -117,7 +123,7 @@ func NewMetrics(version string) *Metrics {
 
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sallyport_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(attempts, slots, m.doorCalls, m.requests, m.requestSeconds, build,
+	m.registry.MustRegister(attempts, slots, m.replays, m.doorCalls, m.requests, m.requestSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -132,6 +138,15 @@ func (m *Metrics) Accepted(events, deliveries int) {
 	m.events.Add(float64(events))
 	m.deliveries.Add(float64(deliveries))
 }
+
+// Replayed counts deliveries that replays made to wait again, and those they made.
+func (m *Metrics) Replayed(again, made int) {
+	m.repeated.Add(float64(again + made))
+	m.deliveries.Add(float64(made))
+}
+
+// ReplayState counts replays that began or ended.
+func (m *Metrics) ReplayState(state string) { m.replays.WithLabelValues(state).Inc() }
 
 // AcceptBatch measures one accepting transaction.
 func (m *Metrics) AcceptBatch(events int, took time.Duration) {

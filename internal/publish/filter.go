@@ -114,3 +114,9 @@ func (p *Publisher) passing(targets []*hook.Target, it *item, e *hook.Event) (pa
 	}
 	return passed, failed
 }
+
+// Passing leaves out of targets those whose filter says no to a stored event, as if it were
+// published now; failed has those whose filter cannot be evaluated, by index, and may be nil.
+func (p *Publisher) Passing(targets []*hook.Target, e *hook.Event) (passed []*hook.Target, failed []bool) {
+	return p.passing(targets, &item{}, e)
+}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,13 +171,24 @@ func (s *Sender) Send(ctx context.Context, w *hook.Webhook, e *hook.Event, d hoo
 	if t.err != nil {
 		return s.unsendable(a, t, t.err)
 	}
-	rendered, err := t.compiled.Render(e, d.ID, number, a.StartedAt)
+	rendered, err := t.compiled.Render(onWire(e, d.Fresh), d.ID, number, a.StartedAt)
 	if err != nil {
 		return s.unsendable(a, t, err)
 	}
 	a.Request = recordRequest(t, rendered, s.cfg.RequestKept)
 	s.exchange(ctx, &a, t, rendered, rec, cmp.Or(w.Timeout, DefaultTimeout))
 	return a
+}
+
+// onWire is the event under the id that the receiver is to know it by: a replay that asked
+// for it gives one which ends in its number.
+func onWire(e *hook.Event, fresh int) *hook.Event {
+	if fresh == 0 {
+		return e
+	}
+	again := *e
+	again.ID += "-r" + strconv.Itoa(fresh)
+	return &again
 }
 
 // exchange sends what was rendered and notes in the attempt what came of it.

@@ -76,7 +76,7 @@ SELECT EXISTS (SELECT 1 FROM fence), u.delivery_id, u.due_at, u.claims, u.trigge
 
 const loadJobsSQL = `
 SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.step,
-	e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched
+	e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched, d.fresh
 FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key
 WHERE d.id = ANY($1::uuid[])`
 
@@ -138,7 +138,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			d := &j.Delivery
 			d.Workspace, d.EventKey, d.TargetKind, d.Target = readUUID(v[1]), readUUID(v[2]), targetKindCodes.from(readInt2(v[3])), readUUID(v[4])
 			d.State, d.Attempts, d.Base, d.Test = hook.StatePending, int(readInt2(v[5])), int(readInt2(v[6])), readBool(v[7])
-			d.ReplayID, d.Step = readUUID(v[8]), int(readInt2(v[9]))
+			d.ReplayID, d.Step, d.Fresh = readUUID(v[8]), int(readInt2(v[9])), int(readInt2(v[22]))
 			e := &hook.Event{Key: d.EventKey, Workspace: d.Workspace, ID: string(v[10]), Type: string(v[11]), EntityURL: string(v[15])}
 			e.EntityID = hook.EntityID{Text: string(v[12]), Number: readBool(v[13])}
 			if v[14] != nil {
@@ -214,10 +214,10 @@ func (t *sqliteTx) loadJob(j *hook.Job) error {
 	var id, entityID, url sql.NullString
 	var at int64
 	if err := t.one(`SELECT d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.step,
-			e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched
+			e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched, d.fresh
 		FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key WHERE d.id = ?`,
 		[]any{d.ID[:]}, &ws, &key, &kind, &target, &d.Attempts, &d.Base, &d.Test, &replay, &d.Step,
-		&id, &e.Type, &entityID, &e.EntityID.Number, &e.Entity, &url, &at, &sourceKind, &source, &sourceRequest, &e.Hops, &e.Matched); err != nil {
+		&id, &e.Type, &entityID, &e.EntityID.Number, &e.Entity, &url, &at, &sourceKind, &source, &sourceRequest, &e.Hops, &e.Matched, &d.Fresh); err != nil {
 		return err
 	}
 	d.Workspace, d.EventKey, d.Target, d.ReplayID = readUUID(ws), readUUID(key), readUUID(target), readUUID(replay)

@@ -43,6 +43,7 @@ func (s *Store) EditWebhook(ctx context.Context, workspace hook.ID, ref string, 
 		if scene.Types, err = catalogue(tx, workspace); err != nil {
 			return nil, nil, err
 		}
+		scene.StartReplay = func(r *hook.Replay) error { return s.addReplay(tx, r) }
 		if next, err = decide(scene); err != nil || next == nil {
 			return cur, nil, err
 		}

@@ -49,6 +49,8 @@ func (q *deliverySearch) query(tx *gorm.DB) (query clauseOf, ok bool, err error)
 		return q.byEvent(clauseOf{}), true, nil
 	case len(q.f.EntityIDs) > 0:
 		return q.byEntity(), true, nil
+	case len(q.f.Replays) > 0:
+		return q.merged([]clauseOf{q.over(q.f.Replays, q.fromReplay)}), true, nil
 	}
 	targets := q.f.Targets
 	if len(targets) == 0 {
@@ -131,6 +133,28 @@ func (q *deliverySearch) fromDeliveries(r span, state string) source {
 	}
 }
 
+// fromReplay reads what a replay repeated or made, along an index that has nothing else.
+func (q *deliverySearch) fromReplay(one *clauseOf) clauseOf {
+	where, order := conditions{}, hidden("d.id")+" "+direction(q.p)
+	if one != nil {
+		var in clauseOf
+		in, order = q.s.along("d.replay_id", "d.id", *one, q.span, direction(q.p))
+		where.addClause(in)
+	} else {
+		where.addClause(q.s.among("d.replay_id", q.f.Replays))
+		where.add(hidden("d.id")+" >= ? AND "+hidden("d.id")+" < ?", rowID(q.span.from), rowID(q.span.to))
+	}
+	where.add("d.replay_id IS NOT NULL") // as the index says
+	if len(q.f.Targets) > 0 {
+		where.addClause(q.s.among(hidden("d.target_id"), q.f.Targets))
+	}
+	if state := q.states.row(); state != "" {
+		where.add(state)
+	}
+	q.common(&where)
+	return q.limited("SELECT d.id FROM deliveries d WHERE "+where.String(), order, where.args)
+}
+
 func (q *deliverySearch) fromDead(one *clauseOf) clauseOf {
 	where, order := conditions{}, hidden("x.delivery_id")+" "+direction(q.p)
 	if one != nil {
@@ -185,6 +209,9 @@ func (q *deliverySearch) common(where *conditions) {
 	where.add("d.workspace_id = ?", rowID(q.f.Workspace))
 	if q.f.TargetKind != "" {
 		where.add("d.target_kind = ?", targetKindCodes.of(q.f.TargetKind))
+	}
+	if len(q.f.Replays) > 0 {
+		where.addClause(q.s.among(hidden("d.replay_id"), q.f.Replays))
 	}
 	if len(q.f.EventTypes) > 0 {
 		where.add("(SELECT e.type FROM events e WHERE e.workspace_id = d.workspace_id AND e.key = d.event_key) IN ?", q.f.EventTypes)

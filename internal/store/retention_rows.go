@@ -143,6 +143,14 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 	return next, more, nil
 }
 
+// replays removes those that ended long ago: a workspace has few.
+func (p *purge) replays(ctx context.Context, workspace, old hook.ID) error {
+	return p.s.write(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("DELETE FROM replays WHERE workspace_id = ? AND id < ? AND finished_at < ?",
+			rowID(workspace), rowID(old), micros(hook.TimeOf(old))).Error
+	})
+}
+
 // onIndexes pins plans as those of searches are.
 func (s *Store) onIndexes(tx *gorm.DB) error {
 	if s.engine != Postgres {

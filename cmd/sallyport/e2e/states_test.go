@@ -41,7 +41,7 @@ var _ = suite("states", map[string]func(*world){
 			w.await(id, "succeeded").has("attemptCount", "1", "stateReason", "")
 		}
 		w.operator.post("/v1/webhooks/p/resume", doc{"replay": "none"}).want(http.StatusOK).has("released", "0")
-		w.operator.post("/v1/webhooks/p/resume", doc{"replay": "missed"}).fault("/replay", "invalid_format")
+		w.operator.post("/v1/webhooks/p/resume", doc{"replay": "some"}).fault("/replay", "invalid_format")
 		if n := len(r.Received()); n != 3 {
 			w.t.Errorf("%d requests came, want 3", n)
 		}
