@@ -101,16 +101,13 @@ func (s *Store) addReplay(tx *gorm.DB, r *hook.Replay) error {
 	if !r.Since.IsZero() {
 		since = microsPtr(&r.Since)
 	}
-	return tx.Exec(`INSERT INTO replays (id, workspace_id, target_kind, target_id, spec, since, until, state, created_by) VALUES (?,?,?,?,?,?,?,?,?)`,
-		rowID(r.ID), rowID(r.Workspace), targetKindCodes.of(r.TargetKind), s.idOrNull(r.Target), string(spec), since, micros(r.Until),
-		string(r.State), s.idOrNull(r.CreatedBy)).Error
-}
-
-func (s *Store) idOrNull(id hook.ID) any {
-	if id == hook.NoID {
-		return nil
+	err = tx.Exec(`INSERT INTO replays (id, workspace_id, target_kind, target_id, spec, since, until, state, created_by) VALUES (?,?,?,?,?,?,?,?,?)`,
+		rowID(r.ID), rowID(r.Workspace), targetKindCodes.of(r.TargetKind), orNULL(r.Target), string(spec), since, micros(r.Until),
+		string(r.State), orNULL(r.CreatedBy)).Error
+	if err != nil {
+		return err
 	}
-	return rowID(id)
+	return s.audit(tx, &hook.AuditEntry{Workspace: r.Workspace, Action: hook.AuditCreate, Kind: hook.AuditOfReplay, Resource: r.ID})
 }
 
 func scanCount(rows *sql.Rows, n *int) error { return rows.Scan(n) }
@@ -154,6 +151,11 @@ func (s *Store) Replays(ctx context.Context, f hook.ReplayFilter, p hook.Page) (
 	return out, more, nil
 }
 
+// replayVerbs are what brings a replay into a state by hand.
+var replayVerbs = map[hook.ReplayState]hook.AuditAction{
+	hook.ReplayRunning: hook.AuditResume, hook.ReplayPaused: hook.AuditPause, hook.ReplayCancelled: hook.AuditCancel,
+}
+
 // EditReplay lets decide say what the state of a replay is from now on; a piece of its work
 // that is being stored comes before or not at all. Deciding nothing ("") leaves it.
 func (s *Store) EditReplay(ctx context.Context, workspace, id hook.ID, decide func(hook.ReplayState) (hook.ReplayState, hook.ReplayReason, error)) error {
@@ -168,6 +170,9 @@ func (s *Store) EditReplay(ctx context.Context, workspace, id hook.ID, decide fu
 		}
 		state, reason, err := decide(found[0])
 		if err != nil || state == "" {
+			return err
+		}
+		if err := s.audit(tx, &hook.AuditEntry{Workspace: workspace, Action: replayVerbs[state], Kind: hook.AuditOfReplay, Resource: id}); err != nil {
 			return err
 		}
 		var finished *int64

@@ -223,5 +223,5 @@ func (w *replaying) advance() error {
 		args = append(args, string(hook.ReplaySucceeded), micros(w.s.ids.Now()), w.done.Again+w.done.New+w.done.Skipped)
 	}
 	return w.tx.Exec("UPDATE replays SET cursor_target = ?, cursor_id = ?, done = done + ?, skipped = skipped + ?, reason = '', failures = 0"+set+" WHERE id = ?",
-		append(append([]any{w.s.idOrNull(p.Cursor.Target), w.s.idOrNull(p.Cursor.At), w.done.Again + w.done.New, w.done.Skipped}, args...), rowID(p.Replay))...).Error
+		append(append([]any{orNULL(p.Cursor.Target), orNULL(p.Cursor.At), w.done.Again + w.done.New, w.done.Skipped}, args...), rowID(p.Replay))...).Error
 }
