@@ -215,7 +215,7 @@ func (n *node) bootstrap(ctx context.Context) error {
 // worker looks for one before it takes anything.
 func (n *node) start(ctx context.Context) error {
 	if n.cfg.Hold {
-		if _, err := n.store.SetHold(ctx, true); err != nil {
+		if _, err := n.store.SetHold(hook.WithActor(ctx, hook.Actor{Kind: hook.ActorCLI, Command: "sallyport serve --hold"}), true); err != nil {
 			return fmt.Errorf("SALLYPORT_HOLD: %w", err)
 		}
 	}

@@ -45,6 +45,13 @@ func (s *Store) SetHold(ctx context.Context, on bool) (hook.Hold, error) {
 		if err != nil {
 			return err
 		}
+		action := hook.AuditRelease
+		if on {
+			action = hook.AuditHold
+		}
+		if err := s.audit(tx, &hook.AuditEntry{Action: action, Kind: hook.AuditInstallation}); err != nil {
+			return err
+		}
 		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&settingRow{holdSetting, value}).Error
 	})
 	return h, err

@@ -87,4 +87,7 @@ func testHold(w *world) {
 		w.t.Errorf("the webhook's receiver got %d requests, want 2", n)
 	}
 	steward.post("/v1/dispatch/release", nil).want(http.StatusOK).has("hold", "false")
+	// Who held and who let go is on record, once each.
+	root.get("/v1/audit-log?order=asc&kind=installation").want(http.StatusOK).has("data.0.action", "hold", "data.0.actor.command", "sallyport serve --hold",
+		"data.1.action", "release", "data.1.actor.code", "3-a-m", "data.1.actor.role", "operator", "data.1.workspace", "", "data.2", "")
 }

@@ -36,4 +36,5 @@ func hold(t *testing.T, open Opener) {
 		t.Errorf("held again: since %v, want %v", again.Since, first.Since)
 	}
 	ask(set(false))
+	w.tells(t, hook.AuditFilter{Scope: hook.AuditOfInstallation, Kinds: []hook.AuditKind{hook.AuditInstallation}}, "hold installation  0>0 ", "release installation  0>0 ")
 }
