@@ -138,12 +138,12 @@ func TestNobodyIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.do(t.Context(), remoteRequest{method: "GET", path: "/v1/info"}); err == nil || !strings.Contains(err.Error(), "cannot reach "+server.URL+": ") || !strings.Contains(err.Error(), "is it running?") {
+	if _, err := r.json(t.Context(), remoteRequest{method: "GET", path: "/v1/info"}, nil); err == nil || !strings.Contains(err.Error(), "cannot reach "+server.URL+": ") || !strings.Contains(err.Error(), "is it running?") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.do(ctx, remoteRequest{method: "GET", path: "/v1/info"}); !errors.Is(err, context.Canceled) {
+	if _, err := r.json(ctx, remoteRequest{method: "GET", path: "/v1/info"}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }

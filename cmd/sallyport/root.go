@@ -71,6 +71,7 @@ func commands(p process) []*cobra.Command {
 		newKeys(p),
 		newPlan(p),
 		newApply(p),
+		newExport(p),
 		newDelete(p),
 		newReceive(p),
 		newBench(p),

@@ -132,7 +132,7 @@ func (v *value) write(b *bytes.Buffer, written bool) {
 func writeText(b *bytes.Buffer, s string) {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(s)        // a string can be encoded
+	_ = e.Encode(s)         // a string can be encoded
 	b.Truncate(b.Len() - 1) // the line break
 }
 
