@@ -73,6 +73,7 @@ func commands(p process) []*cobra.Command {
 		newApply(p),
 		newExport(p),
 		newDelete(p),
+		newImport(p),
 		newReceive(p),
 		newBench(p),
 		newBenchEcho(p),
