@@ -168,12 +168,14 @@ func (x *exported) reduce(ctx context.Context, server Server) error {
 	}
 	full, x.doc = x.doc, maps.Clone(x.doc)
 	for _, name := range []string{"routes", "preProcessors", "postProcessors"} {
-		x.doc[name] = withoutNulls(x.doc[name])
+		if raw, ok := x.doc[name]; ok {
+			x.doc[name] = withoutNulls(raw)
+		}
 	}
 	for name, raw := range full {
 		_, needed := least[name]
 		keep := needed && name != "profile" || name == "hash" || name == "secrets" && string(raw) != "[]"
-		if x.doc[name] == nil || !keep && (bytes.Equal(plain[name], raw) || string(raw) == "null") || name == "profile" && string(raw) == `"default"` {
+		if !keep && (bytes.Equal(plain[name], raw) || string(raw) == "null") || name == "profile" && string(raw) == `"default"` {
 			delete(x.doc, name)
 		}
 	}
