@@ -56,10 +56,8 @@ func literal(v any) (string, error) {
 	return "", fmt.Errorf("%v cannot be written", v)
 }
 
-// plain is a text as it is in a template: what would begin something of Twig is quoted.
-func plain(s string) string {
-	if strings.Contains(s, "{{") || strings.Contains(s, "{%") || strings.Contains(s, "{#") {
-		return "{{ " + quoted(s) + " }}"
-	}
-	return s
-}
+// opening are what begins something of Twig.
+var opening = strings.NewReplacer("{{", "{{ '{{' }}", "{%", "{{ '{%' }}", "{#", "{{ '{#' }}")
+
+// plain is a text as it is in a template.
+func plain(s string) string { return opening.Replace(s) }
