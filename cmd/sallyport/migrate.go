@@ -24,6 +24,8 @@ func newMigrate(p process) *cobra.Command {
 		Short: "Bring the database to this version's schema",
 		Long: `Bring the database to this version's schema. serve does so by itself on SQLite and on an
 empty Postgres; on a used Postgres it refuses until this command was run, or --migrate given.
+On Postgres nodes of the previous version may go on while it runs and after, until they are replaced;
+--status says when not.
 
 ` + config.Help(storeSettings...),
 		GroupID: groupRun,
@@ -64,10 +66,28 @@ func printStatus(ctx context.Context, s *store.Store, p process) error {
 		return &store.NewerSchemaError{Current: current, Want: want}
 	}
 	if current < want {
-		return pendingError(fmt.Errorf("schema %d, this binary wants %d: %d pending", current, want, want-current))
+		pending, err := s.PendingMigrations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range pending {
+			fmt.Fprintln(p.stdout, m.Name)
+		}
+		return pendingError(errors.New(pendingText(current, want, pending)))
 	}
 	fmt.Fprintf(p.stdout, "schema %d, nothing pending\n", current)
 	return nil
+}
+
+// pendingText says what an upgrade means for the nodes that run.
+func pendingText(current, want int, pending []store.Migration) string {
+	demands := "expand only, safe while old nodes run"
+	for _, m := range pending {
+		if m.Contract != "" {
+			demands = fmt.Sprintf("%s contracts: %s, so stop older nodes first", m.Name, m.Contract)
+		}
+	}
+	return fmt.Sprintf("schema %d, this binary wants %d: %d pending (%s)", current, want, len(pending), demands)
 }
 
 // openForCommand reads settings and opens the database for a short visit beside a

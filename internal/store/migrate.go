@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"regexp"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -38,6 +40,53 @@ type NewerSchemaError struct {
 
 func (e *NewerSchemaError) Error() string {
 	return fmt.Sprintf("the database has schema %d but this binary knows only %d; start a newer sallyport", e.Current, e.Want)
+}
+
+// Migration is a step of the schema.
+type Migration struct {
+	Number int
+	Name   string // of its file, without the ending
+	// Contract is what it demands if it does not only expand, such as "nothing older than
+	// schema 9 runs"; "" if nodes of the previous version may go on beside it.
+	Contract string
+}
+
+// PendingMigrations lists what Migrate would apply, in its order. Nothing is changed.
+func (s *Store) PendingMigrations(ctx context.Context) ([]Migration, error) {
+	current, _, _, err := s.MigrationStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir := "migrations/" + s.engine
+	files, err := migrations.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var pending []Migration
+	for _, f := range files { // ReadDir sorts by name, and the names begin with the number
+		number, err := goose.NumericComponent(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		if int(number) <= current {
+			continue
+		}
+		text, err := migrations.ReadFile(dir + "/" + f.Name())
+		if err != nil {
+			return nil, err
+		}
+		pending = append(pending, Migration{Number: int(number), Name: strings.TrimSuffix(f.Name(), ".sql"), Contract: contractOf(text)})
+	}
+	return pending, nil
+}
+
+var contractMark = regexp.MustCompile(`(?m)^-- contract: (nothing older than schema \d+ runs)$`)
+
+func contractOf(migration []byte) string {
+	if m := contractMark.FindSubmatch(migration); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // Prepare makes the schema ready or says why not. An empty database is migrated, as is

@@ -256,8 +256,10 @@ func (s *Store) preparing() *gorm.Config {
 func (s *Store) gormConfig() *gorm.Config {
 	return &gorm.Config{
 		SkipDefaultTransaction: true, // every use stands in write or read
-		TranslateError:         true,
-		DisableAutomaticPing:   true,
+		// Never SELECT *: prepared, it fails once a newer version has added a column.
+		QueryFields:          true,
+		TranslateError:       true,
+		DisableAutomaticPing: true,
 		Logger: logger.NewSlogLogger(s.log, logger.Config{
 			LogLevel:                  logger.Silent, // errors are returned, and logged once by who cannot return them
 			ParameterizedQueries:      true,          // values may be payloads or secrets
