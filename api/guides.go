@@ -59,7 +59,11 @@ var guideTexts = sync.OnceValues(func() (map[string]any, error) {
 		return nil, err
 	}
 	rotation, err := guide("rotate.sh")
-	return map[string]any{"Receivers": r, "Callers": c, "Rotation": rotation}, err
+	if err != nil {
+		return nil, err
+	}
+	client, err := guide("client.ts")
+	return map[string]any{"Receivers": r, "Callers": c, "Rotation": rotation, "Client": client}, err
 })
 
 func (s *Server) docsGuides(c echo.Context) error {
