@@ -41,7 +41,7 @@ func TestContract(t *testing.T) {
 				checkCodes(t, engine, seen)
 				checkFaults(t, s.validator.Answers())
 			})
-			readAuditLog(t, s)
+			t.Run("the audit log is read", func(t *testing.T) { readAuditLog(t, s) })
 			s.stop()
 			t.Run("no secret shows", func(t *testing.T) { checkSecrets(t, s) })
 		})
