@@ -100,6 +100,7 @@ var faultCodes = []struct{ Code, Meaning string }{
 	{"unknown_action", "There is no action with that code."},
 	{"invalid_cidr", "Not an address or a range such as 203.0.113.0/24."},
 	{"template_renders_empty", "The template renders nothing, which everybody could send."},
+	{"no_mail_server", "Mail is asked for, and the installation has no mail server."},
 	{"code_mismatch", "`id` or `code` contradicts the path."},
 }
 

@@ -17,6 +17,7 @@ func workspaceJSON(w *hook.Workspace) gen.Workspace {
 	return gen.Workspace{
 		Id: w.ID, Code: w.Code, Name: w.Name, Strict: w.Strict, Retention: durationOrNull(w.Retention), AuditRetention: durationOrNull(w.AuditRetention),
 		Limits:   gen.Limits{EventsPerSecond: limit(w.Limits.EventsPerSecond), PendingDeliveries: limit(w.Limits.PendingDeliveries)},
+		Alerts:   alertsJSON(w.Alerts),
 		Metadata: stringMap(w.Metadata), Version: w.Version, CreatedAt: wire.At(w.CreatedAt), UpdatedAt: wire.At(w.UpdatedAt),
 	}
 }
@@ -24,6 +25,13 @@ func workspaceJSON(w *hook.Workspace) gen.Workspace {
 // byCode reports a list that is sorted by code: its cursors are codes.
 func byCode(query url.Values) bool {
 	return strings.TrimPrefix(query.Get("sort"), "-") == string(hook.SortCode)
+}
+
+func alertsJSON(a *hook.Alerts) nullable.Nullable[gen.Alerts] {
+	if a == nil {
+		return nullable.NewNullNullable[gen.Alerts]()
+	}
+	return nullable.NewNullableWithValue(gen.Alerts{Emails: a.Emails, EventTypes: &a.EventTypes})
 }
 
 // ListWorkspaces answers one page of workspaces.

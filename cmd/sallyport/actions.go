@@ -17,15 +17,20 @@ import (
 	"sallyport/internal/store"
 )
 
-// targetSender makes the worker's attempts: webhooks' by HTTP, all others by running actions.
+// targetSender makes the worker's attempts: webhooks' by HTTP, alerts by mail, all
+// others by running actions.
 type targetSender struct {
 	webhooks *send.Sender
 	actions  *action.Executor
+	alerts   alerts
 }
 
 func (s targetSender) Send(ctx context.Context, t *hook.Target, j *hook.Job, number int) hook.Attempt {
-	if t.Webhook != nil {
+	switch {
+	case t.Webhook != nil:
 		return s.webhooks.Send(ctx, t.Webhook, j.Event, j.Delivery, number, j.Trigger)
+	case t.Alerts != nil:
+		return s.alerts.Send(ctx, t, j)
 	}
 	return s.actions.Send(ctx, t, j, number)
 }

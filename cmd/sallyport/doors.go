@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,14 @@ func (n *node) newDoors(baseURL string) *inbound.Doors {
 		origin = u.Scheme + "://" + u.Host
 	}
 	return inbound.New(inbound.Config{
-		Presets: n.presets, Node: n.worker.Node, Origin: origin, Held: n.worker.Held,
+		Presets: n.presets, Node: n.worker.Node, Origin: origin, Held: n.worker.Held, AlertAfter: n.cfg.AlertRefusals,
+		Refusing: func(notice hook.Notice, workspace hook.ID) {
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+				defer cancel()
+				n.tell(ctx, workspace, notice)
+			}()
+		},
 	}, n.catalog, n.publish, n.store, doorTemplates{siteURL: baseURL}, n.actions, n.meters(), n.log)
 }
 

@@ -21,16 +21,15 @@ import (
 // owner acts on what the worker finds out.
 type owner struct{ n *node }
 
-func (o owner) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string) (bool, error) {
-	return o.n.manage.Suspend(ctx, workspace, webhook, reason)
+func (o owner) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string, t hook.Trouble) (bool, error) {
+	return o.n.manage.Suspend(ctx, workspace, webhook, reason, t)
 }
 
-func (o owner) Announce(ctx context.Context, workspace hook.ID, e hook.NewEvent) {
-	_, err := o.n.publish.Publish(ctx, workspace, publish.Origin{Source: hook.Source{Kind: hook.SourceSystem}}, []hook.NewEvent{e})
-	if err != nil {
-		o.n.log.WarnContext(ctx, "announce", "event_type", e.Type, "error", err)
-	}
+func (o owner) Announce(ctx context.Context, workspace hook.ID, n hook.Notice) {
+	o.n.tell(ctx, workspace, n)
 }
+
+func (owner) Holds(filter string, e *hook.Event) (bool, error) { return conditions{}.holds(filter, e) }
 
 // egress judges hosts when configuration is saved.
 type egress struct{ g *send.Guard }

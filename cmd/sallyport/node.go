@@ -57,6 +57,7 @@ type node struct {
 	presets *preset.Table
 	replays *replay.Runner
 	doors   *inbound.Doors // from when the base URL is known
+	apiURL  string         // where the API is, likewise
 	disk    diskGuard
 
 	mu    sync.Mutex
@@ -136,7 +137,7 @@ func (n *node) open(ctx context.Context) error {
 		Instance: instance, Name: n.cfg.NodeName, Exclusive: n.lock != nil,
 		Heartbeat: n.cfg.NodeHeartbeat, DeadAfter: n.cfg.NodeDeadAfter, MaxSlots: n.cfg.MaxSlots, HandOver: 64 << 20,
 		Grace: n.cfg.ShutdownGrace, SuspendAfter: n.cfg.SuspendAfter, BreakAfter: n.cfg.BreakerFailures, Stopping: send.ErrStopping,
-	}, n.store, n.catalog, targetSender{n.send, n.actions}, owner{n}, n.meters(), n.ids, mathrand.Float64, n.log)
+	}, n.store, n.catalog, targetSender{n.send, n.actions, alerts{n}}, owner{n}, n.meters(), n.ids, mathrand.Float64, n.log)
 	n.catalog.OnChange = func(old, fresh *hook.View) {
 		if fresh != nil {
 			n.worker.TargetsChanged(fresh.Workspace.ID)
@@ -154,7 +155,7 @@ func (n *node) open(ctx context.Context) error {
 	limits.Backlog = n.gauge.Waiting
 	limits.Conditions = conditions{}
 	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.meters(), n.ids, n.log)
-	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost}, pipeline{n})
+	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost, mails: n.cfg.SMTPURL != ""}, pipeline{n})
 	n.replays = replay.New(replay.Config{Retention: n.cfg.Retention, Waiting: n.gauge.Waiting, Now: n.ids.Now},
 		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
 	n.metrics.WatchQueue(n.stats)
@@ -165,6 +166,7 @@ func openStore(ctx context.Context, cfg config.Config, ids *hook.IDs, log *slog.
 	return store.Open(ctx, store.Config{
 		DatabaseURL: string(cfg.DatabaseURL), DataDir: cfg.DataDir, MaxConns: cfg.DBMaxConns, IDs: ids, Logger: log, IDWindow: cfg.EventIDWindow,
 		Holds: conditions{}.holds, Describe: manage.Describe,
+		Alerts: hook.Alerts{Emails: cfg.AlertEmails, EventTypes: hook.AlertTypes},
 	})
 }
 

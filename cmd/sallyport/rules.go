@@ -19,7 +19,10 @@ type rules struct {
 	siteURL string
 	presets *preset.Table
 	reach   func(host string) error // whether addresses may be called; nil: any
+	mails   bool                    // there is a mail server
 }
+
+func (r rules) SendsMail() bool { return r.mails }
 
 func (rules) CheckTemplate(source string) error {
 	_, err := template.Compile(source)

@@ -110,7 +110,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	if err := n.start(ctx); err != nil {
 		return err
 	}
-	edge, err := n.edge(public)
+	edge, err := n.edge(public, admin)
 	if err != nil {
 		return err
 	}
@@ -184,10 +184,16 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// edge joins the HTTP edge with the rooms.
-func (n *node) edge(public net.Listener) (*api.Server, error) {
+// edge joins the HTTP edge with the rooms. admin is nil if everything is on one port.
+func (n *node) edge(public, admin net.Listener) (*api.Server, error) {
 	base := n.cfg.PublicURL(public.Addr())
 	n.doors = n.newDoors(base)
+	n.apiURL = base
+	if admin != nil {
+		own := n.cfg
+		own.BaseURL = "" // is the public listener's
+		n.apiURL = own.PublicURL(admin.Addr())
+	}
 	return api.New(api.Options{
 		Version: version, BaseURL: base, TrustedProxies: n.cfg.TrustedProxies,
 		MaxEventBytes: int(n.cfg.EventMaxBytes), MaxBatchBytes: int(n.cfg.BatchMaxBytes), MaxBatchItems: n.cfg.BatchMaxItems,

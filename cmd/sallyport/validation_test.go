@@ -69,7 +69,7 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	closeQuietly(l) // only its address is wanted
-	edge, err := n.edge(l)
+	edge, err := n.edge(l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

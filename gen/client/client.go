@@ -2120,6 +2120,15 @@ type Actor struct {
 // Examples: apiKey
 type ActorKind string
 
+// Alerts Who is mailed about Sallyport's own events. About exhausted deliveries of one target, and about one door, at most one mail an hour.
+type Alerts struct {
+	// Emails Addresses; none is nobody. They need the installation's mail server.
+	Emails []string `json:"emails"`
+
+	// EventTypes Which operational events; left out `Webhook.Suspended`, `Delivery.Exhausted` and `IncomingWebhook.Refusing`.
+	EventTypes *[]string `json:"eventTypes,omitempty"`
+}
+
 // Anything Any bytes.
 //
 // Examples: OK
@@ -2671,6 +2680,57 @@ type Delivery struct {
 	Test bool `json:"test"`
 }
 
+// DeliveryExhausted The `entity` of `Delivery.Exhausted`.
+type DeliveryExhausted struct {
+	// Attempts Attempts made.
+	//
+	// Examples: 10
+	Attempts int `json:"attempts"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// DeliveryId A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	DeliveryId Id `json:"deliveryId"`
+
+	// EventId The event that was to be delivered.
+	//
+	// Examples: ord-7-paid
+	EventId string `json:"eventId"`
+
+	// EventType Segments separated by dots, case-sensitive.
+	//
+	// Examples: order.paid
+	EventType EventTypeName `json:"eventType"`
+
+	// LastError The last failure in words.
+	//
+	// Examples: receiver answered 503
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastErrorClass What kind of failure it was.
+	//
+	// Examples: status
+	LastErrorClass *string `json:"lastErrorClass,omitempty"`
+
+	// LastStatus The status of the last answer; absent if there was none.
+	//
+	// Examples: 503
+	LastStatus *int `json:"lastStatus,omitempty"`
+
+	// Reason `attempts_exhausted`, `permanent_error`, `gone` or `worker_crashed`.
+	//
+	// Examples: attempts_exhausted
+	Reason string `json:"reason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
 // DeliveryList One page.
 type DeliveryList struct {
 	// Data The deliveries.
@@ -3190,7 +3250,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `template_runtime`, `template_limit`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `template_runtime`, `template_limit`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `no_mail_server`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -3979,6 +4039,32 @@ type IncomingWebhookRef struct {
 	//
 	// Examples: ERP Stock
 	Name string `json:"name"`
+}
+
+// IncomingWebhookRefusing The `entity` of `IncomingWebhook.Refusing`.
+type IncomingWebhookRefusing struct {
+	// IncomingWebhook The webhook or incoming webhook that an operational event is about.
+	IncomingWebhook WhatItIsAbout `json:"incomingWebhook"`
+
+	// LastClientAddress Where the last of them came from.
+	//
+	// Examples: 203.0.113.9
+	LastClientAddress string `json:"lastClientAddress"`
+
+	// Reasons How many for which reason.
+	//
+	// Examples: {"hash_mismatch":19,"ip_not_allowed":1}
+	Reasons map[string]int `json:"reasons"`
+
+	// Refused Calls refused since then.
+	//
+	// Examples: 20
+	Refused int `json:"refused"`
+
+	// Since RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since Time `json:"since"`
 }
 
 // Info The installation as this key sees it.
@@ -5423,7 +5509,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `incomingWebhook` for the post-processors of one.
+	// Kind `incomingWebhook` for the post-processors of one, `alertMail` for a mail about one of Sallyport's own events.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -5921,6 +6007,22 @@ type WebhookList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
 
+// WebhookRecovered The `entity` of `Webhook.Recovered`.
+type WebhookRecovered struct {
+	// FailingSince When the first of them was.
+	//
+	// Examples: 2026-11-16T02:13:00Z
+	FailingSince nullable.Nullable[time.Time] `json:"failingSince"`
+
+	// Failures Failed attempts in a row until then.
+	//
+	// Examples: 23
+	Failures int `json:"failures"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
+
 // WebhookRef A webhook by its names.
 type WebhookRef struct {
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
@@ -5939,10 +6041,67 @@ type WebhookRef struct {
 	Name string `json:"name"`
 }
 
+// WebhookResumed The `entity` of `Webhook.Resumed`.
+type WebhookResumed struct {
+	// Reason Why it had been suspended.
+	//
+	// Examples: failing
+	Reason string `json:"reason"`
+
+	// SuspendedSince RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	SuspendedSince Time `json:"suspendedSince"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
+
 // WebhookStateReason `gone`: the receiver answered 410. `failing`: for five days.
 //
 // Examples: gone
 type WebhookStateReason = string
+
+// WebhookSuspended The `entity` of `Webhook.Suspended`.
+type WebhookSuspended struct {
+	// ConsecutiveFailures Failed attempts since the last success.
+	//
+	// Examples: 214
+	ConsecutiveFailures int `json:"consecutiveFailures"`
+
+	// FailingSince When the first of them was.
+	//
+	// Examples: 2026-11-16T02:13:00Z
+	FailingSince nullable.Nullable[time.Time] `json:"failingSince"`
+
+	// LastError The last failure in words.
+	//
+	// Examples: receiver answered 503
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastErrorClass What kind of failure it was.
+	//
+	// Examples: status
+	LastErrorClass *string `json:"lastErrorClass,omitempty"`
+
+	// LastStatus The status of the last answer; absent if there was none.
+	//
+	// Examples: 503
+	LastStatus *int `json:"lastStatus,omitempty"`
+
+	// Reason `gone`: the receiver answered 410; `failing`: it only failed for days.
+	//
+	// Examples: failing
+	Reason string `json:"reason"`
+
+	// Since RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since Time `json:"since"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
 
 // WebhookWithSecret A webhook, with the secret where this call generated one.
 type WebhookWithSecret struct {
@@ -6113,8 +6272,29 @@ type WebhookWithSecret struct {
 // Examples: active
 type WebhookWithSecretState string
 
+// WhatItIsAbout The webhook or incoming webhook that an operational event is about.
+type WhatItIsAbout struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name For people.
+	//
+	// Examples: ERP orders
+	Name string `json:"name"`
+}
+
 // Workspace A tenant.
 type Workspace struct {
+	// Alerts Who is mailed about operational events; null is whom the installation names.
+	Alerts nullable.Nullable[Alerts] `json:"alerts"`
+
 	// AuditRetention How long the workspace's audit log is kept; null is the installation's setting.
 	//
 	// Examples: 730d
@@ -6174,6 +6354,9 @@ type Workspace struct {
 
 // WorkspaceInput A workspace as a client writes it. Needs `name` or `code`.
 type WorkspaceInput struct {
+	// Alerts Who is mailed about operational events; null is whom the installation names in `SALLYPORT_ALERT_EMAILS`.
+	Alerts nullable.Nullable[Alerts] `json:"alerts,omitempty"`
+
 	// AuditRetention How long the workspace's audit log is kept, at least `7d`; null is the installation's setting.
 	//
 	// Examples: 730d
@@ -7559,6 +7742,22 @@ type SendEventParams struct {
 	XWebhookAttempt int `json:"X-Webhook-Attempt"`
 }
 
+// SendOperationalEventJSONBody defines parameters for SendOperationalEvent.
+type SendOperationalEventJSONBody struct {
+	// Entity What it tells.
+	Entity SendOperationalEventJSONBody_Entity `json:"entity"`
+
+	// Event The type.
+	//
+	// Examples: Webhook.Suspended
+	Event string `json:"event"`
+}
+
+// SendOperationalEventJSONBody_Entity defines parameters for SendOperationalEvent.
+type SendOperationalEventJSONBody_Entity struct {
+	union json.RawMessage
+}
+
 // CreateActionJSONRequestBody defines body for CreateAction for application/json ContentType.
 type CreateActionJSONRequestBody = ActionInput
 
@@ -7660,6 +7859,149 @@ type PutWorkspaceJSONRequestBody = WorkspaceInput
 
 // SendEventJSONRequestBody defines body for SendEvent for application/json ContentType.
 type SendEventJSONRequestBody = Notification
+
+// SendOperationalEventJSONRequestBody defines body for SendOperationalEvent for application/json ContentType.
+type SendOperationalEventJSONRequestBody SendOperationalEventJSONBody
+
+// AsWebhookSuspended returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookSuspended
+func (t SendOperationalEventJSONBody_Entity) AsWebhookSuspended() (WebhookSuspended, error) {
+	var body WebhookSuspended
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookSuspended overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookSuspended
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookSuspended(v WebhookSuspended) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookSuspended performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookSuspended
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookSuspended(v WebhookSuspended) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookResumed returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookResumed
+func (t SendOperationalEventJSONBody_Entity) AsWebhookResumed() (WebhookResumed, error) {
+	var body WebhookResumed
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookResumed overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookResumed
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookResumed(v WebhookResumed) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookResumed performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookResumed
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookResumed(v WebhookResumed) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookRecovered returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookRecovered
+func (t SendOperationalEventJSONBody_Entity) AsWebhookRecovered() (WebhookRecovered, error) {
+	var body WebhookRecovered
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookRecovered overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookRecovered
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookRecovered(v WebhookRecovered) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookRecovered performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookRecovered
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookRecovered(v WebhookRecovered) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDeliveryExhausted returns the union data inside the SendOperationalEventJSONBody_Entity as a DeliveryExhausted
+func (t SendOperationalEventJSONBody_Entity) AsDeliveryExhausted() (DeliveryExhausted, error) {
+	var body DeliveryExhausted
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDeliveryExhausted overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided DeliveryExhausted
+func (t *SendOperationalEventJSONBody_Entity) FromDeliveryExhausted(v DeliveryExhausted) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDeliveryExhausted performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided DeliveryExhausted
+func (t *SendOperationalEventJSONBody_Entity) MergeDeliveryExhausted(v DeliveryExhausted) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsIncomingWebhookRefusing returns the union data inside the SendOperationalEventJSONBody_Entity as a IncomingWebhookRefusing
+func (t SendOperationalEventJSONBody_Entity) AsIncomingWebhookRefusing() (IncomingWebhookRefusing, error) {
+	var body IncomingWebhookRefusing
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromIncomingWebhookRefusing overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided IncomingWebhookRefusing
+func (t *SendOperationalEventJSONBody_Entity) FromIncomingWebhookRefusing(v IncomingWebhookRefusing) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeIncomingWebhookRefusing performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided IncomingWebhookRefusing
+func (t *SendOperationalEventJSONBody_Entity) MergeIncomingWebhookRefusing(v IncomingWebhookRefusing) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SendOperationalEventJSONBody_Entity) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SendOperationalEventJSONBody_Entity) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -44216,6 +44558,11 @@ type WebhookInitiatorInterface interface {
 	SendEventWithBody(ctx context.Context, targetURL string, params *SendEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	SendEvent(ctx context.Context, targetURL string, params *SendEventParams, body SendEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SendOperationalEventWithBody fires the operationalEvent webhook with any body
+	SendOperationalEventWithBody(ctx context.Context, targetURL string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	SendOperationalEvent(ctx context.Context, targetURL string, body SendOperationalEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 func (p *WebhookInitiator) SendEventWithBody(ctx context.Context, targetURL string, params *SendEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -44232,6 +44579,30 @@ func (p *WebhookInitiator) SendEventWithBody(ctx context.Context, targetURL stri
 
 func (p *WebhookInitiator) SendEvent(ctx context.Context, targetURL string, params *SendEventParams, body SendEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSendEventWebhookRequest(targetURL, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyWebhookEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+func (p *WebhookInitiator) SendOperationalEventWithBody(ctx context.Context, targetURL string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendOperationalEventWebhookRequestWithBody(targetURL, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyWebhookEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+func (p *WebhookInitiator) SendOperationalEvent(ctx context.Context, targetURL string, body SendOperationalEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendOperationalEventWebhookRequest(targetURL, body)
 	if err != nil {
 		return nil, err
 	}
@@ -44380,5 +44751,36 @@ func NewSendEventWebhookRequestWithBody(targetURL string, params *SendEventParam
 		req.Header.Set("X-Webhook-Attempt", headerParam10)
 
 	}
+	return req, nil
+}
+
+// NewSendOperationalEventWebhookRequest builds a application/json POST request for the operationalEvent webhook
+func NewSendOperationalEventWebhookRequest(targetURL string, body SendOperationalEventJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSendOperationalEventWebhookRequestWithBody(targetURL, "application/json", bodyReader)
+}
+
+// NewSendOperationalEventWebhookRequestWithBody builds a POST request for the operationalEvent webhook with any body
+func NewSendOperationalEventWebhookRequestWithBody(targetURL string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+	_ = err
+
+	reqURL, err := url.Parse(targetURL)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, reqURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
 	return req, nil
 }

@@ -1753,6 +1753,15 @@ type Actor struct {
 // Examples: apiKey
 type ActorKind string
 
+// Alerts Who is mailed about Sallyport's own events. About exhausted deliveries of one target, and about one door, at most one mail an hour.
+type Alerts struct {
+	// Emails Addresses; none is nobody. They need the installation's mail server.
+	Emails []string `json:"emails"`
+
+	// EventTypes Which operational events; left out `Webhook.Suspended`, `Delivery.Exhausted` and `IncomingWebhook.Refusing`.
+	EventTypes *[]string `json:"eventTypes,omitempty"`
+}
+
 // Anything Any bytes.
 //
 // Examples: OK
@@ -2304,6 +2313,57 @@ type Delivery struct {
 	Test bool `json:"test"`
 }
 
+// DeliveryExhausted The `entity` of `Delivery.Exhausted`.
+type DeliveryExhausted struct {
+	// Attempts Attempts made.
+	//
+	// Examples: 10
+	Attempts int `json:"attempts"`
+
+	// CreatedAt RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	CreatedAt Time `json:"createdAt"`
+
+	// DeliveryId A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	DeliveryId Id `json:"deliveryId"`
+
+	// EventId The event that was to be delivered.
+	//
+	// Examples: ord-7-paid
+	EventId string `json:"eventId"`
+
+	// EventType Segments separated by dots, case-sensitive.
+	//
+	// Examples: order.paid
+	EventType EventTypeName `json:"eventType"`
+
+	// LastError The last failure in words.
+	//
+	// Examples: receiver answered 503
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastErrorClass What kind of failure it was.
+	//
+	// Examples: status
+	LastErrorClass *string `json:"lastErrorClass,omitempty"`
+
+	// LastStatus The status of the last answer; absent if there was none.
+	//
+	// Examples: 503
+	LastStatus *int `json:"lastStatus,omitempty"`
+
+	// Reason `attempts_exhausted`, `permanent_error`, `gone` or `worker_crashed`.
+	//
+	// Examples: attempts_exhausted
+	Reason string `json:"reason"`
+
+	// Target Who a delivery is for, as it was called.
+	Target Target `json:"target"`
+}
+
 // DeliveryList One page.
 type DeliveryList struct {
 	// Data The deliveries.
@@ -2823,7 +2883,7 @@ type Exponential struct {
 
 // Fault One thing wrong with a request.
 type Fault struct {
-	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `template_runtime`, `template_limit`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `code_mismatch`; in a batch any problem code.
+	// Code What kind of fault: `required`, `unknown_field`, `invalid_format`, `invalid_duration`, `out_of_range`, `too_short`, `too_long`, `empty_secret`, `empty_event_types`, `unknown_event_type`, `template_syntax`, `template_runtime`, `template_limit`, `reserved_header`, `invalid_url`, `url_not_allowed`, `unknown_action`, `invalid_cidr`, `template_renders_empty`, `no_mail_server`, `code_mismatch`; in a batch any problem code.
 	//
 	// Examples: invalid_duration
 	Code string `json:"code"`
@@ -3612,6 +3672,32 @@ type IncomingWebhookRef struct {
 	//
 	// Examples: ERP Stock
 	Name string `json:"name"`
+}
+
+// IncomingWebhookRefusing The `entity` of `IncomingWebhook.Refusing`.
+type IncomingWebhookRefusing struct {
+	// IncomingWebhook The webhook or incoming webhook that an operational event is about.
+	IncomingWebhook WhatItIsAbout `json:"incomingWebhook"`
+
+	// LastClientAddress Where the last of them came from.
+	//
+	// Examples: 203.0.113.9
+	LastClientAddress string `json:"lastClientAddress"`
+
+	// Reasons How many for which reason.
+	//
+	// Examples: {"hash_mismatch":19,"ip_not_allowed":1}
+	Reasons map[string]int `json:"reasons"`
+
+	// Refused Calls refused since then.
+	//
+	// Examples: 20
+	Refused int `json:"refused"`
+
+	// Since RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since Time `json:"since"`
 }
 
 // Info The installation as this key sees it.
@@ -5056,7 +5142,7 @@ type Target struct {
 	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
 	Id Id `json:"id"`
 
-	// Kind `incomingWebhook` for the post-processors of one.
+	// Kind `incomingWebhook` for the post-processors of one, `alertMail` for a mail about one of Sallyport's own events.
 	//
 	// Examples: webhook
 	Kind string `json:"kind"`
@@ -5554,6 +5640,22 @@ type WebhookList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"nextCursor"`
 }
 
+// WebhookRecovered The `entity` of `Webhook.Recovered`.
+type WebhookRecovered struct {
+	// FailingSince When the first of them was.
+	//
+	// Examples: 2026-11-16T02:13:00Z
+	FailingSince nullable.Nullable[time.Time] `json:"failingSince"`
+
+	// Failures Failed attempts in a row until then.
+	//
+	// Examples: 23
+	Failures int `json:"failures"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
+
 // WebhookRef A webhook by its names.
 type WebhookRef struct {
 	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
@@ -5572,10 +5674,67 @@ type WebhookRef struct {
 	Name string `json:"name"`
 }
 
+// WebhookResumed The `entity` of `Webhook.Resumed`.
+type WebhookResumed struct {
+	// Reason Why it had been suspended.
+	//
+	// Examples: failing
+	Reason string `json:"reason"`
+
+	// SuspendedSince RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	SuspendedSince Time `json:"suspendedSince"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
+
 // WebhookStateReason `gone`: the receiver answered 410. `failing`: for five days.
 //
 // Examples: gone
 type WebhookStateReason = string
+
+// WebhookSuspended The `entity` of `Webhook.Suspended`.
+type WebhookSuspended struct {
+	// ConsecutiveFailures Failed attempts since the last success.
+	//
+	// Examples: 214
+	ConsecutiveFailures int `json:"consecutiveFailures"`
+
+	// FailingSince When the first of them was.
+	//
+	// Examples: 2026-11-16T02:13:00Z
+	FailingSince nullable.Nullable[time.Time] `json:"failingSince"`
+
+	// LastError The last failure in words.
+	//
+	// Examples: receiver answered 503
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastErrorClass What kind of failure it was.
+	//
+	// Examples: status
+	LastErrorClass *string `json:"lastErrorClass,omitempty"`
+
+	// LastStatus The status of the last answer; absent if there was none.
+	//
+	// Examples: 503
+	LastStatus *int `json:"lastStatus,omitempty"`
+
+	// Reason `gone`: the receiver answered 410; `failing`: it only failed for days.
+	//
+	// Examples: failing
+	Reason string `json:"reason"`
+
+	// Since RFC 3339; UTC and milliseconds in answers.
+	//
+	// Examples: 2026-11-21T02:13:00.207Z
+	Since Time `json:"since"`
+
+	// Webhook The webhook or incoming webhook that an operational event is about.
+	Webhook WhatItIsAbout `json:"webhook"`
+}
 
 // WebhookWithSecret A webhook, with the secret where this call generated one.
 type WebhookWithSecret struct {
@@ -5746,8 +5905,29 @@ type WebhookWithSecret struct {
 // Examples: active
 type WebhookWithSecretState string
 
+// WhatItIsAbout The webhook or incoming webhook that an operational event is about.
+type WhatItIsAbout struct {
+	// Code A slug, unique per workspace and kind without regard to case, immutable, never shaped like an id. Taken from the name unless given.
+	//
+	// Examples: erp-orders
+	Code Code `json:"code"`
+
+	// Id A UUIDv7, lowercase.
+	//
+	// Examples: 019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e
+	Id Id `json:"id"`
+
+	// Name For people.
+	//
+	// Examples: ERP orders
+	Name string `json:"name"`
+}
+
 // Workspace A tenant.
 type Workspace struct {
+	// Alerts Who is mailed about operational events; null is whom the installation names.
+	Alerts nullable.Nullable[Alerts] `json:"alerts"`
+
 	// AuditRetention How long the workspace's audit log is kept; null is the installation's setting.
 	//
 	// Examples: 730d
@@ -5807,6 +5987,9 @@ type Workspace struct {
 
 // WorkspaceInput A workspace as a client writes it. Needs `name` or `code`.
 type WorkspaceInput struct {
+	// Alerts Who is mailed about operational events; null is whom the installation names in `SALLYPORT_ALERT_EMAILS`.
+	Alerts nullable.Nullable[Alerts] `json:"alerts,omitempty"`
+
 	// AuditRetention How long the workspace's audit log is kept, at least `7d`; null is the installation's setting.
 	//
 	// Examples: 730d
@@ -6163,6 +6346,22 @@ type SendEventParams struct {
 	XWebhookAttempt int `json:"X-Webhook-Attempt"`
 }
 
+// SendOperationalEventJSONBody defines parameters for SendOperationalEvent.
+type SendOperationalEventJSONBody struct {
+	// Entity What it tells.
+	Entity SendOperationalEventJSONBody_Entity `json:"entity"`
+
+	// Event The type.
+	//
+	// Examples: Webhook.Suspended
+	Event string `json:"event"`
+}
+
+// SendOperationalEventJSONBody_Entity defines parameters for SendOperationalEvent.
+type SendOperationalEventJSONBody_Entity struct {
+	union json.RawMessage
+}
+
 // PublishEventJSONRequestBody defines body for PublishEvent for application/json ContentType.
 type PublishEventJSONRequestBody = EventInput
 
@@ -6171,6 +6370,149 @@ type PublishEventsJSONRequestBody = EventBatch
 
 // SendEventJSONRequestBody defines body for SendEvent for application/json ContentType.
 type SendEventJSONRequestBody = Notification
+
+// SendOperationalEventJSONRequestBody defines body for SendOperationalEvent for application/json ContentType.
+type SendOperationalEventJSONRequestBody SendOperationalEventJSONBody
+
+// AsWebhookSuspended returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookSuspended
+func (t SendOperationalEventJSONBody_Entity) AsWebhookSuspended() (WebhookSuspended, error) {
+	var body WebhookSuspended
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookSuspended overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookSuspended
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookSuspended(v WebhookSuspended) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookSuspended performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookSuspended
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookSuspended(v WebhookSuspended) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookResumed returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookResumed
+func (t SendOperationalEventJSONBody_Entity) AsWebhookResumed() (WebhookResumed, error) {
+	var body WebhookResumed
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookResumed overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookResumed
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookResumed(v WebhookResumed) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookResumed performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookResumed
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookResumed(v WebhookResumed) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookRecovered returns the union data inside the SendOperationalEventJSONBody_Entity as a WebhookRecovered
+func (t SendOperationalEventJSONBody_Entity) AsWebhookRecovered() (WebhookRecovered, error) {
+	var body WebhookRecovered
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookRecovered overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided WebhookRecovered
+func (t *SendOperationalEventJSONBody_Entity) FromWebhookRecovered(v WebhookRecovered) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookRecovered performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided WebhookRecovered
+func (t *SendOperationalEventJSONBody_Entity) MergeWebhookRecovered(v WebhookRecovered) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDeliveryExhausted returns the union data inside the SendOperationalEventJSONBody_Entity as a DeliveryExhausted
+func (t SendOperationalEventJSONBody_Entity) AsDeliveryExhausted() (DeliveryExhausted, error) {
+	var body DeliveryExhausted
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDeliveryExhausted overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided DeliveryExhausted
+func (t *SendOperationalEventJSONBody_Entity) FromDeliveryExhausted(v DeliveryExhausted) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDeliveryExhausted performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided DeliveryExhausted
+func (t *SendOperationalEventJSONBody_Entity) MergeDeliveryExhausted(v DeliveryExhausted) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsIncomingWebhookRefusing returns the union data inside the SendOperationalEventJSONBody_Entity as a IncomingWebhookRefusing
+func (t SendOperationalEventJSONBody_Entity) AsIncomingWebhookRefusing() (IncomingWebhookRefusing, error) {
+	var body IncomingWebhookRefusing
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromIncomingWebhookRefusing overwrites any union data inside the SendOperationalEventJSONBody_Entity as the provided IncomingWebhookRefusing
+func (t *SendOperationalEventJSONBody_Entity) FromIncomingWebhookRefusing(v IncomingWebhookRefusing) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeIncomingWebhookRefusing performs a merge with any union data inside the SendOperationalEventJSONBody_Entity, using the provided IncomingWebhookRefusing
+func (t *SendOperationalEventJSONBody_Entity) MergeIncomingWebhookRefusing(v IncomingWebhookRefusing) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SendOperationalEventJSONBody_Entity) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SendOperationalEventJSONBody_Entity) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -6336,6 +6678,9 @@ type WebhookReceiverInterface interface {
 	// What a receiver gets
 	// HandleSendEventWebhook handles the POST webhook for event.
 	HandleSendEventWebhook(ctx echo.Context, params SendEventParams) error
+	// What a receiver gets of Sallyport's own events
+	// HandleSendOperationalEventWebhook handles the POST webhook for operationalEvent.
+	HandleSendOperationalEventWebhook(ctx echo.Context) error
 }
 
 // SendEventWebhookHandler returns the echo.HandlerFunc for the event webhook.
@@ -6542,6 +6887,21 @@ func SendEventWebhookHandler(si WebhookReceiverInterface, middlewares ...echo.Mi
 		}
 
 		return si.HandleSendEventWebhook(ctx, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// SendOperationalEventWebhookHandler returns the echo.HandlerFunc for the operationalEvent webhook.
+// Mount this at the URL path advertised to webhook senders. Errors
+// during parameter binding are returned via echo.NewHTTPError so echo's
+// error-handling chain reports them as 400. Middlewares are applied in
+// the order provided -- the last argument becomes the outermost wrapper.
+func SendOperationalEventWebhookHandler(si WebhookReceiverInterface, middlewares ...echo.MiddlewareFunc) echo.HandlerFunc {
+	h := echo.HandlerFunc(func(ctx echo.Context) error {
+		return si.HandleSendOperationalEventWebhook(ctx)
 	})
 	for _, mw := range middlewares {
 		h = mw(h)

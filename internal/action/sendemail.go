@@ -145,16 +145,23 @@ func (e *sendEmail) render(c *call, server *MailServer) (l letter, err error) {
 	if l.html, err = e.html.render(c); err != nil {
 		return l, err
 	}
-	// The same on every attempt, so that a mail that comes twice can be told.
-	domain := server.From.Address[strings.LastIndexByte(server.From.Address, '@')+1:]
-	l.messageID = c.scene.job.Delivery.ID.String() + "." + strconv.Itoa(c.scene.job.Delivery.Step) + "@" + domain
+	l.messageID = messageID(c.scene.job, server)
 	return l, nil
 }
+
+// messageID is the same on every attempt, so that a mail that comes twice can be told.
+func messageID(j *hook.Job, server *MailServer) string {
+	domain := server.From.Address[strings.LastIndexByte(server.From.Address, '@')+1:]
+	return j.Delivery.ID.String() + "." + strconv.Itoa(j.Delivery.Step) + "@" + domain
+}
+
+// noMailServer says which settings are missing.
+const noMailServer = "this installation has no mail server; whoever runs it sets %s and %s"
 
 func (e *sendEmail) run(ctx context.Context, c *call, a *hook.Attempt) {
 	server := c.x.cfg.Mail
 	if server == nil {
-		fail(a, hook.ClassInternal, true, "this installation has no mail server; whoever runs it sets %s and %s", SettingSMTP, SettingFrom)
+		fail(a, hook.ClassInternal, true, noMailServer, SettingSMTP, SettingFrom)
 		return
 	}
 	l, err := e.render(c, server)

@@ -34,7 +34,9 @@ type Config struct {
 	EgressProxy    string
 	SMTPURL        hook.Sensitive // empty: no mail
 	MailFrom       string
-	Commands       string // path of their declarations; empty: none can be run
+	AlertEmails    []string // addresses; empty: nobody, unless a workspace says otherwise
+	AlertRefusals  int      // refused calls of one door within five minutes; 0: never
+	Commands       string   // path of their declarations; empty: none can be run
 	TrustedProxies []netip.Prefix
 	TLSCert        string // paths of PEM files, both or none
 	TLSKey         string
@@ -210,6 +212,9 @@ func (c Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		fault("SALLYPORT_TLS_CERT", cmp.Or(c.TLSCert, c.TLSKey), "and SALLYPORT_TLS_KEY are set both or not at all")
+	}
+	if len(c.AlertEmails) > 0 && c.SMTPURL == "" {
+		fault("SALLYPORT_ALERT_EMAILS", strings.Join(c.AlertEmails, ","), "needs a mail server: set SALLYPORT_SMTP_URL, and SALLYPORT_MAIL_FROM")
 	}
 	if c.AdminAddr != "" && c.AdminAddr == c.Addr && !strings.HasSuffix(c.Addr, ":0") {
 		fault("SALLYPORT_ADMIN_ADDR", c.AdminAddr, "must differ from SALLYPORT_ADDR; leave it out for one port")

@@ -34,6 +34,8 @@ var values = map[string]struct{ good, bad []string }{
 	"SALLYPORT_PRESETS_DIR":         {[]string{"/etc/sallyport/presets"}, nil},
 	"SALLYPORT_SMTP_URL":            {[]string{"smtp://u:p%40@mail.example.com:587", "smtps://mail"}, []string{"mail:25", "http://mail", "smtp://:25", "smtp://u:p%@h"}},
 	"SALLYPORT_MAIL_FROM":           {[]string{"a@b.test", "A <a@b.test>"}, []string{"a", "a@b.test, c@d.test"}},
+	"SALLYPORT_ALERT_EMAILS":        {nil, []string{"ops", "ops@example.com", strings.Repeat("a@b.test,", 21)}}, // alone; see TestLoadTogether
+	"SALLYPORT_ALERT_REFUSALS":      {[]string{"0", "1000000"}, []string{"-1", "1000001", "many"}},
 	"SALLYPORT_COMMANDS":            {[]string{"commands.yaml"}, nil},
 	"SALLYPORT_TRUSTED_PROXIES":     {[]string{"10.0.0.0/8", "10.0.0.1,::1"}, []string{"proxy.internal", "10.0.0.0/99"}},
 	"SALLYPORT_TLS_CERT":            {nil, []string{"cert.pem"}}, // alone; see TestLoadTogether

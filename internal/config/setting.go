@@ -80,6 +80,12 @@ var settings = []Setting{
 		Name: "SALLYPORT_MAIL_FROM", DefaultText: "the mail server's user", Help: "address that mail comes from, such as `Sallyport <hooks@example.com>`",
 		set: text(func(c *Config) *string { return &c.MailFrom }, mailAddress),
 	}, {
+		Name: "SALLYPORT_ALERT_EMAILS", DefaultText: "nobody", Help: "addresses that are mailed when a webhook is suspended, deliveries are given up, or a door refuses many, such as `ops@example.com,night@example.com`; a workspace may name others",
+		set: alertEmails,
+	}, {
+		Name: "SALLYPORT_ALERT_REFUSALS", Default: "20", Help: "refused calls at one incoming webhook, within five minutes and on one node, that make an `IncomingWebhook.Refusing`; at most one an hour; 0 for none",
+		set: number(func(c *Config) *int { return &c.AlertRefusals }, 0, 1_000_000),
+	}, {
 		Name: "SALLYPORT_COMMANDS", DefaultText: "none", Help: "YAML or JSON file that declares what `runCommand` may run; nothing else can be run",
 		set: text(func(c *Config) *string { return &c.Commands }),
 	}, {
@@ -324,6 +330,21 @@ func mailAddress(value string) string {
 	}
 	if _, err := mail.ParseAddress(value); err != nil {
 		return "is not an address such as hooks@example.com or Sallyport <hooks@example.com>"
+	}
+	return ""
+}
+
+func alertEmails(c *Config, value string) string {
+	c.AlertEmails = nil
+	for _, e := range splitList(value) {
+		a, err := mail.ParseAddress(e)
+		if err != nil {
+			return "has " + strconv.Quote(e) + ", which is not an address such as ops@example.com"
+		}
+		c.AlertEmails = append(c.AlertEmails, a.Address)
+	}
+	if len(c.AlertEmails) > hook.MaxAlertEmails {
+		return fmt.Sprintf("has %d addresses; at most %d are allowed", len(c.AlertEmails), hook.MaxAlertEmails)
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	if f != nil {
 		f.Sent = true
 		d.sent(l, t, nil, slow)
+		d.tellExhausted(f)
 		d.finish.put(f)
 		return
 	}
@@ -23,6 +24,8 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	d.sent(l, t, &a, slow)
 	f = decide(j, &a, t, d.chance())
 	f.Sent = true
+	d.tellGone(f)
+	d.tellExhausted(f)
 	d.finish.put(f)
 	if f.Attempt != nil {
 		d.metrics.Attempt(a.Outcome, a.Timings.Total)

@@ -63,10 +63,13 @@ type Sender interface {
 
 // Owner acts on what the worker finds out about targets.
 type Owner interface {
-	// Suspend stops sending to a webhook; it reports whether it was active before.
-	Suspend(ctx context.Context, workspace, webhook hook.ID, reason string) (bool, error)
+	// Suspend stops sending to a webhook and publishes Webhook.Suspended, both or neither; it
+	// reports whether it was active before.
+	Suspend(ctx context.Context, workspace, webhook hook.ID, reason string, t hook.Trouble) (bool, error)
 	// Announce publishes an operational event.
-	Announce(ctx context.Context, workspace hook.ID, e hook.NewEvent)
+	Announce(ctx context.Context, workspace hook.ID, n hook.Notice)
+	// Holds evaluates the filter of a webhook.
+	Holds(filter string, e *hook.Event) (bool, error)
 }
 
 // Metrics counts what the worker does.

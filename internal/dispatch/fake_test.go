@@ -374,22 +374,30 @@ func (f senderFunc) Send(ctx context.Context, t *hook.Target, j *hook.Job, numbe
 type fakeOwner struct {
 	mu        sync.Mutex
 	suspended map[hook.ID]string
-	announced []string
+	trouble   hook.Trouble // of the last suspension
+	unable    int          // how many suspensions fail first
+	announced []hook.Notice
 }
 
-func (o *fakeOwner) Suspend(_ context.Context, _, webhook hook.ID, reason string) (bool, error) {
+func (o *fakeOwner) Suspend(_ context.Context, _, webhook hook.ID, reason string, t hook.Trouble) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.unable > 0 {
+		o.unable--
+		return false, hook.Errorf(hook.KindUnavailable, "the database is away")
+	}
 	_, already := o.suspended[webhook]
-	o.suspended[webhook] = reason
+	o.suspended[webhook], o.trouble = reason, t
 	return !already, nil
 }
 
-func (o *fakeOwner) Announce(_ context.Context, _ hook.ID, e hook.NewEvent) {
+func (o *fakeOwner) Announce(_ context.Context, _ hook.ID, n hook.Notice) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.announced = append(o.announced, e.Type)
+	o.announced = append(o.announced, n)
 }
+
+func (*fakeOwner) Holds(filter string, _ *hook.Event) (bool, error) { return filter == "yes", nil }
 
 type noMetrics struct{}
 

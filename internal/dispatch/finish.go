@@ -285,10 +285,18 @@ func (d *Dispatcher) effected(ctx context.Context, batch []*hook.Finish, fates [
 			d.log.WarnContext(ctx, "action.refresh", "workspace_id", workspace, "error", err)
 		}
 	}
+	for _, f := range again {
+		if f.Exhausted() { // the attempt stands: only whom to tell of it has changed
+			d.tellExhausted(f)
+			d.finish.put(f)
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range again {
-		d.rerun(f)
+		if !f.Exhausted() {
+			d.rerun(f)
+		}
 	}
 }
 
@@ -298,6 +306,9 @@ func (d *Dispatcher) contend(batch []*hook.Finish, fates []hook.Effect) {
 	defer d.mu.Unlock()
 	met := make(map[*lane]bool)
 	for i, f := range batch {
+		if f.Exhausted() {
+			continue
+		}
 		if l := d.held[f.Job.Delivery.ID].lane; l != nil {
 			met[l] = met[l] || fates[i] == hook.EffectStale
 		}
@@ -353,23 +364,12 @@ func (l *lane) expect(due time.Time) {
 	}
 }
 
-// after does what follows a stored outcome but is no part of it.
+// after counts a stored outcome.
 func (d *Dispatcher) after(f *hook.Finish, now time.Time) {
-	del := &f.Job.Delivery
 	if f.State.Final() {
-		d.metrics.Ended(del.Workspace, f.State)
+		d.metrics.Ended(f.Job.Delivery.Workspace, f.State)
 	}
 	if f.State == hook.StateSucceeded {
 		d.metrics.Delivered(now.Sub(f.Job.Event.AcceptedAt()))
-		return
-	}
-	if f.Attempt == nil || del.Test {
-		return
-	}
-	if f.Reason == hook.ReasonGone {
-		go d.suspend(del.Workspace, del.Target, hook.SuspendedGone)
-	}
-	if f.State == hook.StateFailed && !hook.IsOperational(f.Job.Event.Type) {
-		go d.announceExhausted(f)
 	}
 }

@@ -78,6 +78,7 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 	}
 	h.LastErrorClass = a.ErrorClass
 	recovered, suspend := false, false
+	before := trouble(l)
 	if a.Outcome == hook.OutcomeSucceeded {
 		recovered = !l.closed()
 		h.ConsecutiveFailures, h.FailingSince, h.LastSuccessAt = 0, nil, &now
@@ -100,11 +101,11 @@ func (d *Dispatcher) observe(l *lane, t *hook.Target, j *hook.Job, a *hook.Attem
 	if recovered {
 		d.wake()
 		if t.Kind == hook.TargetWebhook {
-			go d.announceRecovered(t)
+			go d.announce(t.Workspace, hook.RecoveredNotice(t, before.Failures, before.FailingSince))
 		}
 	}
 	if suspend {
-		go d.suspend(t.Workspace, t.ID, hook.SuspendedFailing)
+		go d.suspend(t.Workspace, t.ID, hook.SuspendedFailing, now, a)
 	}
 }
 

@@ -11,6 +11,8 @@ const (
 	TargetAction  TargetKind = "action"
 	// TargetIncoming is a door itself: its post-processors run as a delivery.
 	TargetIncoming TargetKind = "incomingWebhook"
+	// TargetAlert is a workspace's alert mail; its id is the workspace's.
+	TargetAlert TargetKind = "alertMail"
 )
 
 // State of a delivery.

@@ -25,6 +25,7 @@ type PlannedDelivery struct {
 	Test       bool
 	// Skipped is why the delivery is over before it began; ReasonNone if it is to be sent.
 	Skipped Reason
+	Once    *Mark // made only if the mark can be taken; nil: always. For Effects only
 }
 
 // PlannedEvent is an event about to be stored, with the deliveries it matched.
@@ -33,7 +34,8 @@ type PlannedEvent struct {
 	ClientID   bool     // ID was chosen by the client and must be new within the window
 	Hash       [32]byte // of the content, to tell a repeat from a clash
 	Deliveries []PlannedDelivery
-	Inbound    bool // made of the batch's request that its source names, and stored only with it
+	Inbound    bool  // made of the batch's request that its source names, and stored only with it
+	Once       *Mark // stored only if the mark can be taken; nil: always. For Effects only
 }
 
 // PlannedRequest is an inbound request about to be stored with its events.
@@ -95,6 +97,13 @@ type Finish struct {
 	Sent     bool          // it held a slot of its lane
 	Advance  bool          // a member of a set has run: the next has attempts of its own
 	Effects  *Effects      // nil: none
+}
+
+// Exhausted reports that the delivery is given up and somebody may want to know. Test
+// sends are watched by whoever made them; and what Sallyport cannot tell of itself makes
+// nothing more to tell.
+func (f *Finish) Exhausted() bool {
+	return f.State == StateFailed && !f.Job.Delivery.Test && !IsOperational(f.Job.Event.Type)
 }
 
 // Progress is the step of the delivery after this, and the attempts made before the

@@ -61,4 +61,7 @@ type WebhookScene struct {
 	// StartReplay stores a replay together with what is decided; nothing else that a
 	// decision may call changes anything.
 	StartReplay func(r *Replay) error
+	// Tell publishes an operational event with what is decided: both are stored, or neither.
+	// Who is told is matched against the configuration as it is after the change.
+	Tell func(Notice)
 }

@@ -9,4 +9,5 @@ type Snapshot struct {
 	Actions   []*Action // deleted ones left out, as of webhooks
 	Incoming  []*IncomingWebhook
 	Types     map[string]*EventType
+	Alerts    Alerts // the workspace's, or else the installation's
 }

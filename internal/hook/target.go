@@ -21,6 +21,7 @@ type Target struct {
 	Webhook     *Webhook         // when Kind is TargetWebhook
 	Action      *Action          // when Kind is TargetAction
 	Incoming    *IncomingWebhook // when Kind is TargetIncoming
+	Alerts      *Alerts          // when Kind is TargetAlert
 }
 
 // TargetOf makes the dispatcher's view of a webhook.
@@ -40,7 +41,8 @@ func TargetOfAction(a *Action) *Target {
 	}
 }
 
-// PostAttempts is how often post-processors are tried, with the default waits.
+// PostAttempts is how often post-processors and alert mails are tried, with the default
+// waits.
 const PostAttempts = 10
 
 // TargetOfIncoming makes the dispatcher's view of a door's post-processors. What was
@@ -49,6 +51,20 @@ func TargetOfIncoming(w *IncomingWebhook) *Target {
 	return &Target{
 		Kind: TargetIncoming, ID: w.ID, Workspace: w.Workspace, Code: w.Code, Name: w.Name, State: TargetActive,
 		MaxAttempts: PostAttempts, Retry: Retry{Jitter: 0.1}, Version: w.Version, Incoming: w,
+	}
+}
+
+// What a workspace's alert mail is called as a target.
+const (
+	AlertCode = "alert-mail"
+	AlertName = "Alert mail"
+)
+
+// TargetOfAlerts makes the dispatcher's view of a workspace's alert mail.
+func TargetOfAlerts(w *Workspace, a *Alerts) *Target {
+	return &Target{
+		Kind: TargetAlert, ID: w.ID, Workspace: w.ID, Code: AlertCode, Name: AlertName, State: TargetActive,
+		MaxAttempts: PostAttempts, Retry: Retry{Jitter: 0.1}, Version: w.Version, Alerts: a,
 	}
 }
 

@@ -25,12 +25,14 @@ const maxMatches = 10_000
 // NewView makes a view of a snapshot.
 func NewView(s Snapshot) *View {
 	v := &View{
-		Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks)+len(s.Actions)+len(s.Incoming)),
+		Snapshot: s, Targets: make(map[ID]*Target, len(s.Webhooks)+len(s.Actions)+len(s.Incoming)+1),
 		actions: make(map[string]*Target, len(s.Actions)), doors: make(map[string]*IncomingWebhook, len(s.Incoming)),
 	}
 	for _, w := range s.Webhooks {
 		v.Targets[w.ID] = TargetOf(w)
 	}
+	// There also when nobody gets mail: what was to be mailed before has to end.
+	v.Targets[s.Workspace.ID] = TargetOfAlerts(&s.Workspace, &s.Alerts)
 	for _, a := range s.Actions {
 		t := TargetOfAction(a)
 		v.Targets[a.ID], v.actions[strings.ToLower(a.Code)] = t, t

@@ -154,23 +154,3 @@ func MatchType(pattern, eventType string, operational bool) bool {
 	prefix, ok := strings.CutSuffix(pattern, "*")
 	return ok && strings.HasSuffix(prefix, ".") && len(eventType) > len(prefix) && strings.HasPrefix(eventType, prefix)
 }
-
-// Operational event types: told only to webhooks that name them.
-const (
-	TypeWebhookSuspended  = "Webhook.Suspended"
-	TypeWebhookRecovered  = "Webhook.Recovered"
-	TypeDeliveryExhausted = "Delivery.Exhausted"
-)
-
-// OperationalTypes is the catalogue of our own events.
-var OperationalTypes = []string{TypeWebhookSuspended, TypeWebhookRecovered, TypeDeliveryExhausted}
-
-// IsOperational reports whether the type is one of ours.
-func IsOperational(eventType string) bool {
-	for _, t := range OperationalTypes {
-		if t == eventType {
-			return true
-		}
-	}
-	return false
-}

@@ -15,6 +15,7 @@ type Workspace struct {
 	// AuditRetention is how long the audit log is kept; 0: the installation's.
 	AuditRetention time.Duration
 	Limits         Limits
+	Alerts         *Alerts // nil: the installation's
 	Metadata       map[string]string
 	Version        int64 // counts changes, the ETag
 	CreatedAt      time.Time

@@ -99,6 +99,10 @@ type Config struct {
 	Node    func() hook.NodeID // 0: not registered
 	Origin  string             // scheme and host of the public URLs
 	Held    func() bool        // the installation sends nothing, so that no action ends soon; nil: never
+	// Refusing is told of a door that refused AlertAfter calls within five minutes, at most
+	// once an hour. It must not block. AlertAfter 0: never.
+	Refusing   func(n hook.Notice, workspace hook.ID)
+	AlertAfter int
 }
 
 // Doors answers calls. Use New, and Run what it does beside.
@@ -116,6 +120,7 @@ type Doors struct {
 	refusals *refusals
 	looks    *looks    // at the store, for what a copy refuses
 	rates    *limiters // of doors that have a limit
+	alarms   *alarms
 	parked   chan struct{}
 	expand   chan struct{}
 }
@@ -131,6 +136,7 @@ func New(cfg Config, c Catalog, p Publisher, s Store, t Templates, r Runner, m M
 	return &Doors{
 		cfg: cfg, catalog: c, publisher: p, store: s, templates: t, runner: r, metrics: m, log: log,
 		refusals: newRefusals(s, log), looks: newLooks(c), rates: newLimiters(),
+		alarms: newAlarms(cfg.AlertAfter),
 		parked: make(chan struct{}, maxParked), expand: make(chan struct{}, 1),
 	}
 }

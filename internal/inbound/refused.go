@@ -19,6 +19,7 @@ func (d *Doors) refused(ctx context.Context, j *judged, r *refusal, problem erro
 	x := j.door
 	j.request.Incoming, j.request.Reason = x.ID, string(r.kind)
 	d.counted(x, hook.VerdictRefused, string(r.kind))
+	d.alarm(j, r)
 	answer := d.refusalAnswer(j, r, problem)
 	if d.refusals.room(x.ID, time.Now()) {
 		if !j.hasBody && x.Logging != hook.LoggingMetadata && r.kind != hook.KindUnavailable {

@@ -75,6 +75,8 @@ func (fakeRules) DedupeKey(preset string) string {
 	return ""
 }
 
+func (fakeRules) SendsMail() bool { return true }
+
 func (fakeRules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {

@@ -179,6 +179,7 @@ type fakeStore struct {
 	mu         sync.Mutex
 	ids        *hook.IDs
 	now        time.Time
+	told       []hook.Notice
 	settings   map[string][]byte
 	versions   map[hook.ID]int // changes of each scope
 	workspaces []*hook.Workspace
@@ -489,6 +490,8 @@ func (s *fakeStore) EditWebhook(_ context.Context, workspace hook.ID, ref string
 		started = r
 		return nil
 	}
+	var told []hook.Notice
+	scene.Tell = func(n hook.Notice) { told = append(told, n) }
 	next, err := twice(scene, decide)
 	if err == nil && started != nil && !dry {
 		s.replays = append(s.replays, started)
@@ -510,6 +513,7 @@ func (s *fakeStore) EditWebhook(_ context.Context, workspace hook.ID, ref string
 	if !dry {
 		s.versions[workspace]++
 		s.webhooks = append(slices.DeleteFunc(s.webhooks, func(w *hook.Webhook) bool { return w.ID == next.ID }), next)
+		s.told = append(s.told, told[len(told)/2:]...) // of the second run
 	}
 	return s.copied(next), nil
 }

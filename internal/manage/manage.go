@@ -98,6 +98,8 @@ type Rules interface {
 	// CheckAction says what is wrong with the configuration of a type of action. Fields begin
 	// with config.
 	CheckAction(t hook.ActionType, config []byte) []hook.Fault
+	// SendsMail reports whether the installation has a mail server.
+	SendsMail() bool
 }
 
 // Pipeline is what has to be asked, or told, about deliveries.

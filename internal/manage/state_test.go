@@ -1,6 +1,7 @@
 package manage_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestSuspensionOutlivesPutAndEndsByWish(t *testing.T) {
 	id := w.put(t, "a", doc, hook.Created).ID
 	suspend := func(want bool) {
 		t.Helper()
-		if did, err := w.Suspend(t.Context(), w.ws.ID, id, hook.SuspendedGone); err != nil || did != want {
+		if did, err := w.Suspend(t.Context(), w.ws.ID, id, hook.SuspendedGone, hook.Trouble{Failures: 1}); err != nil || did != want {
 			t.Fatalf("suspend = %v, %v; want %v", did, err, want)
 		}
 	}
@@ -66,6 +67,19 @@ func TestSuspensionOutlivesPutAndEndsByWish(t *testing.T) {
 	if r, err := w.ResumeWebhook(t.Context(), w.admin, "a", nil); err != nil || r.Released != 3 || r.Webhook.State() != hook.TargetActive {
 		t.Errorf("resumed: %+v, %v", r, err)
 	}
+	var told []string
+	for _, n := range w.store.told {
+		told = append(told, n.Type)
+		if n.Target != id || n.About != id || !n.Mail || n.Once != nil {
+			t.Errorf("told %+v", n)
+		}
+	}
+	if want := []string{hook.TypeWebhookSuspended, hook.TypeWebhookResumed, hook.TypeWebhookSuspended, hook.TypeWebhookResumed}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+	if e, ok := w.store.told[0].Entity.(hook.SuspendedEntity); !ok || e.Webhook.Code != "a" || e.Reason != hook.SuspendedGone || e.Failures != 1 || e.Since.IsZero() {
+		t.Errorf("told of the suspension %+v", w.store.told[0].Entity)
+	}
 	w.put(t, "a", `{"url":"`+ordersURL+`","enabled":false}`, hook.Updated, "description", "enabled")
 	if r, err := w.ResumeWebhook(t.Context(), w.admin, "a", nil); err != nil || r.Webhook.State() != hook.TargetDisabled {
 		t.Errorf("resume enabled what its owner disabled: %s, %v", r.Webhook.State(), err)
@@ -74,4 +88,7 @@ func TestSuspensionOutlivesPutAndEndsByWish(t *testing.T) {
 		t.Fatal(err)
 	}
 	suspend(false)
+	if len(w.store.told) != 4 {
+		t.Errorf("told of what did not happen: %+v", w.store.told[4:])
+	}
 }

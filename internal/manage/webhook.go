@@ -80,11 +80,15 @@ func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string,
 	return res, nil
 }
 
-// stampState notes since when the state is what it is.
+// stampState notes since when the state is what it is, and tells of the end of a
+// suspension.
 func stampState(cur, next *hook.Webhook, scene hook.WebhookScene) {
 	next.StateSince = scene.Now
 	if cur != nil && next.State() == cur.State() {
 		next.StateSince = cur.StateSince
+	}
+	if cur != nil && cur.Suspended != "" && next.Suspended == "" && next.DeletedAt == nil {
+		scene.Tell(hook.ResumedNotice(cur))
 	}
 }
 

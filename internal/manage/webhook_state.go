@@ -100,16 +100,18 @@ func missedBy(scene hook.WebhookScene, by hook.ID) (*hook.Replay, error) {
 	}}, nil
 }
 
-// Suspend stops sending to a webhook whose receiver is gone or has failed for days. It
-// reports whether this call did it, so that of several nodes one tells of it. A webhook
-// that is deleted or suspended already stays as it is.
-func (s *Service) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string) (bool, error) {
-	_, _, changed, err := s.setState(hook.WithVerb(ctx, hook.AuditSuspend), workspace, webhook.String(), func(w *hook.Webhook) bool {
-		changed := w.Suspended == ""
-		if changed {
-			w.Suspended = reason
+// Suspend stops sending to a webhook whose receiver is gone or has failed for days, and
+// tells of it in the same transaction: of several nodes one does both. It reports whether
+// this call did it. A webhook that is deleted or suspended already stays as it is.
+func (s *Service) Suspend(ctx context.Context, workspace, webhook hook.ID, reason string, t hook.Trouble) (bool, error) {
+	_, _, changed, err := s.decideState(hook.WithVerb(ctx, hook.AuditSuspend), workspace, webhook.String(), func(scene hook.WebhookScene, w *hook.Webhook) (bool, error) {
+		if w.Suspended != "" {
+			return false, nil
 		}
-		return changed
+		w.Suspended = reason
+		stampState(scene.Current, w, scene)
+		scene.Tell(hook.SuspendedNotice(w, t))
+		return true, nil
 	})
 	if hook.KindOf(err) == hook.KindNotFound {
 		return false, nil

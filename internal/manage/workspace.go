@@ -60,6 +60,9 @@ func workspaceDocument(w *hook.Workspace) map[string]any {
 		limits["pendingDeliveries"] = w.Limits.PendingDeliveries
 	}
 	doc["limits"] = limits
+	if w.Alerts != nil {
+		doc["alerts"] = map[string]any{"emails": w.Alerts.Emails, "eventTypes": w.Alerts.EventTypes}
+	}
 	return doc
 }
 
@@ -73,7 +76,7 @@ func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref strin
 		next, res.Change, res.Changed, err = edit[hook.Workspace]{
 			guard: w.Guard, document: document, changes: workspaceChanges,
 			version: func(w *hook.Workspace) int64 { return w.Version },
-			read:    func(doc []byte) (*hook.Workspace, error) { return readWorkspace(doc, ref, scene) },
+			read:    func(doc []byte) (*hook.Workspace, error) { return readWorkspace(doc, ref, scene, s.rules.SendsMail()) },
 		}.decide(scene.Current)
 		return next, err
 	})
@@ -94,11 +97,12 @@ func workspaceChanges(a, b *hook.Workspace) []string {
 		same("retention", a.Retention == b.Retention),
 		same("auditRetention", a.AuditRetention == b.AuditRetention),
 		same("limits", a.Limits == b.Limits),
+		same("alerts", a.Alerts.Equal(b.Alerts)),
 		same("metadata", sameMetadata(a.Metadata, b.Metadata)),
 	)
 }
 
-func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Workspace, error) {
+func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene, mails bool) (*hook.Workspace, error) {
 	o, err := readDocument(doc)
 	if err != nil {
 		return nil, err
@@ -123,6 +127,7 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene) (*hook.Wor
 		}
 		l.done()
 	}
+	next.Alerts = o.alerts("alerts", mails)
 	o.ignore("version", "createdAt", "updatedAt")
 	o.done()
 	if err := hook.Invalid(o.faults); err != nil {

@@ -37,13 +37,34 @@ func TestWorkspaces(t *testing.T) {
 	if r := put(`{}`); r.Name != "acme" || r.Retention != 0 || r.Strict {
 		t.Errorf("replaced by defaults: %+v", r.Workspace)
 	}
+	if r := put(`{"alerts":{"emails":["ops@example.com"]}}`); r.Alerts == nil || !slices.Equal(r.Alerts.EventTypes, hook.AlertTypes) || !slices.Contains(r.Changed, "alerts") {
+		t.Errorf("alerts: %+v, %v", r.Alerts, r.Changed)
+	}
+	if p, err := w.PatchWorkspace(ctx, w.admin, "acme", []byte(`{"alerts":{"eventTypes":["Webhook.Resumed","Webhook.Resumed"]}}`), hook.Write{}); err != nil ||
+		!slices.Equal(p.Alerts.Emails, []string{"ops@example.com"}) || !slices.Equal(p.Alerts.EventTypes, []string{hook.TypeWebhookResumed}) {
+		t.Errorf("other types: %+v, %v", p.Alerts, err)
+	}
+	if r := put(`{"alerts":{"emails":[]}}`); r.Alerts == nil || len(r.Alerts.Emails) != 0 {
+		t.Errorf("nobody: %+v", r.Alerts)
+	}
+	if r := put(`{"alerts":null}`); r.Alerts != nil {
+		t.Errorf("whom the installation names: %+v", r.Alerts)
+	}
 	for doc, want := range map[string]string{
-		`{"retention":"1m"}`:               "retention out_of_range",
-		`{"limits":{"eventsPerSecond":0}}`: "limits.eventsPerSecond out_of_range",
-		`{"limits":{"perSecond":1}}`:       "limits.perSecond unknown_field",
-		`{"code":"b"}`:                     "code code_mismatch",
-		`{"strict":null}`:                  "strict invalid_format",
-		`{"metadata":{"` + strings.Repeat("k", 65) + `":"v"}}`: "metadata." + strings.Repeat("k", 65) + " too_long",
+		`{"alerts":{}}`:                                                                 "alerts.emails required",
+		`{"alerts":{"emails":["ops"]}}`:                                                 "alerts.emails[0] invalid_format",
+		`{"alerts":{"emails":["Ops <ops@example.com>"]}}`:                               "alerts.emails[0] invalid_format",
+		`{"alerts":{"emails":["a@example.com, b@example.com"]}}`:                        "alerts.emails[0] invalid_format",
+		`{"alerts":{"emails":["a@example.com"],"eventTypes":[]}}`:                       "alerts.eventTypes empty_event_types",
+		`{"alerts":{"emails":["a@example.com"],"eventTypes":["Webhook.*"]}}`:            "alerts.eventTypes[0] invalid_format",
+		`{"alerts":{"emails":["a@example.com"],"types":[]}}`:                            "alerts.types unknown_field",
+		`{"alerts":{"emails":["` + strings.Repeat(`a@example.com","`, 20) + `a@b.c"]}}`: "alerts.emails too_long",
+		`{"retention":"1m"}`:                                                            "retention out_of_range",
+		`{"limits":{"eventsPerSecond":0}}`:                                              "limits.eventsPerSecond out_of_range",
+		`{"limits":{"perSecond":1}}`:                                                    "limits.perSecond unknown_field",
+		`{"code":"b"}`:                                                                  "code code_mismatch",
+		`{"strict":null}`:                                                               "strict invalid_format",
+		`{"metadata":{"` + strings.Repeat("k", 65) + `":"v"}}`:                          "metadata." + strings.Repeat("k", 65) + " too_long",
 	} {
 		_, err := w.PutWorkspace(ctx, w.admin, "acme", []byte(doc), hook.Write{})
 		wantFaults(t, err, want)

@@ -72,6 +72,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 		{"idempotency", "expires_at <= ?", []any{now}},
 		{"secrets", "expires_at <= ?", []any{now}},
 		{"dedupe_keys", "expires_at <= ?", []any{now}},
+		{"marks", "taken_at <= ?", []any{now - 24*60*60*1e6}}, // none lasts longer than an hour
 		// A day, so that what was under way when it was deleted finds it. One look at an
 		// index for each: of NOT EXISTS Postgres may make an anti-join with all deliveries.
 		{"webhooks", "deleted_at <= ? AND (SELECT 1 FROM deliveries d WHERE d.target_id = webhooks.id LIMIT 1) IS NULL", []any{now - 24*60*60*1e6}},

@@ -18,6 +18,7 @@ var targetTables = []struct {
 	{hook.TargetAction, "actions", hook.ReasonActionDeleted, "w.enabled AND w.deleted_at IS NULL"},
 	// What a door accepted is finished also when the door was disabled meanwhile.
 	{hook.TargetIncoming, "incoming_webhooks", hook.ReasonWebhookDeleted, "w.deleted_at IS NULL"},
+	{hook.TargetAlert, "alert_mails", hook.ReasonWebhookDeleted, "w.deleted_at IS NULL"}, // a view of workspaces
 }
 
 // eachTarget joins a statement for every table of targets, in which %t stands for the

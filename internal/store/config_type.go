@@ -46,12 +46,14 @@ func (r *typeRow) noun() (*hook.EventType, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event type %s: metadata: %w", hook.ID(r.ID), err)
 	}
-	return &hook.EventType{
+	t := &hook.EventType{
 		ID: hook.ID(r.ID), Workspace: hook.ID(r.WorkspaceID), Name: r.Name, Description: r.Description, Schema: r.Schema,
 		Mode: hook.SchemaMode(r.Mode), Sample: r.Sample, Archived: r.Archived, Operational: hook.IsOperational(r.Name),
 		Metadata: m, LastPublishedAt: fromMicrosPtr(r.LastPublishedAt), Version: r.Version,
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
-	}, nil
+	}
+	t.Describe()
+	return t, nil
 }
 
 // newTypes makes catalogue entries of names that only just became known.

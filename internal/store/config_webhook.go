@@ -44,6 +44,8 @@ func (s *Store) EditWebhook(ctx context.Context, workspace hook.ID, ref string, 
 			return nil, nil, err
 		}
 		scene.StartReplay = func(r *hook.Replay) error { return s.addReplay(tx, r) }
+		var told []hook.Notice
+		scene.Tell = func(n hook.Notice) { told = append(told, n) }
 		if next, err = decide(scene); err != nil || next == nil {
 			return cur, nil, err
 		}
@@ -57,7 +59,10 @@ func (s *Store) EditWebhook(ctx context.Context, workspace hook.ID, ref string, 
 			next.ID, next.Number, next.CreatedAt = cur.ID, cur.Number, cur.CreatedAt
 			next.Version = cur.Version + 1
 		}
-		return cur, next, s.saveWebhook(tx, next, cur == nil)
+		if err := s.saveWebhook(tx, next, cur == nil); err != nil {
+			return nil, nil, err
+		}
+		return cur, next, s.tell(tx, w, told)
 	})
 }
 
@@ -103,7 +108,7 @@ func (s *Store) LoadSnapshot(ctx context.Context, workspace hook.ID) (hook.Snaps
 		if err != nil {
 			return err
 		}
-		snap.Workspace = *w
+		snap.Workspace, snap.Alerts = *w, s.alertsFor(w)
 		q := tx.Model(&versionRow{}).Where("scope_id = ?", rowID(workspace))
 		if err := q.Pluck("version", &snap.Version).Error; err != nil {
 			return err

@@ -21,6 +21,7 @@ type workspaceRow struct {
 	AuditRetention    int64 // likewise
 	EventsPerSecond   int64
 	PendingDeliveries int64
+	Alerts            string // JSON; "" is the installation's
 	Metadata          string
 	Version           int64
 	CreatedAt         int64 `gorm:"autoCreateTime:false"`
@@ -34,7 +35,7 @@ func workspaceRowOf(w *hook.Workspace) *workspaceRow {
 	return &workspaceRow{
 		ID: rowID(w.ID), Code: w.Code, CodeKey: codeKey(w.Code), Name: w.Name, Strict: w.Strict,
 		Retention: int64(w.Retention), AuditRetention: int64(w.AuditRetention), EventsPerSecond: int64(w.Limits.EventsPerSecond),
-		PendingDeliveries: int64(w.Limits.PendingDeliveries), Metadata: metadataText(w.Metadata),
+		PendingDeliveries: int64(w.Limits.PendingDeliveries), Alerts: alertsText(w.Alerts), Metadata: metadataText(w.Metadata),
 		Version: w.Version, CreatedAt: micros(w.CreatedAt), UpdatedAt: micros(w.UpdatedAt),
 	}
 }
@@ -44,11 +45,15 @@ func (r *workspaceRow) noun() (*hook.Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workspace %s: metadata: %w", hook.ID(r.ID), err)
 	}
+	alerts, err := alertsOf(r.Alerts)
+	if err != nil {
+		return nil, fmt.Errorf("workspace %s: alerts: %w", hook.ID(r.ID), err)
+	}
 	return &hook.Workspace{
 		ID: hook.ID(r.ID), Code: r.Code, Name: r.Name, Strict: r.Strict, Retention: time.Duration(r.Retention),
 		AuditRetention: time.Duration(r.AuditRetention),
 		Limits:         hook.Limits{EventsPerSecond: int(r.EventsPerSecond), PendingDeliveries: int(r.PendingDeliveries)},
-		Metadata:       m, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		Alerts:         alerts, Metadata: m, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}, nil
 }
 

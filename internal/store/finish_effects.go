@@ -50,7 +50,7 @@ func (s *Store) ApplyEffects(ctx context.Context, e *hook.Effects) (fate hook.Ef
 					}
 				}
 				fate = hook.EffectDone
-				return s.insertEffectEvents(ctx, conn, []*hook.Effects{e})
+				return s.insertEffectEvents(ctx, conn, tx, []*hook.Effects{e})
 			})
 		})
 	} else {

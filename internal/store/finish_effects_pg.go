@@ -97,7 +97,7 @@ func (s *Store) effectsTx(ctx context.Context, conn *pgxpool.Conn, tx pgx.Tx, no
 			events = append(events, f.Effects)
 		}
 	}
-	return s.insertEffectEvents(ctx, conn, events)
+	return s.insertEffectEvents(ctx, conn, tx, events)
 }
 
 // byRecord are the batch's indexes in the order of the first record that each changes:
@@ -183,23 +183,20 @@ INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind)
 SELECT target_id, now(), id, workspace_id, 0 FROM dl WHERE state = 1`
 
 // insertEffectEvents stores events with their deliveries, none of them born claimed,
-// within the open transaction.
-func (s *Store) insertEffectEvents(ctx context.Context, conn *pgxpool.Conn, effects []*hook.Effects) error {
+// within the open transaction, as far as their marks can be taken.
+func (s *Store) insertEffectEvents(ctx context.Context, conn *pgxpool.Conn, tx pgx.Tx, effects []*hook.Effects) error {
+	planned, err := s.withMarksPG(ctx, tx, effects)
+	if err != nil || len(planned) == 0 {
+		return err
+	}
 	params := newPgParams()
 	defer params.free()
 	events, deliveries := params.rows(typeEvent), params.rows(typeDelivery)
-	n := 0
-	for _, x := range effects {
-		for _, e := range x.Events {
-			n++
-			addEvent(events, e)
-			for i := range e.Deliveries {
-				addDelivery(deliveries, e, &e.Deliveries[i])
-			}
+	for _, e := range planned {
+		addEvent(events, e)
+		for i := range e.Deliveries {
+			addDelivery(deliveries, e, &e.Deliveries[i])
 		}
-	}
-	if n == 0 {
-		return nil
 	}
 	return s.hotQuery(ctx, conn, "effect_events", effectEventsSQL, nil, params)
 }

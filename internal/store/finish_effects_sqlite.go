@@ -72,8 +72,12 @@ func (t *sqliteTx) apply(e *hook.Effects, now int64) (bool, error) {
 			return false, err
 		}
 	}
+	planned, err := t.withMarks(e, now)
+	if err != nil {
+		return false, err
+	}
 	rows := eventRows{now: now}
-	for _, p := range e.Events {
+	for _, p := range planned {
 		rows.event(&p.Event, nil)
 		for i := range p.Deliveries {
 			rows.delivery(&p.Event, &p.Deliveries[i], 0)

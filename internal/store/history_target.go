@@ -44,7 +44,7 @@ func (s *Store) historyTargets(tx *gorm.DB, ids []hook.ID) (map[hook.ID]historyT
 	for _, kind := range []struct {
 		query string
 		scan  func(*sql.Rows, *historyTarget) error
-	}{{targetSQL, scanTarget}, {actionTargetSQL, scanActionTarget}, {incomingTargetSQL, scanIncomingTarget}} {
+	}{{targetSQL, scanTarget}, {actionTargetSQL, scanActionTarget}, {incomingTargetSQL, scanIncomingTarget}, {alertTargetSQL, scanIncomingTarget}} {
 		in := s.among("w.id", ids)
 		rows, err := list(tx, kind.scan, kind.query+in.sql, in.args...)
 		if err != nil {
@@ -116,6 +116,9 @@ func scanIncomingTarget(rows *sql.Rows, t *historyTarget) error {
 	t.kind, t.Enabled, t.DeletedAt, t.MaxAttempts = hook.TargetIncoming, true, fromMicrosPtr(deleted), hook.PostAttempts
 	return nil
 }
+
+// alertTargetSQL is as incomingTargetSQL: alert mail goes out while there is a workspace.
+const alertTargetSQL = "SELECT w.id, w.code, w.name, w.deleted_at FROM alert_mails w WHERE "
 
 // heldFor is the reason shown for what waits for an inactive target.
 var heldFor = map[hook.TargetState]hook.Reason{

@@ -21,7 +21,7 @@ var (
 
 	sourceCodes = newCodes(hook.SourceAPI, hook.SourceIncoming, hook.SourceAction, hook.SourceRecord, hook.SourceSystem, hook.SourceReplay)
 
-	targetKindCodes = newCodes(hook.TargetWebhook, hook.TargetAction, hook.TargetIncoming)
+	targetKindCodes = newCodes(hook.TargetWebhook, hook.TargetAction, hook.TargetIncoming, hook.TargetAlert)
 
 	verdictCodes = newCodes(hook.VerdictAccepted, hook.VerdictDuplicate, hook.VerdictHandshake, hook.VerdictRefused)
 )

@@ -46,6 +46,8 @@ type Config struct {
 	// Describe puts a change of configuration into words for the audit log; nil leaves them
 	// out. What was changed by whom is on record anyway.
 	Describe func(before, after hook.Audited) (hook.AuditDescription, error)
+	// Alerts says who is mailed about workspaces that do not say so themselves.
+	Alerts hook.Alerts
 }
 
 // Store is an open database. Methods may be called at once by many goroutines.
@@ -55,6 +57,7 @@ type Store struct {
 	log    *slog.Logger
 	sealer atomic.Pointer[sealerBox]
 	holds  func(filter string, e *hook.Event) (bool, error)
+	alerts hook.Alerts
 
 	describe func(before, after hook.Audited) (hook.AuditDescription, error)
 
@@ -97,7 +100,7 @@ const apiStatementTimeout = "30s"
 
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
+	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, alerts: c.Alerts, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}

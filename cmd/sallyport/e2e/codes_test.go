@@ -41,7 +41,7 @@ func checkCodes(t *testing.T, engine string, seen codesSeen) {
 // faultCodes are what the contract lists as codes of single fields.
 var faultCodes = []string{
 	"required", "unknown_field", "invalid_format", "invalid_duration", "out_of_range", "too_short", "too_long", "empty_secret", "empty_event_types",
-	"unknown_event_type", "reserved_header", "invalid_url", "url_not_allowed", "code_mismatch", "template_syntax", "template_renders_empty", "unknown_action", "invalid_cidr",
+	"unknown_event_type", "reserved_header", "invalid_url", "url_not_allowed", "code_mismatch", "template_syntax", "template_renders_empty", "unknown_action", "invalid_cidr", "no_mail_server",
 }
 
 // checkFaults wants every code of a field answered by some test.
