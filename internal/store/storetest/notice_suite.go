@@ -56,10 +56,10 @@ func (w *noticeWorld) mails(t *testing.T, a *hook.Alerts) {
 	}
 }
 
-// suspend suspends a webhook and tells of it.
-func (w *noticeWorld) suspend(t *testing.T, ref string, dry bool, fail error) {
+// suspend suspends the webhook called dead and tells of it.
+func (w *noticeWorld) suspend(t *testing.T, dry bool, fail error) {
 	t.Helper()
-	_, err := w.EditWebhook(t.Context(), w.ws.ID, ref, dry, func(s hook.WebhookScene) (*hook.Webhook, error) {
+	_, err := w.EditWebhook(t.Context(), w.ws.ID, "dead", dry, func(s hook.WebhookScene) (*hook.Webhook, error) {
 		next := *s.Current
 		next.Suspended, next.StateSince = hook.SuspendedGone, s.Now
 		s.Tell(hook.SuspendedNotice(&next, hook.Trouble{Failures: 3}))
@@ -105,13 +105,13 @@ func noticeWithChange(t *testing.T, w *noticeWorld) {
 	dead := w.named(t, "dead", "order.*", hook.TypeWebhookSuspended)
 	other := w.named(t, "other", hook.TypeWebhookSuspended)
 	w.mails(t, &hook.Alerts{Emails: []string{"ops@example.com"}, EventTypes: []string{hook.TypeWebhookSuspended}})
-	w.suspend(t, "dead", true, nil)
-	w.suspend(t, "dead", false, errUnexpected)
+	w.suspend(t, true, nil)
+	w.suspend(t, false, errUnexpected)
 	w.want(t, "the other before anything was stored", other.ID)
 	if x, err := w.Webhook(t.Context(), w.ws.ID, "dead"); err != nil || x.Suspended != "" {
 		t.Fatalf("suspended by a dry run, or by one that failed: %+v, %v", x, err)
 	}
-	w.suspend(t, "dead", false, nil)
+	w.suspend(t, false, nil)
 	jobs := w.p.claim(t, w.p.node, 10, other.ID)
 	if len(jobs) != 1 || jobs[0].Event.EntityID.Text != dead.ID.String() || jobs[0].Event.Matched != 2 || jobs[0].Trigger != hook.TriggerFirst {
 		t.Fatalf("claimed %+v", jobs)
@@ -142,7 +142,7 @@ func noticeAudience(t *testing.T, w *noticeWorld) {
 		x.EventTypes, x.Paused = []string{hook.TypeWebhookSuspended}, true
 	})
 	w.mails(t, &hook.Alerts{Emails: []string{}, EventTypes: hook.AlertTypes})
-	w.suspend(t, "dead", false, nil)
+	w.suspend(t, false, nil)
 	for what, x := range map[string]*hook.Webhook{"*": all, "Webhook.*": group, "who is off": off} {
 		w.want(t, what, x.ID)
 	}
@@ -250,7 +250,7 @@ func noticeUnheard(t *testing.T, w *noticeWorld) {
 			t.Errorf("planned %+v, %v", e, err)
 		}
 	}
-	w.suspend(t, "dead", false, nil)
+	w.suspend(t, false, nil)
 	events, _, err := w.Events(t.Context(), hook.EventFilter{Workspace: w.ws.ID}, hook.Page{Limit: 10})
 	if err != nil || len(events) != 0 {
 		t.Errorf("stored were %+v, %v", events, err)
@@ -268,7 +268,7 @@ func alertTarget(t *testing.T, w *noticeWorld) {
 		t.Errorf("mailed are %+v", v.Alerts)
 	}
 	w.named(t, "dead", "order.*")
-	w.suspend(t, "dead", false, nil)
+	w.suspend(t, false, nil)
 	list, _, err := w.Deliveries(ctx, hook.DeliveryFilter{Workspace: w.ws.ID, EventTypes: []string{hook.TypeWebhookSuspended}}, hook.Page{Limit: 10})
 	if err != nil || len(list) != 1 || list[0].TargetKind != hook.TargetAlert || list[0].TargetCode != hook.AlertCode || list[0].TargetName != hook.AlertName ||
 		list[0].State != hook.StatePending || list[0].MaxAttempts != hook.PostAttempts {
