@@ -130,7 +130,7 @@ func TestResumeReplaysWhatWasMissed(t *testing.T) {
 	wantKind(t, err, hook.KindInvalidState)
 	w.store.now = w.store.now.Add(time.Hour)
 	since := w.store.now
-	if _, err := w.Suspend(t.Context(), w.ws.ID, created.ID, hook.SuspendedGone); err != nil {
+	if _, err := w.Suspend(t.Context(), w.ws.ID, created.ID, hook.SuspendedGone, hook.Trouble{}); err != nil {
 		t.Fatal(err)
 	}
 	w.store.now = w.store.now.Add(time.Hour)
@@ -147,7 +147,7 @@ func TestResumeReplaysWhatWasMissed(t *testing.T) {
 	}
 	// Suspended at once: nothing from before it was there.
 	young := w.webhook(t, `{"code":"y","url":"`+ordersURL+`"}`)
-	if _, err := w.Suspend(t.Context(), w.ws.ID, young.ID, hook.SuspendedGone); err != nil {
+	if _, err := w.Suspend(t.Context(), w.ws.ID, young.ID, hook.SuspendedGone, hook.Trouble{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.ResumeWebhook(t.Context(), w.admin, "y", missed); err != nil || !w.store.replays[1].Since.Equal(young.CreatedAt) {

@@ -13,8 +13,8 @@ import (
 	"sallyport/internal/testkit"
 )
 
-// told are the types and entities of the operational events that a receiver got.
-func told(t *testing.T, all []testkit.Received) (types []string, entities []doc) {
+// toldOf are the types and entities of the operational events that a receiver got.
+func toldOf(t *testing.T, all []testkit.Received) (types []string, entities []doc) {
 	t.Helper()
 	for _, q := range all {
 		var body struct{ Entity doc }
@@ -43,7 +43,7 @@ var _ = suite("operational events", map[string]func(*world){
 		w.webhook(all, doc{"code": "all", "eventTypes": []string{"*", "Webhook.*"}})
 		event := w.publish(doc{"type": "order.paid"})
 		eventually(w.t, "the suspension", func() bool { return w.viewer.get("/v1/webhooks/erp").text("state") == "suspended" })
-		types, entities := told(w.t, ops.Wait(2))
+		types, entities := toldOf(w.t, ops.Wait(2))
 		if slices.Sort(types); !slices.Equal(types, []string{"Delivery.Exhausted", "Webhook.Suspended"}) {
 			w.t.Fatalf("told were %v", types)
 		}
@@ -72,7 +72,7 @@ var _ = suite("operational events", map[string]func(*world){
 		}
 		r.Respond(statusAnswer(http.StatusOK))
 		w.operator.post("/v1/webhooks/erp/resume", nil).want(http.StatusOK)
-		if types, entities = told(w.t, ops.Wait(3)[2:]); types[0] != "Webhook.Resumed" || entities[0]["reason"] != "gone" || entities[0]["suspendedSince"] == nil {
+		if types, entities = toldOf(w.t, ops.Wait(3)[2:]); types[0] != "Webhook.Resumed" || entities[0]["reason"] != "gone" || entities[0]["suspendedSince"] == nil {
 			w.t.Errorf("told of the resume %v %v", types, entities)
 		}
 	},
@@ -89,14 +89,14 @@ var _ = suite("operational events", map[string]func(*world){
 		for range 3 {
 			w.publish(doc{"type": "order.paid"})
 		}
-		_, entities := told(w.t, ops.Wait(3))
+		_, entities := toldOf(w.t, ops.Wait(3))
 		for _, e := range entities {
 			if e["reason"] != "attempts_exhausted" || e["attempts"] != 2.0 || e["lastStatus"] != 503.0 || e["lastErrorClass"] != "status" {
 				w.t.Errorf("given up was %v", e)
 			}
 		}
 		w.nobody.post(w.in("in"), `{"url":"no url"}`).want(http.StatusAccepted)
-		_, entities = told(w.t, dead.Wait(4))
+		_, entities = toldOf(w.t, dead.Wait(4))
 		i := slices.IndexFunc(entities, func(e doc) bool { return e["reason"] == "permanent_error" })
 		if i < 0 {
 			w.t.Fatalf("told were %v", entities)
@@ -123,7 +123,7 @@ var _ = suite("operational events", map[string]func(*world){
 			w.nobody.post(w.in("stock"), `{}`, "X-Token", "wrong").want(http.StatusForbidden)
 		}
 		w.nobody.put(w.in("stock"), `{}`).want(http.StatusMethodNotAllowed)
-		_, entities := told(w.t, ops.Wait(1))
+		_, entities := toldOf(w.t, ops.Wait(1))
 		e := entities[0]
 		if at(map[string]any(e), "incomingWebhook.id") != id || e["refused"] != 20.0 || at(map[string]any(e), "reasons.pre_processor_refused") != 20.0 || e["lastClientAddress"] != "127.0.0.1" {
 			w.t.Errorf("refusing is %v", e)
@@ -137,7 +137,7 @@ var _ = suite("operational events", map[string]func(*world){
 		w.webhook(ops, doc{"code": "ops", "eventTypes": []string{"Webhook.Suspended", "Delivery.Exhausted"}})
 		w.operator.post("/v1/webhooks/ops/test", nil).want(http.StatusOK).has("outcome", "succeeded")
 		w.operator.post("/v1/webhooks/ops/test", doc{"eventType": "Delivery.Exhausted"}).want(http.StatusOK).has("outcome", "succeeded")
-		types, entities := told(w.t, ops.Wait(2))
+		types, entities := toldOf(w.t, ops.Wait(2))
 		if !slices.Equal(types, []string{"Webhook.Suspended", "Delivery.Exhausted"}) || entities[0]["reason"] != "failing" || entities[1]["reason"] != "attempts_exhausted" {
 			w.t.Errorf("the samples are %v %v", types, entities)
 		}
