@@ -196,7 +196,7 @@ func (s *Store) TakeReplay(ctx context.Context, node hook.NodeID, except []hook.
 		if err := s.fence(tx, node); err != nil {
 			return err
 		}
-		now := s.ids.Now()
+		now := s.ids.Now().UTC().Truncate(time.Microsecond)
 		var where conditions
 		where.add("x.finished_at IS NULL AND x.state = ? AND x.retry_at <= ?", string(hook.ReplayRunning), micros(now))
 		where.add("(x.node IS NULL OR x.node = ? OR (SELECT n.id FROM nodes n WHERE n.id = x.node) IS NULL)", int64(node))
