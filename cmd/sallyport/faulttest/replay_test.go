@@ -1,0 +1,128 @@
+package faulttest
+
+import (
+	"fmt"
+	"net/http"
+	"syscall"
+	"testing"
+
+	"sallyport/internal/testkit"
+)
+
+const replayedEvents = 600
+
+// layReplay publishes events that one webhook gets at once, and makes another one, which
+// has missed them all. It returns what a replay of both is about.
+func layReplay(in *installation, n *node, at *receiver) object {
+	in.t.Helper()
+	n.webhook("first", at.url, nil)
+	var events []object
+	for i := range replayedEvents {
+		events = append(events, object{"id": fmt.Sprintf("e-%d", i), "type": "thing", "entity": object{"n": i}})
+	}
+	n.must(http.MethodPost, "/v1/events/batch", object{"data": events})
+	at.wait("all events arrived once", func() bool { return len(at.of) == replayedEvents })
+	in.settled(n.db())
+	n.webhook("late", at.url, nil)
+	// Four pieces a second, for some seconds: there is a middle.
+	return object{"include": "all", "since": "2026-01-01T00:00:00Z", "rate": 300}
+}
+
+// midway starts a replay on a node and returns its id once some of it is done, but not all.
+func midway(in *installation, n *node, spec object) string {
+	in.t.Helper()
+	id := n.must(http.MethodPost, "/v1/replays", spec)["id"].(string)
+	db := n.db()
+	in.eventually("some of the replay is done", func() bool { return in.one(db, "SELECT done FROM replays") > 0 })
+	return id
+}
+
+// replayedOnce fails the test unless the replay was to each delivery once, whatever happened
+// to nodes meanwhile: made one for the webhook that had none, and repeated the other's.
+func replayedOnce(in *installation, n *node, at *receiver, id string) {
+	in.t.Helper()
+	var r object
+	in.eventually("the replay ends", func() bool {
+		r = n.must(http.MethodGet, "/v1/replays/"+id, nil)
+		return r["finishedAt"] != nil
+	})
+	if r["state"] != "succeeded" || r["done"].(float64) != 2*replayedEvents || r["skipped"].(float64) != 0 || r["total"].(float64) != 2*replayedEvents {
+		in.t.Errorf("the replay is %v", r)
+	}
+	db := n.db()
+	in.settled(db)
+	in.unheld(db)
+	for what, query := range map[string]struct {
+		sql  string
+		want int
+	}{
+		"deliveries are there":                      {"SELECT count(*) FROM deliveries WHERE state = 2", 2 * replayedEvents},
+		"events went to a webhook twice":            {"SELECT count(*) FROM (SELECT event_key FROM deliveries GROUP BY event_key, target_id HAVING count(*) > 1) x", 0},
+		"deliveries were tried another time":        {"SELECT count(*) FROM deliveries WHERE attempts = 2 AND base = 1", replayedEvents},
+		"deliveries were made":                      {"SELECT count(*) FROM deliveries WHERE attempts = 1 AND base = 0", replayedEvents},
+		"attempts were made for the replay":         {"SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE a.outcome = 0 AND a.n = d.base + 1 AND d.replay_id IS NOT NULL", 2 * replayedEvents},
+		"attempts are recorded as having succeeded": {"SELECT count(*) FROM attempts WHERE outcome = 0", 3 * replayedEvents},
+	} {
+		if got := in.one(db, query.sql); got != query.want {
+			in.t.Errorf("%d %s, want %d", got, what, query.want)
+		}
+	}
+	at.wait("every event arrived three times", func() bool {
+		for _, times := range at.of {
+			if times < 3 {
+				return false
+			}
+		}
+		return true
+	})
+	in.t.Logf("%d requests, %d were needed", at.total(), 3*replayedEvents)
+}
+
+// A crash, and a stop in good order, in the middle of a replay: the next process on the
+// directory goes on where the store says.
+func TestEndedInAReplay(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, database string) {
+		in := install(t, database, "NODE_DEAD_AFTER=1h")
+		n := in.node()
+		at := receive(t, nil)
+		id := midway(in, n, layReplay(in, n, at))
+		n.kill()
+		before := in.one(n.db(), "SELECT done FROM replays")
+		n.start()
+		db := n.db()
+		in.eventually("it goes on", func() bool { return in.one(db, "SELECT done FROM replays") > before })
+		if code := n.stop(); code != 0 {
+			t.Errorf("the node ended with code %d", code)
+		}
+		again := in.one(n.db(), "SELECT done FROM replays")
+		t.Logf("killed after %d, stopped after %d of %d", before, again, 2*replayedEvents)
+		if again >= 2*replayedEvents {
+			t.Error("the replay was over before the node was stopped")
+		}
+		n.start()
+		replayedOnce(in, n, at, id)
+	})
+}
+
+// The same with another node that takes over, and with one that is stopped for so long
+// that it is taken for dead, and goes on.
+func TestReplayIsTakenOver(t *testing.T) {
+	for _, how := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
+		t.Run(how.String(), func(t *testing.T) {
+			in := install(t, testkit.EmptyPostgres(t), quick...)
+			victim := in.node()
+			at := receive(t, nil)
+			spec := layReplay(in, victim, at)
+			id := midway(in, victim, spec) // nobody else is there to take it
+			a := in.node()
+			victim.signal(how)
+			db := a.db()
+			in.eventually("it is buried", func() bool { return in.one(db, "SELECT count(*) FROM nodes") == 1 })
+			t.Logf("the node ended after %d of %d", in.one(db, "SELECT done FROM replays"), 2*replayedEvents)
+			if how == syscall.SIGSTOP {
+				victim.signal(syscall.SIGCONT)
+			}
+			replayedOnce(in, a, at, id)
+		})
+	}
+}
