@@ -41,6 +41,16 @@ writes their values, as far as the source has them, to a file that a shell can r
   set -a; . ./secrets.env; set +a
   sallyport plan -f hooks.yaml`,
 		GroupID: groupManage,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			names := make([]string, len(importSources))
+			for i, s := range importSources {
+				names[i] = s.name
+			}
+			return usageError(fmt.Errorf("%q is none of %s", args[0], strings.Join(names, ", ")))
+		},
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, source := range importSources {

@@ -320,7 +320,11 @@ func carryOut(ctx context.Context, p process, server provision.Server, plan *pro
 	todo := len(plan.Changes) - plan.Count(provision.Unchanged)
 	if !yes {
 		plan.Print(p.stdout, values)
-		if err := confirm(p, fmt.Sprintf("Make these %d changes?", todo), "make these changes without being asked"); err != nil {
+		what := "this change"
+		if todo > 1 {
+			what = fmt.Sprintf("these %d changes", todo)
+		}
+		if err := confirm(p, "Make "+what+"?", "make these changes without being asked"); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ the actions they lead to, and records all of it.
 Settings: flags, SALLYPORT_* variables; ` + "`sallyport serve --help`" + ` lists all with defaults.
 A .env file is not read.
 
-Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations.`,
+Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations; plan: 0 same, 1 differences, 2 error.`,
 		// Errors are printed by run, once, and usage only when somebody asks for it.
 		SilenceErrors: true,
 		SilenceUsage:  true,

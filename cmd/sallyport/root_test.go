@@ -68,6 +68,9 @@ func TestUsageErrors(t *testing.T) {
 		"duration without unit":  {[]string{"receive", "--delay", "5"}, "--delay"},
 		"port out of range":      {[]string{"receive", "--port", "65536"}, "65536"},
 		"header without a colon": {[]string{"receive", "--header", "nothing"}, `"nothing" is not of the form`},
+		"unknown source":         {[]string{"import", "hook0", "x.json"}, `"hook0" is none of adnanh, etlworks, svix, convoy`},
+		"no file to import":      {[]string{"import", "svix"}, "sallyport import svix endpoints.json"},
+		"which export":           {[]string{"export"}, "--set NAME, or --all"},
 		"argument":               {[]string{"version", "1"}, `takes no argument, but got "1"`},
 	} {
 		code, out, errs := execute(t.Context(), c.args...)

@@ -58,7 +58,7 @@ func (c *Change) printValues(w io.Writer) {
 		written := c.Item.doc.get(name)
 		was, is := before[name], after[name]
 		switch {
-		case slices.Contains(hidden, name), name == "url" && string(after["urlSecret"]) == "true", bytes.Equal(was, is) && is != nil:
+		case slices.Contains(hidden, name), name == "url" && (string(after["urlSecret"]) == "true" || string(before["urlSecret"]) == "true"), bytes.Equal(was, is) && is != nil:
 			fmt.Fprintf(w, "    %s: (not shown)\n", name)
 		case written != nil && written.variable():
 			// What comes from the environment may be a secret, and so may what it takes the place of.

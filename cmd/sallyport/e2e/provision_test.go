@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/creack/pty"
 
 	"sallyport/internal/testkit"
 )
@@ -132,11 +135,14 @@ var _ = suite("provisioning", map[string]func(*world){
 				e.t.Errorf("%s: planning made something", stage)
 			}
 			e.cli(dir, environ, "apply", "-f", "conf", "--yes").ends(0).prints(plus + "4 created, 0 updated, 0 deleted, 0 unchanged\n")
-			before := e.everything()
+			before, onRecord := e.everything(), string(e.admin.get("/v1/audit-log").want(http.StatusOK).body)
 			e.cli(dir, environ, "apply", "-f", "conf", "--yes").ends(0).prints("= 4 unchanged\n")
 			e.cli(dir, environ, "plan", "-f", "conf/types", "-f", "conf/hooks.yaml").ends(0).prints("= 4 unchanged\n")
 			if e.everything() != before {
 				e.t.Errorf("%s: the second run changed\n%s\nto\n%s", stage, before, e.everything())
+			}
+			if again := string(e.admin.get("/v1/audit-log").want(http.StatusOK).body); again != onRecord || !strings.Contains(onRecord, "erp-orders") {
+				e.t.Errorf("%s: the second run is on record:\n%s\nbefore\n%s", stage, again, onRecord)
 			}
 			e.admin.get("/v1/event-types/order.paid").want(http.StatusOK).has("description", "Paid in "+stage, "metadata.managed-by", "billing-ci")
 			e.signed(e.next(r, doc{"type": "order.paid"}), secret)
@@ -280,6 +286,39 @@ webhooks: [{code: hook, url: "https://a.example", eventTypes: [strict.one]}]
 		if w.cli(dir, nil, "export", "--set", "none").ends(0).out == "" {
 			w.t.Error("an empty set is no file")
 		}
+	},
+	"at a terminal it asks": func(w *world) {
+		dir := w.t.TempDir()
+		w.write(dir, "a.yaml", "set: a\nwebhooks: [{code: asked, url: https://a.example}]\n")
+		answered := func(answer string) (string, int) {
+			w.t.Helper()
+			cmd := exec.CommandContext(w.t.Context(), testkit.Binary(w.t), "apply", "-f", "a.yaml")
+			cmd.Dir = dir
+			cmd.Env = []string{"HOME=" + dir, "SALLYPORT_URL=" + w.url, "SALLYPORT_KEY=" + w.admin.key}
+			terminal, err := pty.Start(cmd)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			defer terminal.Close()
+			if _, err := terminal.WriteString(answer + "\n"); err != nil {
+				w.t.Fatal(err)
+			}
+			said, _ := io.ReadAll(terminal) // ends with an error when the program has
+			if err := cmd.Wait(); err != nil && cmd.ProcessState == nil {
+				w.t.Fatal(err)
+			}
+			return string(said), cmd.ProcessState.ExitCode()
+		}
+		for _, no := range []string{"n", "", "perhaps"} {
+			if said, code := answered(no); code != 1 || !strings.Contains(said, "Make this change? [y/N]") || !strings.Contains(said, "nothing was done") {
+				w.t.Errorf("answered %q it ends with %d:\n%s", no, code, said)
+			}
+		}
+		w.admin.get("/v1/webhooks/asked").problem(http.StatusNotFound, "not_found")
+		if said, code := answered("y"); code != 0 || !strings.Contains(said, "1 created") {
+			w.t.Errorf("answered y it ends with %d:\n%s", code, said)
+		}
+		w.admin.get("/v1/webhooks/asked").want(http.StatusOK)
 	},
 	"the schema for editors": func(w *world) {
 		served := w.nobody.get("/schema/provision.json").want(http.StatusOK).heads("Content-Type", "application/schema+json")
