@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -44,7 +45,16 @@ func requestJSON(r *hook.RequestView) gen.InboundRequest {
 		out.IncomingWebhook = nullable.NewNullableWithValue(gen.IncomingWebhookRef{Id: r.Incoming, Code: r.IncomingCode, Name: r.IncomingName})
 	}
 	if e := r.Expansion; e != nil {
-		out.Expansion = nullable.NewNullableWithValue(gen.Expansion{Total: e.Total, Done: e.Done})
+		out.Expansion = nullable.NewNullableWithValue(expansionJSON(e))
+	}
+	return out
+}
+
+func expansionJSON(e *hook.Expansion) gen.Expansion {
+	out := gen.Expansion{Total: e.Total, Done: e.Done, State: gen.ExpansionStateRunning, StateReason: orNull(""), NextAttemptAt: timeOrNull(nil)}
+	if !e.Working {
+		out.State, out.StateReason = gen.ExpansionStateWaiting, orNull(cmp.Or(e.Reason, string(hook.ReasonQueued)))
+		out.NextAttemptAt = timeOrNull(&e.RetryAt)
 	}
 	return out
 }

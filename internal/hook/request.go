@@ -143,4 +143,7 @@ type Expansion struct {
 	Incoming  ID
 	Total     int
 	Done      int
+	Working   bool      // a node makes events of it now
+	Reason    string    // code of the problem that stopped it; "": none did
+	RetryAt   time.Time // not before; zero: at once
 }

@@ -60,7 +60,7 @@ func (d *Doors) expandOne(ctx context.Context) (more bool, err error) {
 	}
 	if err = d.expandWhole(ctx, node, x); err != nil && ctx.Err() == nil {
 		// It must not keep others waiting: they come first.
-		err = errors.Join(err, d.store.LeaveExpansion(ctx, node, x.Request, expandRetry))
+		err = errors.Join(err, d.store.LeaveExpansion(ctx, node, x.Request, expandRetry, string(hook.KindOf(err))))
 	}
 	return true, err
 }

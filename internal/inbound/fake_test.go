@@ -244,7 +244,7 @@ func (w *world) AdvanceExpansion(_ context.Context, _ hook.NodeID, _ hook.ID, do
 	return nil
 }
 
-func (w *world) LeaveExpansion(context.Context, hook.NodeID, hook.ID, time.Duration) error {
+func (w *world) LeaveExpansion(context.Context, hook.NodeID, hook.ID, time.Duration, string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left++

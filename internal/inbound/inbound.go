@@ -45,7 +45,8 @@ type Store interface {
 	TakeExpansion(ctx context.Context, node hook.NodeID) (*hook.Expansion, error)
 	AdvanceExpansion(ctx context.Context, node hook.NodeID, request hook.ID, done int) error
 	// LeaveExpansion gives one back that failed: it is not taken again before the wait is over.
-	LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID, wait time.Duration) error
+	// reason is the code of the problem.
+	LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID, wait time.Duration, reason string) error
 }
 
 // Scene is what templates and conditions of a door see.

@@ -173,6 +173,33 @@ func TestTallyFromManyGoroutines(t *testing.T) {
 	})
 }
 
+func TestNobodyWaitsForALongPass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fakeStore{takes: time.Second}
+		g := stats.NewGauge(store)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		for n := range 300 {
+			began := time.Now()
+			q, _, err := g.Queue(t.Context())
+			if waited := time.Since(began); err != nil || waited > 0 && n > 0 {
+				t.Errorf("waited %v, %v", waited, err)
+			}
+			if age := time.Since(q.At); age > 25*time.Second {
+				t.Errorf("the figures are %v old", age)
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+		cancel()
+		<-done
+		if store.passes < 4 || store.passes > 6 { // every twenty seconds or so, in ninety
+			t.Errorf("%d passes", store.passes)
+		}
+	})
+}
+
 func TestGaugeSharesPasses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

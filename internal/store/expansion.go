@@ -11,10 +11,16 @@ import (
 )
 
 // expansionColumns are read by scanExpansion.
-const expansionColumns = "x.request_id, x.workspace_id, x.incoming_id, x.total, x.done"
+const expansionColumns = `x.request_id, x.workspace_id, x.incoming_id, x.total, x.done,
+	(SELECT n.id FROM nodes n WHERE n.id = x.node) IS NOT NULL, coalesce(x.reason, ''), x.retry_at`
 
 func scanExpansion(rows *sql.Rows, x *hook.Expansion) error {
-	return rows.Scan((*rowID)(&x.Request), (*rowID)(&x.Workspace), (*rowID)(&x.Incoming), &x.Total, &x.Done)
+	var retry int64
+	err := rows.Scan((*rowID)(&x.Request), (*rowID)(&x.Workspace), (*rowID)(&x.Incoming), &x.Total, &x.Done, &x.Working, &x.Reason, &retry)
+	if retry > 0 && !x.Working {
+		x.RetryAt = fromMicros(retry)
+	}
+	return err
 }
 
 // findExpansion returns how far a large request is, nil if all its items are events.
@@ -44,7 +50,8 @@ func (s *Store) TakeExpansion(ctx context.Context, node hook.NodeID) (*hook.Expa
 			return err
 		}
 		taken = &rows[0]
-		return tx.Exec("UPDATE expansions SET node = ? WHERE request_id = ?", int64(node), rowID(taken.Request)).Error
+		taken.Working, taken.Reason, taken.RetryAt = true, "", time.Time{}
+		return tx.Exec("UPDATE expansions SET node = ?, reason = NULL WHERE request_id = ?", int64(node), rowID(taken.Request)).Error
 	})
 	if err != nil {
 		return nil, err
@@ -87,9 +94,10 @@ func countConsequences(tx *gorm.DB, workspace, request hook.ID) error {
 }
 
 // LeaveExpansion lets any node go on with the request after a while; others come first.
-func (s *Store) LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID, wait time.Duration) error {
+// reason is the code of the problem that stopped it, for people to see.
+func (s *Store) LeaveExpansion(ctx context.Context, node hook.NodeID, request hook.ID, wait time.Duration, reason string) error {
 	return s.hotTx(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE expansions SET node = NULL, retry_at = ? WHERE request_id = ? AND node = ?",
-			micros(s.ids.Now().Add(wait)), rowID(request), int64(node)).Error
+		return tx.Exec("UPDATE expansions SET node = NULL, retry_at = ?, reason = ? WHERE request_id = ? AND node = ?",
+			micros(s.ids.Now().Add(wait)), reason, rowID(request), int64(node)).Error
 	})
 }

@@ -78,7 +78,7 @@ func requestAccepted(t *testing.T, w *inboundWorld) {
 	if n := w.count("SELECT count(*) FROM events"); n != 2 {
 		t.Errorf("%d events, want 2", n)
 	}
-	if x, err := w.TakeExpansion(ctx, hook.NodeID(w.node)); err != nil || x == nil || *x != (hook.Expansion{Request: large.Request.ID, Workspace: w.ws, Incoming: door, Total: 1000}) {
+	if x, err := w.TakeExpansion(ctx, hook.NodeID(w.node)); err != nil || x == nil || *x != (hook.Expansion{Request: large.Request.ID, Workspace: w.ws, Incoming: door, Total: 1000, Working: true}) {
 		t.Errorf("expansion = %+v, %v", x, err)
 	}
 	v, err := w.Request(ctx, w.ws, single.Request.ID)
