@@ -119,7 +119,7 @@ func TestCallsShowWhatCameOfThem(t *testing.T) {
 	a := s.do(t, "viewer", "GET", "/v1/requests/"+id, "")
 	for path, want := range map[string]any{
 		"url": "/in/ERP-stock?hash=[redacted]&ref=7", "reason": "hash_mismatch", "clockOffset": "-30s", "eventCount": 40_000.0, "bodyEncoding": "base64", "durationMs": 3.1,
-		"incomingWebhook": map[string]any{"id": s.incoming.ID.String(), "code": "erp-stock", "name": "ERP Stock"}, "expansion": map[string]any{"total": 40_000.0, "done": 12.0},
+		"incomingWebhook": map[string]any{"id": s.incoming.ID.String(), "code": "erp-stock", "name": "ERP Stock"}, "expansion": map[string]any{"total": 40_000.0, "done": 12.0, "state": "waiting", "stateReason": "queued", "nextAttemptAt": nil},
 		"events": []any{s.request.EventIDs[0].String()}, "states": map[string]any{"pending": 1.0},
 	} {
 		if got := in(t, a.body, path); !reflect.DeepEqual(got, want) {

@@ -194,8 +194,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 		if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
 			level = slog.LevelDebug // the caller hung up: nobody reads the answer
 		}
-		s.log.LogAttrs(c.Request().Context(), level, "http.failed",
-			slog.String("request_id", id), slog.String("method", c.Request().Method), slog.String("path", c.Path()), slog.Any("error", err))
+		s.log.LogAttrs(c.Request().Context(), level, "http.failed", append(callAttrs(c), slog.Any("error", err))...)
 	}
 	if c.Response().Committed {
 		return

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -147,13 +148,33 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 				s.handleError(err, c)
 				err = nil
 			}
+			took := time.Since(start)
 			if s.options.Observe != nil {
-				s.options.Observe(c.Request().Method, c.Path(), c.Response().Status, time.Since(start))
+				s.options.Observe(c.Request().Method, c.Path(), c.Response().Status, took)
+			}
+			if ctx := c.Request().Context(); s.log.Enabled(ctx, slog.LevelDebug) {
+				s.log.LogAttrs(ctx, slog.LevelDebug, "http.answered", append(callAttrs(c),
+					slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(took.Microseconds())/1000))...)
 			}
 		}()
 		return next(c)
 	}
 }
+
+// callAttrs name a call in the log. An id that the caller gave it is there for those who
+// look for theirs; ours is made here, so that nobody can give two calls the same.
+func callAttrs(c echo.Context) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("request_id", c.Response().Header().Get(headerRequestID)), slog.String("method", c.Request().Method), slog.String("path", c.Path()),
+	}
+	if theirs := c.Request().Header.Get(headerRequestID); callerID.MatchString(theirs) {
+		attrs = append(attrs, slog.String("caller_request_id", theirs))
+	}
+	return attrs
+}
+
+// callerID is what ids of calls look like; anything else does not get into the log.
+var callerID = regexp.MustCompile(`^[A-Za-z0-9._:=+/-]{1,128}$`)
 
 // location is the address of something, as a path that the outside can use.
 func (s *Server) location(parts ...string) *string {

@@ -27,7 +27,7 @@ func webhookJSON(w hook.WebhookView, p hook.Principal) gen.Webhook {
 		Secrets: make([]gen.Secret, 0, len(w.Secrets)), BasicAuth: nullable.NewNullNullable[gen.BasicAuth](), Headers: make([]gen.Header, 0, len(w.Headers)),
 		MaxAttempts: w.MaxAttempts, Retry: retryJSON(w.Retry), Timeout: hook.FormatDuration(w.Timeout), SuccessCodes: w.SuccessCodes,
 		MaxInFlight: orNull(w.MaxInFlight), RateLimit: nullable.NewNullNullable[gen.RateLimit](), Ordering: w.Ordering,
-		Metadata: stringMap(w.Metadata), State: gen.WebhookState(w.State()), StateReason: orNull(w.Suspended), StateSince: timeOrNull(&w.StateSince),
+		Metadata: stringMap(w.Metadata), State: gen.WebhookState(w.State()), StateReason: orNull(w.StateReason()), StateSince: timeOrNull(&w.StateSince),
 		Warnings: w.Warnings, Version: w.Version, CreatedAt: wire.At(w.CreatedAt), UpdatedAt: wire.At(w.UpdatedAt),
 	}
 	if out.Ordering == "" {

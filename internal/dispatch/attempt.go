@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -31,7 +32,32 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 		d.metrics.Attempt(a.Outcome, a.Timings.Total)
 		d.metrics.Tried(l.workspace)
 		d.observe(l, t, j, &a)
+		d.logAttempt(j, &a, f)
 	}
+}
+
+// logAttempt writes a line of an attempt for those who follow one call through everything;
+// as a rule nobody does, and the history has the same.
+func (d *Dispatcher) logAttempt(j *hook.Job, a *hook.Attempt, f *hook.Finish) {
+	if !d.log.Enabled(d.ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("delivery_id", j.Delivery.ID.String()), slog.String("event_id", j.Event.ID), slog.String("event_type", j.Event.Type),
+		slog.String("target_id", j.Delivery.Target.String()), slog.String("workspace_id", j.Delivery.Workspace.String()),
+		slog.Int("attempt", a.Number), slog.String("outcome", string(a.Outcome)), slog.String("state", string(f.State)),
+		slog.Float64("duration_ms", float64(a.Timings.Total.Microseconds())/1000),
+	}
+	if j.Delivery.RequestID != hook.NoID {
+		attrs = append(attrs, slog.String("request_id", j.Delivery.RequestID.String()))
+	}
+	if a.Response != nil {
+		attrs = append(attrs, slog.Int("status", a.Response.Status))
+	}
+	if a.ErrorClass != hook.ClassNone {
+		attrs = append(attrs, slog.String("error_class", string(a.ErrorClass)))
+	}
+	d.log.LogAttrs(d.ctx, slog.LevelDebug, "delivery.attempted", attrs...)
 }
 
 // withheld returns the target to send to, or what to do instead of sending.

@@ -72,7 +72,7 @@ type Delivery struct {
 	Test       bool
 	ReplayID   ID        // that repeated it last, or made it
 	Fresh      int       // what the message's id ends in, 2 for -r2; 0: nothing
-	RequestID  ID        // inbound request that led to it
+	RequestID  ID        // of the call that led to it: a publish, or a call of an incoming webhook
 	Step       int       // of an action set or of post-processors: how many members have run
 	FinishedAt time.Time // zero: not finished
 }

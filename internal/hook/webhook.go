@@ -126,6 +126,26 @@ func (w *Webhook) State() TargetState {
 	return TargetActive
 }
 
+// Reasons of states that people choose.
+const (
+	DisabledByOwner  = "by_owner"    // enabled is false
+	PausedByOperator = "by_operator" // somebody paused it
+)
+
+// StateReason says why the state is what it is; "" of an active one.
+func (w *Webhook) StateReason() string {
+	switch w.State() {
+	case TargetDisabled:
+		return DisabledByOwner
+	case TargetSuspended:
+		return w.Suspended
+	case TargetPaused:
+		return PausedByOperator
+	case TargetActive:
+	}
+	return ""
+}
+
 // Receives reports whether events published now become deliveries: paused webhooks
 // still collect theirs, suspended and disabled ones do not.
 func (w *Webhook) Receives() bool {

@@ -15,6 +15,7 @@ import (
 const (
 	Address     = "address"
 	Attempt     = "attempt" // number of the attempt, from 1
+	CallerID    = "caller_request_id" // that the caller sent as X-Request-Id
 	Count       = "count"
 	DeliveryID  = "delivery_id"
 	DurationMS  = "duration_ms"

@@ -365,7 +365,7 @@ func (p *Publisher) start(node hook.NodeID, e *hook.Event, d *hook.PlannedDelive
 		p.dispatch.HandOver(&hook.Job{
 			Node: node,
 			Delivery: hook.Delivery{ID: d.ID, Workspace: e.Workspace, EventKey: e.Key, TargetKind: d.TargetKind, Target: d.Target,
-				State: hook.StateRunning, RequestID: e.InboundRequest()},
+				State: hook.StateRunning, RequestID: e.Source.RequestID},
 			Event: e, Trigger: d.Trigger,
 		})
 	}

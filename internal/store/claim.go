@@ -146,7 +146,7 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			}
 			e.Timestamp, e.Hops, e.Matched = fromMicros(readInt8(v[16])), int(readInt2(v[20])), int(readInt4(v[21]))
 			e.Source = hook.Source{Kind: sourceCodes.from(readInt2(v[17])), ID: readUUID(v[18]), RequestID: readUUID(v[19])}
-			d.RequestID = e.InboundRequest()
+			d.RequestID = e.Source.RequestID
 			if e.ID == "" {
 				e.ID = e.Key.String()
 			}
@@ -228,7 +228,7 @@ func (t *sqliteTx) loadJob(j *hook.Job) error {
 	}
 	e.Timestamp = fromMicros(at)
 	e.Source = hook.Source{Kind: sourceCodes.from(sourceKind), ID: readUUID(source), RequestID: readUUID(sourceRequest)}
-	d.RequestID = e.InboundRequest()
+	d.RequestID = e.Source.RequestID
 	j.Event = e
 	return nil
 }

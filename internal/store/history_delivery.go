@@ -124,7 +124,7 @@ func (s *Store) deliveryViews(tx *gorm.DB, ids []hook.ID, p hook.Page, workspace
 	for i, r := range rows {
 		event := events[r.EventKey]
 		out[i] = hook.DeliveryView{Delivery: r.Delivery, EventID: event.ID, EventType: event.Type, EntityID: event.EntityID}
-		out[i].RequestID = event.InboundRequest()
+		out[i].RequestID = event.Source.RequestID
 		target, known := targets[r.Target]
 		showTarget(&out[i], r, target, known, s.ids.Now(), hold.On)
 		showAttempts(&out[i], attempts[r.ID])

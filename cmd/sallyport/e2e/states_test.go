@@ -24,7 +24,7 @@ var _ = suite("states", map[string]func(*world){
 	"a paused webhook holds, a resumed one goes on": func(w *world) {
 		r := w.receiver()
 		w.webhook(r, doc{"code": "p"})
-		w.operator.post("/v1/webhooks/p/pause", nil).want(http.StatusOK).has("state", "paused", "paused", "true", "enabled", "true", "version", "2")
+		w.operator.post("/v1/webhooks/p/pause", nil).want(http.StatusOK).has("stateReason", "by_operator", "state", "paused", "paused", "true", "enabled", "true", "version", "2")
 		w.operator.post("/v1/webhooks/p/pause", nil).want(http.StatusOK).has("version", "2")
 		var ids []string
 		for range 3 {
@@ -246,7 +246,7 @@ var _ = suite("states", map[string]func(*world){
 		w.viewer.get("/v1/webhooks/t/health").want(http.StatusOK).has("lastSuccessAt", "", "lastFailureAt", "", "held", "0")
 		r.Respond(statusAnswer(http.StatusGone))
 		w.operator.post("/v1/webhooks/t/test", nil).want(http.StatusOK).has("outcome", "failed", "errorClass", "status")
-		w.viewer.get("/v1/webhooks/t").want(http.StatusOK).has("state", "disabled", "stateReason", "")
+		w.viewer.get("/v1/webhooks/t").want(http.StatusOK).has("state", "disabled", "stateReason", "by_owner")
 		w.operator.post("/v1/webhooks/t/test", doc{"event": "a.b"}).fault("/event", "unknown_field")
 	},
 })
