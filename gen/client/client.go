@@ -403,6 +403,24 @@ func (e DoorResponseMode) Valid() bool {
 	}
 }
 
+// Defines values for ExpansionState.
+const (
+	ExpansionStateRunning ExpansionState = "running"
+	ExpansionStateWaiting ExpansionState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ExpansionState enum.
+func (e ExpansionState) Valid() bool {
+	switch e {
+	case ExpansionStateRunning:
+		return true
+	case ExpansionStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HashPlaceIn.
 const (
 	HashPlaceInHeader HashPlaceIn = "header"
@@ -2656,9 +2674,9 @@ type Delivery struct {
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
 
-	// RequestId The inbound request that led to it.
+	// RequestId The call that led to it, by its `X-Request-Id`: a publish, or a call of an incoming webhook, which `/v1/requests` has.
 	//
-	// Examples: null
+	// Examples: 019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a
 	RequestId nullable.Nullable[openapi_types.UUID] `json:"requestId"`
 
 	// State `held` waits for its target to be active; `failed` is the dead letter, which can be retried.
@@ -2815,9 +2833,9 @@ type DeliveryWithAttempts struct {
 	// Examples: null
 	ReplayId nullable.Nullable[openapi_types.UUID] `json:"replayId"`
 
-	// RequestId The inbound request that led to it.
+	// RequestId The call that led to it, by its `X-Request-Id`: a publish, or a call of an incoming webhook, which `/v1/requests` has.
 	//
-	// Examples: null
+	// Examples: 019a9f3e-8d11-7f0a-9a2c-5e9b7c0d1f2a
 	RequestId nullable.Nullable[openapi_types.UUID] `json:"requestId"`
 
 	// State `held` waits for its target to be active; `failed` is the dead letter, which can be retried.
@@ -3224,11 +3242,31 @@ type Expansion struct {
 	// Examples: 12000
 	Done int `json:"done"`
 
+	// NextAttemptAt When it goes on after a problem, at the earliest.
+	//
+	// Examples: null
+	NextAttemptAt nullable.Nullable[time.Time] `json:"nextAttemptAt"`
+
+	// State `running` while a node makes events of it.
+	//
+	// Examples: running
+	State ExpansionState `json:"state"`
+
+	// StateReason Why it waits: `queued` for its turn, else the code of the problem that stopped it.
+	//
+	// Examples: null
+	StateReason nullable.Nullable[string] `json:"stateReason"`
+
 	// Total Items that become events after the answer.
 	//
 	// Examples: 39000
 	Total int `json:"total"`
 }
+
+// ExpansionState `running` while a node makes events of it.
+//
+// Examples: running
+type ExpansionState string
 
 // Exponential Waits `initial`, `initial * factor`, and so on, up to `max`.
 type Exponential struct {
@@ -3650,7 +3688,7 @@ type InboundRequestWithContent struct {
 	// Response What a call was answered.
 	Response DoorAnswer `json:"response"`
 
-	// States How many of all its deliveries are in which state.
+	// States How many of its deliveries, of the first 50,000, are in which state.
 	//
 	// Examples: {"succeeded":1}
 	States map[string]int `json:"states"`
@@ -5767,7 +5805,7 @@ type Webhook struct {
 	// Examples: active
 	State WebhookState `json:"state"`
 
-	// StateReason `gone`: the receiver answered 410. `failing`: for five days.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
@@ -6057,7 +6095,7 @@ type WebhookResumed struct {
 	Webhook WhatItIsAbout `json:"webhook"`
 }
 
-// WebhookStateReason `gone`: the receiver answered 410. `failing`: for five days.
+// WebhookStateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 //
 // Examples: gone
 type WebhookStateReason = string
@@ -6223,7 +6261,7 @@ type WebhookWithSecret struct {
 	// Examples: active
 	State WebhookWithSecretState `json:"state"`
 
-	// StateReason `gone`: the receiver answered 410. `failing`: for five days.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
