@@ -68,6 +68,8 @@ func commands(p process) []*cobra.Command {
 	return []*cobra.Command{
 		newServe(p),
 		newMigrate(p),
+		newBackup(p),
+		newRestore(p),
 		newKeys(p),
 		newPlan(p),
 		newApply(p),

@@ -61,7 +61,7 @@ var buildPrevious = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(sources)
+	defer os.RemoveAll(sources) //nolint:errcheck // a leftover is in the way of nobody
 	archive := filepath.Join(sources, "sources.tar")
 	if said, err := gitIn(root, "archive", "-o", archive, commit).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("git archive: %w\n%s", err, said)

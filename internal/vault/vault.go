@@ -92,6 +92,30 @@ func Open(ctx context.Context, store KeysetStore, given []byte, dataDir string) 
 	return v, nil
 }
 
+// Check reports, as an error of Open's, whether the key that Open would use opens the vault of a
+// database. It makes and changes nothing. source is where the key is from: a file, or "" if it was given.
+func Check(ctx context.Context, store KeysetStore, given []byte, dataDir string) (source string, err error) {
+	stored, err := store.Setting(ctx, settingName)
+	if err != nil {
+		return "", fmt.Errorf("reading the keyset: %w", err)
+	}
+	master := given
+	if master == nil {
+		source = keyPath(dataDir)
+		if master, err = readKey(source); err != nil {
+			return source, err
+		}
+		if master == nil && stored != nil {
+			return source, fmt.Errorf("%w %s", ErrKeyMissing, source)
+		}
+	}
+	if stored == nil {
+		return source, nil
+	}
+	_, err = unwrap(stored, master)
+	return source, err
+}
+
 // Seal encrypts plain for the place that ad names, workspace|table|row|field, so that a
 // ciphertext moved elsewhere does not open there.
 func (v *Vault) Seal(plain []byte, ad string) ([]byte, error) {

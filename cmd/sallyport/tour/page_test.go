@@ -25,6 +25,9 @@ var root = filepath.Join("..", "..", "..")
 //	preset: NAME.json           a file of SALLYPORT_PRESETS_DIR
 //	commands                    a file for SALLYPORT_COMMANDS
 //	first aid                   a query on the database
+//	backup: ENGINE              makes a backup beside the server
+//	restore: ENGINE             restores it and serves
+//	release                     lets go what is on hold
 type block struct {
 	mark     string
 	language string
