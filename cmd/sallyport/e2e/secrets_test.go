@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"sallyport/internal/testkit"
@@ -93,11 +94,23 @@ var _ = suite("secrets", map[string]func(*world){
 		w.viewer.get("/v1/webhooks/rot").want(http.StatusOK).has("secrets", "[]", "warnings", `["no_secret"]`)
 	},
 	"a fourth secret ends the oldest": func(w *world) {
-		w.webhook(w.receiver(), doc{"code": "four", "generateSecret": true})
+		r := w.receiver()
+		live := []string{w.webhook(r, doc{"code": "four", "generateSecret": true}).text("secret")}
 		for range 3 {
-			w.admin.post("/v1/webhooks/four/secret/rotate", nil).want(http.StatusOK)
+			live = append(live, w.admin.post("/v1/webhooks/four/secret/rotate", doc{"overlap": "30d"}).want(http.StatusOK).text("secret"))
 		}
-		w.viewer.get("/v1/webhooks/four").want(http.StatusOK).has("secrets.3", "").has("secrets.2.expiresAt", "")
+		got := w.viewer.get("/v1/webhooks/four").want(http.StatusOK).has("secrets.3", "", "secrets.2.expiresAt", "")
+		for n, secret := range live[1:] {
+			got.has("secrets."+strconv.Itoa(n)+".hint", "…"+secret[len(secret)-4:])
+		}
+		// Three sign, and what has room for one has that of the oldest of them.
+		q := w.next(r, doc{"type": "a.b"})
+		if got := strings.Fields(q.Header.Get("webhook-signature")); len(got) != 3 || got[0] != v1(live[3], q) || got[1] != v1(live[2], q) || got[2] != v1(live[1], q) {
+			w.t.Errorf("signatures are %q", got)
+		}
+		if q.Header.Get("X-Signature") != hexMAC(live[1], q.Body) || q.Header.Get("X-Signature-Next") != hexMAC(live[3], q.Body) {
+			w.t.Errorf("X-Signature is %s, the next %s", q.Header.Get("X-Signature"), q.Header.Get("X-Signature-Next"))
+		}
 	},
 	"a later rotation does not shorten what was promised": func(w *world) {
 		w.webhook(w.receiver(), doc{"code": "promise", "generateSecret": true})
