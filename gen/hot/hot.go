@@ -2546,7 +2546,7 @@ type DoorReceipt struct {
 	// Examples: true
 	Duplicate *bool `json:"duplicate,omitempty"`
 
-	// Events How many items it became; of many, some become events after the answer.
+	// Events How many items it became; of many, some become events after the answer. A repeat becomes none.
 	//
 	// Examples: 1
 	Events int `json:"events"`
