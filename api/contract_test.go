@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"sallyport/api/spec"
 	"sallyport/gen"
+	"sallyport/internal/hook"
 )
 
 func TestContractIsValid(t *testing.T) {
@@ -197,5 +199,30 @@ func TestProblemCodesAreListed(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("ProblemCode in openapi.yaml lists\n%v\nthe edge answers\n%v", got, want)
+	}
+}
+
+// What the contract says of our own events is what the catalogue shows of them.
+func TestSamplesOfOwnEventsKeepTheContract(t *testing.T) {
+	t.Parallel()
+	for _, name := range hook.OperationalTypes {
+		x := &hook.EventType{Name: name}
+		x.Describe()
+		var sample map[string]any
+		if err := json.Unmarshal(x.Sample, &sample); err != nil {
+			t.Fatal(err)
+		}
+		ref := spec.Document().Components.Schemas[strings.ReplaceAll(name, ".", "")]
+		if ref == nil {
+			t.Fatalf("the contract does not describe %s", name)
+		}
+		if err := ref.Value.VisitJSON(sample); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for field := range sample {
+			if ref.Value.Properties[field] == nil {
+				t.Errorf("%s: the contract does not know %s", name, field)
+			}
+		}
 	}
 }

@@ -180,6 +180,13 @@ func TestLoadTogether(t *testing.T) {
 	if got := fmt.Sprint(c.EgressPrefixes(), c.EgressHosts()); got != "[127.0.0.0/8 10.9.8.7/32 ::1/128] [erp.internal]" {
 		t.Errorf("egress: %s", got)
 	}
+	c, err = config.Load([]string{"SALLYPORT_ALERT_EMAILS=ops@example.com, night@example.com", "SALLYPORT_SMTP_URL=smtps://mail", "SALLYPORT_MAIL_FROM=a@b.test"}, nil)
+	if got := strings.Join(c.AlertEmails, " "); err != nil || got != "ops@example.com night@example.com" {
+		t.Errorf("alert mail goes to %s, %v", got, err)
+	}
+	if _, err = config.Load([]string{"SALLYPORT_ALERT_EMAILS=ops@example.com"}, nil); err == nil || !strings.Contains(err.Error(), "needs a mail server: set SALLYPORT_SMTP_URL") {
+		t.Errorf("alert mail without a mail server: %v", err)
+	}
 	c, err = config.Load([]string{"SALLYPORT_ENCRYPTION_KEY=" + hexKey}, nil)
 	if key := c.MasterKey(); err != nil || len(key) != 32 || key[31] != 31 {
 		t.Errorf("MasterKey = %x, %v", key, err)

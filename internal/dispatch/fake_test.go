@@ -38,6 +38,7 @@ type fakeStore struct {
 	rescues  int                     // calls of RescueDead
 	wants    []hook.LaneWant         // of the last claim
 	stale    int                     // so many finishes with effects are told to run anew
+	told     []*hook.PlannedEvent    // stored as effects
 	hold     hook.Hold
 	looks    int // calls of Hold
 }
@@ -299,7 +300,7 @@ func (s *fakeStore) Finish(_ context.Context, n hook.NodeID, batch []*hook.Finis
 	return held, nil
 }
 
-// FinishEffects keeps effects nowhere: what counts here is whether they are kept.
+// FinishEffects keeps the events of effects, and nothing else of them.
 func (s *fakeStore) FinishEffects(ctx context.Context, n hook.NodeID, batch []*hook.Finish) ([]hook.Effect, error) {
 	fates := make([]hook.Effect, len(batch))
 	var fresh []*hook.Finish
@@ -321,7 +322,11 @@ func (s *fakeStore) FinishEffects(ctx context.Context, n hook.NodeID, batch []*h
 	for i, h := range held {
 		if !h {
 			fates[index[i]] = hook.EffectLost
+			continue
 		}
+		s.mu.Lock()
+		s.told = append(s.told, fresh[i].Effects.Events...)
+		s.mu.Unlock()
 	}
 	return fates, err
 }
@@ -427,6 +432,7 @@ type bench struct {
 	store  *fakeStore
 	owner  *fakeOwner
 	target *hook.Target
+	view   *hook.View
 	ids    *hook.IDs
 	stop   func()
 
@@ -460,6 +466,7 @@ func start(t *testing.T, target *hook.Target, send senderFunc, change func(*Conf
 	}
 	view := hook.NewView(hook.Snapshot{Workspace: hook.Workspace{ID: target.Workspace}, Version: 1})
 	view.Targets[target.ID] = target
+	b.view = view
 	cfg := Config{
 		Instance: "i", Name: "n", Heartbeat: 2 * time.Second, DeadAfter: 10 * time.Second, MaxSlots: 100, HandOver: 1 << 20,
 		Grace: 5 * time.Second, SuspendAfter: 120 * time.Hour, BreakAfter: 10, Stopping: context.Canceled,
