@@ -7785,10 +7785,10 @@ type SendOperationalEventJSONBody struct {
 	// Entity What it tells.
 	Entity SendOperationalEventJSONBody_Entity `json:"entity"`
 
-	// Event The type.
+	// EventType Segments separated by dots, case-sensitive.
 	//
-	// Examples: Webhook.Suspended
-	Event string `json:"event"`
+	// Examples: order.paid
+	EventType EventTypeName `json:"eventType"`
 }
 
 // SendOperationalEventJSONBody_Entity defines parameters for SendOperationalEvent.
