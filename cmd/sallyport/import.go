@@ -51,7 +51,7 @@ writes their values, as far as the source has them, to a file that a shell can r
 			}
 			return usageError(fmt.Errorf("%q is none of %s", args[0], strings.Join(names, ", ")))
 		},
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, source := range importSources {
 		var set, secrets, commands string

@@ -125,11 +125,14 @@ var _ = suite("walks", map[string]func(*world){
 			w.t.Fatalf("plan made webhooks: there are %d", n)
 		}
 		expect("apply", 0, map[string]int{"created": files - 1, "updated": 1})
-		before := w.viewer.get("/v1/webhooks?order=asc").want(http.StatusOK)
+		before, onRecord := w.viewer.get("/v1/webhooks?order=asc").want(http.StatusOK), w.admin.get("/v1/audit-log").want(http.StatusOK)
 		expect("apply", 0, map[string]int{"unchanged": files})
 		expect("plan", 0, map[string]int{"unchanged": files})
 		if after := w.viewer.get("/v1/webhooks?order=asc").want(http.StatusOK); string(after.body) != string(before.body) {
 			w.t.Errorf("the second run changed\n%s\nto\n%s", before.body, after.body)
+		}
+		if again := w.admin.get("/v1/audit-log").want(http.StatusOK); string(again.body) != string(onRecord.body) {
+			w.t.Errorf("the second run is on record: %s", again.body)
 		}
 		w.admin.get("/v1/webhooks/billing-0").want(http.StatusOK).has("metadata.managed-by", "billing-ci", "metadata.team", "erp", "name", "With a secret")
 		q := w.next(r, doc{"type": "order.paid"})
