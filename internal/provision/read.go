@@ -16,7 +16,7 @@ import (
 )
 
 // maxValues bounds what aliases may blow a file up to.
-const maxValues = 1_000_000
+const maxValues = 200_000
 
 // maxDepth bounds how deep a file may be nested.
 const maxDepth = 200

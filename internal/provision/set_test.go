@@ -122,6 +122,7 @@ func TestWhatIsWrongWithFiles(t *testing.T) {
 		"a truth that is none":  {"set: a\nwebhooks:\n  - {code: b, url: u, enabled: \"${N:-maybe}\"}\n", []string{"a.yaml:3: ${N:-maybe} must be true or false"}},
 		"a number that is none": {"set: a\nwebhooks:\n  - {code: b, url: u, maxAttempts: \"${N:-many}\"}\n", []string{"a.yaml:3: ${N:-many} must be a number"}},
 		"not a number of JSON":  {"set: a\nwebhooks:\n  - {code: b, url: u, maxAttempts: .inf}\n", []string{"a.yaml:3: .inf is no number"}},
+		"an alias of itself":    {"set: a\nx-a: &a [*a, *a]\n", []string{"a.yaml"}},
 		"aliases without end":   {"x-a: &a [1,1,1,1,1,1,1,1,1,1]\nx-b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nx-c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nx-d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\nx-e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nx-f: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\nset: a\n", []string{"too large"}},
 	} {
 		set, err := load(t, nil, file(c.text))

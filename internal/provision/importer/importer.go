@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -158,18 +159,13 @@ func (m *maker) result() (*Result, error) {
 // list reads a list of objects: as a list, as what an API answers (in data, or in content below it),
 // or a single one. YAML will do, too.
 func list(text []byte, what string) ([]map[string]any, error) {
-	var doc any
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		d := json.NewDecoder(bytes.NewReader(text))
-		if jsonErr := d.Decode(&doc); jsonErr != nil {
-			return nil, fmt.Errorf("reading %s: %w", what, err)
-		}
+	doc, err := document(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
-	for _, wrapper := range []string{"data", "content", "iterator"} {
-		if object, ok := doc.(map[string]any); ok {
-			if inner, ok := object[wrapper]; ok && wrapper != "iterator" {
-				doc = inner
-			}
+	for _, wrapper := range []string{"data", "content"} {
+		if object, ok := doc.(map[string]any); ok && object[wrapper] != nil {
+			doc = object[wrapper]
 		}
 	}
 	switch doc := doc.(type) {
@@ -187,6 +183,40 @@ func list(text []byte, what string) ([]map[string]any, error) {
 		return out, nil
 	}
 	return nil, errors.New(what + ": there is no list of objects in it")
+}
+
+// document reads JSON, or YAML.
+func document(text []byte) (any, error) {
+	var doc any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(&doc) == nil && !d.More() {
+		return plainNumbers(doc), nil
+	}
+	doc = nil
+	err := yaml.Unmarshal(text, &doc)
+	return doc, err
+}
+
+// plainNumbers makes numbers of JSON what YAML makes of them: whole ones stay whole.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			v[k] = plainNumbers(e)
+		}
+	case []any:
+		for n, e := range v {
+			v[n] = plainNumbers(e)
+		}
+	case json.Number:
+		if whole, err := strconv.Atoi(v.String()); err == nil {
+			return whole
+		}
+		f, _ := v.Float64() // a number of JSON is one
+		return f
+	}
+	return v
 }
 
 // fields reads an object, and knows which fields nobody asked for.

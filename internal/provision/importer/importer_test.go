@@ -131,6 +131,24 @@ func TestNothingIsDroppedInSilence(t *testing.T) {
 	}
 }
 
+// JSON has things that YAML reads otherwise, and APIs indent by tabs.
+func TestJSONAsItIs(t *testing.T) {
+	t.Parallel()
+	r, err := importer.Etlworks([]byte("[\n\t{\"id\": 12345678, \"name\": \"\\ud83d\\ude00 \\/ no\", \"description\": \"no\", \"url\": \"https:\\/\\/a.example\", \"events\": [\"a.b\"]}\n]\n"), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"name: \"\\U0001F600 / no\"", "url: https://a.example", "code: no\n"} {
+		if !strings.Contains(string(r.File), want) {
+			t.Errorf("%q is not in\n%s", want, r.File)
+		}
+	}
+	r, err = importer.Etlworks([]byte(`[{"id": 12345678, "url": "https://a.example"}]`), "s")
+	if err != nil || !strings.Contains(string(r.File), "code: webhook-12345678\n") {
+		t.Errorf("%v\n%s", err, r.File)
+	}
+}
+
 func TestWhatIsNoList(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "7", "[7]", `"x"`, "[", `[{"id":"a"}]`} {
