@@ -98,26 +98,25 @@ func (s *Store) AuditLog(ctx context.Context, f hook.AuditFilter, p hook.Page) (
 			return nil, false, nil
 		}
 	}
-	type sized struct {
-		id    hook.ID
-		bytes int
-	}
 	page := s.auditPage(f, p)
 	err = s.search(ctx, func(tx *gorm.DB) error {
-		found, err := list(tx, func(rows *sql.Rows, r *sized) error { return rows.Scan((*rowID)(&r.id), &r.bytes) }, page.sql, page.args...)
+		found, err := list(tx, scanID, page.sql, page.args...)
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		var ids []hook.ID
-		size := 0
-		for _, r := range found[:min(len(found), p.Limit)] {
-			if size += r.bytes; size > auditPageBytes && len(ids) > 0 {
-				break
-			}
-			ids = append(ids, r.id)
+		in := s.among("a.id", found[:min(len(found), p.Limit)])
+		sizes, err := list(tx, func(rows *sql.Rows, n *int) error { return rows.Scan(n) },
+			"SELECT octet_length(a.detail) FROM audit_log a WHERE "+in.sql+" ORDER BY a.id "+direction(p), in.args...)
+		if err != nil {
+			return err
 		}
-		more = len(ids) < len(found)
-		in := s.among("a.id", ids)
+		n, size := 0, 0
+		for n < len(sizes) && (n == 0 || size+sizes[n] <= auditPageBytes) {
+			size += sizes[n]
+			n++
+		}
+		more = n < len(found)
+		in = s.among("a.id", found[:n])
 		out, err = list(tx, scanAudit, `SELECT a.id, a.workspace_id, coalesce(w.code, ''), a.action, a.kind, a.resource_id, a.actor_kind, a.actor_id, a.request_id, a.detail
 			FROM audit_log a LEFT JOIN workspaces w ON w.id = a.workspace_id WHERE `+in.sql+" ORDER BY a.id "+direction(p), in.args...)
 		return err
@@ -125,7 +124,7 @@ func (s *Store) AuditLog(ctx context.Context, f hook.AuditFilter, p hook.Page) (
 	return out, more, err
 }
 
-// auditPage makes the statement for the ids and sizes of one page and, if there are more,
+// auditPage makes the statement for the ids of one page and, if there are more,
 // one more. Each way in is in the order of ids along an index; what else is asked for is
 // looked for on that way.
 func (s *Store) auditPage(f hook.AuditFilter, p hook.Page) clauseOf {
@@ -154,7 +153,7 @@ func (s *Store) auditPage(f hook.AuditFilter, p hook.Page) clauseOf {
 	way := func(from clauseOf, order string) {
 		where := conditions{sql: []string{from.sql}, args: from.args}
 		where.sql, where.args = append(where.sql, rest.sql...), append(where.args, rest.args...)
-		parts = append(parts, "SELECT * FROM (SELECT a.id, length(a.detail) AS bytes FROM audit_log a WHERE "+where.String()+" ORDER BY "+order+" LIMIT ?) s")
+		parts = append(parts, "SELECT * FROM (SELECT a.id FROM audit_log a WHERE "+where.String()+" ORDER BY "+order+" LIMIT ?) s")
 		args = append(append(args, where.args...), p.Limit+1)
 	}
 	if f.Scope == hook.AuditOfAllWorkspaces {
@@ -171,7 +170,7 @@ func (s *Store) auditPage(f hook.AuditFilter, p hook.Page) clauseOf {
 	if f.Scope == hook.AuditOfInstallation || f.Scope == hook.AuditOfBoth {
 		way(s.along("a.workspace_id", "a.id", installation, r, dir))
 	}
-	return clauseOf{"SELECT z.id, z.bytes FROM (" + strings.Join(parts, " UNION ALL ") + ") z ORDER BY z.id " + dir + " LIMIT ?", append(args, p.Limit+1)}
+	return clauseOf{"SELECT z.id FROM (" + strings.Join(parts, " UNION ALL ") + ") z ORDER BY z.id " + dir + " LIMIT ?", append(args, p.Limit+1)}
 }
 
 // ref is the condition that something has this id, or else this code without regard to case.

@@ -15,7 +15,10 @@ CREATE TABLE audit_log (
     request_id   uuid,
     detail       text NOT NULL                                  -- JSON: everything else
 );
-CREATE INDEX audit_log_workspace ON audit_log (workspace_id, id);
+-- With all that is searched for: what a filter passes over is not looked up in the table,
+-- whose rows are wide.
+CREATE INDEX audit_log_workspace ON audit_log (workspace_id, id, kind, action, actor_kind, actor_id, actor_key, resource_id, resource_key, request_id);
+CREATE INDEX audit_log_all ON audit_log (id, kind, action, actor_kind, actor_id, actor_key, resource_id, resource_key, request_id);
 CREATE INDEX audit_log_resource ON audit_log (workspace_id, resource_id, id) WHERE resource_id IS NOT NULL;
 
 ALTER TABLE workspaces ADD COLUMN audit_retention bigint NOT NULL DEFAULT 0;  -- nanoseconds; 0: the installation's
