@@ -75,6 +75,8 @@ const (
 	// pieceMost is how many deliveries a piece is about: some milliseconds, for which other
 	// writers wait on SQLite.
 	pieceMost = 500
+	// countMost is how many deliveries are counted in one go.
+	countMost = 10 * pieceMost
 	// backlogMost is how much may be due and unclaimed at a target before a replay adds to
 	// it: some slots' worth, so that what is published meanwhile waits for a second at most.
 	backlogMost = 1000
@@ -188,7 +190,7 @@ func (r *Runner) count(ctx context.Context, workspace hook.ID, spec *hook.Replay
 		if err != nil {
 			return out, err
 		}
-		p, err := s.next(ctx, v, at, pieceMost)
+		p, err := s.next(ctx, v, at, countMost)
 		if err != nil {
 			return out, err
 		}

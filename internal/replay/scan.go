@@ -25,6 +25,7 @@ type scanner struct {
 	*Runner
 	workspace hook.ID
 	spec      *hook.ReplaySpec
+	yield     float64 // deliveries that an event came to last; 0: not known
 }
 
 // piece is a decided part of the work.
@@ -131,6 +132,7 @@ func (s *scanner) events(ctx context.Context, v *hook.View, p *piece, began time
 		// Filters may take a second for one event.
 		if p.full() || time.Since(began) > 2*scanFor {
 			p.Cursor.At = rows[i].Key
+			s.yield = float64(p.Deliveries()) / float64(max(1, i))
 			return nil
 		}
 		if err := b.decide(ctx, i, p); err != nil {
@@ -138,16 +140,23 @@ func (s *scanner) events(ctx context.Context, v *hook.View, p *piece, began time
 		}
 	}
 	p.Cursor.At, p.Last = next, !more
+	s.yield = float64(p.Deliveries()) / float64(max(1, len(rows)))
 	return nil
 }
 
-// eventsMost is how many events to read: with many webhooks each has many deliveries.
+// eventsMost is how many events to read: about as many as fill the piece, going by the last
+// ones, and with many webhooks, of which each may have a delivery, no more than fit into
+// memory.
 func (s *scanner) eventsMost(v *hook.View, p *piece) int {
 	each := 1
 	if s.spec.Target == hook.NoID {
 		each += len(v.Webhooks)
 	}
-	return max(1, min(readMost, 8*p.most, 8*readMost/each))
+	most := readMost
+	if s.yield > 0 {
+		most = int(float64(p.most-p.Deliveries())/s.yield) + 1
+	}
+	return max(1, min(readMost, most, 8*readMost/each))
 }
 
 // floor is the key below which a delivery that is not there may have been removed, so that

@@ -217,7 +217,7 @@ func (w *work) gate(ctx context.Context, v *hook.View, p *piece) error {
 		if err := w.wait(ctx, pause, hook.ReplayBacklog); err != nil {
 			return err
 		}
-		pause = min(2*pause, 250*time.Millisecond)
+		pause = min(2*pause, 100*time.Millisecond)
 	}
 	return nil
 }

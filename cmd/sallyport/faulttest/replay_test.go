@@ -3,8 +3,10 @@ package faulttest
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"sallyport/internal/testkit"
 )
@@ -125,4 +127,77 @@ func TestReplayIsTakenOver(t *testing.T) {
 			replayedOnce(in, a, at, id)
 		})
 	}
+}
+
+// A receiver that is gone again and again while events are published through two nodes, and
+// comes back each time by a resume that replays what was missed: no event is lost in a seam
+// between matched and missed, and none is delivered twice.
+func TestSuspendedUnderLoad(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, database string) {
+		in := install(t, database, "BREAKER_FAILURES=1000") // whose probes would only take time
+		nodes := []*node{in.node()}
+		if database != "" {
+			nodes = append(nodes, in.node())
+		}
+		a, b := nodes[0], nodes[len(nodes)-1]
+		var gone atomic.Bool
+		at := receive(t, func(*http.Request, int) answer {
+			if gone.Load() {
+				return answer{status: http.StatusGone}
+			}
+			return answer{}
+		})
+		a.webhook("all", at.url, object{"eventTypes": []string{"load"}})
+		state := func() any { return a.must(http.MethodGet, "/v1/webhooks/all", nil)["state"] }
+		resume := func() {
+			b.must(http.MethodPost, "/v1/webhooks/all/resume", object{"replay": "missed"})
+		}
+		l := (&load{t: t, urls: func(p int) string { return nodes[p%len(nodes)].url }, pause: time.Millisecond}).publishers(6, 7)
+		for range 3 {
+			l.reach(150)
+			gone.Store(true)
+			in.eventually("the webhook is suspended", func() bool { return state() == "suspended" })
+			gone.Store(false)
+			l.reach(150)
+			resume()
+		}
+		l.reach(150)
+		l.stop()
+		db := a.db()
+		// An answer of before may have suspended it once more.
+		in.eventually("it is active and nothing is missed any more", func() bool {
+			if state() == "suspended" {
+				resume()
+				return false
+			}
+			return in.one(db, "SELECT count(*) FROM replays WHERE finished_at IS NULL") == 0 && in.one(db, "SELECT count(*) FROM due") == 0 && state() == "active"
+		})
+		t.Logf("%d replays made %d deliveries of %d", in.one(db, "SELECT count(*) FROM replays"), in.one(db, "SELECT sum(done) FROM replays"),
+			in.one(db, "SELECT count(*) FROM deliveries"))
+		for _, r := range a.list("/v1/replays") {
+			if r["state"] != "succeeded" {
+				t.Errorf("a replay is %v", r)
+			}
+		}
+		failed := in.one(db, "SELECT count(*) FROM deliveries WHERE state = 3")
+		a.must(http.MethodPost, "/v1/replays", object{"webhook": "all"})
+		in.eventually("what was answered 410 is sent again", func() bool {
+			return in.one(db, "SELECT count(*) FROM deliveries WHERE state = 2 AND base > 0") == failed
+		})
+		l.delivered(at)
+		in.settled(db)
+		events := in.one(db, "SELECT count(*) FROM events WHERE type = 'load'")
+		for what, query := range map[string]string{
+			"deliveries succeeded": "SELECT count(*) FROM deliveries WHERE state = 2",
+			"deliveries are there": "SELECT count(*) FROM deliveries",
+			"events have one":      "SELECT count(DISTINCT event_key) FROM deliveries",
+		} {
+			if got := in.one(db, query); got != events {
+				t.Errorf("%d %s of %d events", got, what, events)
+			}
+		}
+		if got := at.total(); got != events+failed {
+			t.Errorf("%d requests came for %d events, of which %d were answered 410", got, events, failed)
+		}
+	})
 }
