@@ -159,6 +159,7 @@ func (n *node) open(ctx context.Context) error {
 	n.replays = replay.New(replay.Config{Retention: n.cfg.Retention, Waiting: n.gauge.Waiting, Now: n.ids.Now},
 		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
 	n.metrics.WatchQueue(n.stats)
+	n.metrics.WatchSize(n.store.Size)
 	return nil
 }
 

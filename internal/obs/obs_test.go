@@ -132,8 +132,10 @@ func TestMetrics(t *testing.T) {
 		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{1}, WorkspaceCode: "default", Target: hook.ID{3}, Waiting: 4, OldestDue: &long}, Kind: "webhook", Code: "down"},
 		{TargetQueue: hook.TargetQueue{Workspace: hook.ID{2}, WorkspaceCode: "calm", Target: hook.ID{4}, Waiting: 1, Active: true}, Kind: "action", Code: "book"},
 	}})
+	m.WatchSize(func(context.Context) (int64, error) { return 4096, nil })
 	text := scrape(t, m, slog.New(slog.DiscardHandler))
 	for _, want := range []string{
+		"sallyport_database_bytes 4096",
 		"sallyport_events_accepted_total 3", "sallyport_deliveries_created_total 5", "sallyport_deliveries_rescued_total 4",
 		"sallyport_attempts_total 3", `sallyport_attempt_duration_seconds_count{outcome="succeeded"} 1`,
 		`sallyport_attempt_duration_seconds_bucket{outcome="succeeded",le="0.005"} 1`, `sallyport_attempt_duration_seconds_count{outcome="other"} 1`,

@@ -54,6 +54,29 @@ type queue struct {
 	oldest, waiting, held, claimed, targets, target *prometheus.Desc
 }
 
+// WatchSize adds the size of the database, which is asked for when metrics are collected.
+func (m *Metrics) WatchSize(size func(context.Context) (int64, error)) {
+	m.registry.MustRegister(&database{size, prometheus.NewDesc("sallyport_database_bytes", "What the database takes: on SQLite the file and its log.", nil, nil)})
+}
+
+type database struct {
+	size  func(context.Context) (int64, error)
+	bytes *prometheus.Desc
+}
+
+func (d *database) Describe(out chan<- *prometheus.Desc) { out <- d.bytes }
+
+func (d *database) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), queuePatience)
+	defer cancel()
+	n, err := d.size(ctx)
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(d.bytes, err)
+		return
+	}
+	out <- prometheus.MustNewConstMetric(d.bytes, prometheus.GaugeValue, float64(n))
+}
+
 func (q *queue) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{q.oldest, q.waiting, q.held, q.claimed, q.targets, q.target} {
 		out <- d

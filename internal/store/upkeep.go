@@ -16,6 +16,22 @@ const (
 	walTruncate = 64 << 20
 )
 
+// Size is how many bytes the database takes: on SQLite the file and its log.
+func (s *Store) Size(ctx context.Context) (int64, error) {
+	var n int64
+	if s.engine == Postgres {
+		err := s.r.WithContext(ctx).Raw("SELECT pg_database_size(current_database())").Scan(&n).Error
+		return n, translate(err)
+	}
+	if err := s.r.WithContext(ctx).Raw("SELECT p.page_count * s.page_size FROM pragma_page_count() p, pragma_page_size() s").Scan(&n).Error; err != nil {
+		return 0, translate(err)
+	}
+	if info, err := os.Stat(s.walPath); err == nil { // there is none before the first write
+		n += info.Size()
+	}
+	return n, nil
+}
+
 // RunUpkeep keeps SQLite's write-ahead log short until ctx ends: a checkpoint that
 // waits for nobody when the log grew, and one that cuts it when it has become large.
 // Postgres looks after itself.

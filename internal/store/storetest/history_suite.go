@@ -25,6 +25,7 @@ func History(t *testing.T, open WorldOpener) {
 		"rates are of all nodes":                       ratesCounted,
 		"what nodes have in hand":                      runningNoted,
 		"dead letters are counted so far":              failedCounted,
+		"the database has a size":                      databaseSized,
 		"verbs of operators are on record":             auditOfOperators,
 		"retention of the audit log":                   auditRetention,
 		"retention removes what is old and not needed": retention,

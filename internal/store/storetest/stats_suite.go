@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"math"
 	"reflect"
 	"testing"
@@ -164,6 +165,19 @@ func runningNoted(t *testing.T, w *World) {
 	}
 	if n := w.count("SELECT count(*) FROM node_running"); n != 1 {
 		t.Errorf("%d rows are left, want the first node's one", n)
+	}
+}
+
+func databaseSized(t *testing.T, w *World) {
+	before, err := w.Size(t.Context())
+	if err != nil || before <= 0 {
+		t.Fatalf("%d bytes, %v", before, err)
+	}
+	noise := make([]byte, 4<<20) // what is all alike is compressed
+	_, _ = rand.Read(noise)
+	w.event(w.now, "", set("entity", noise))
+	if after, err := w.Size(t.Context()); err != nil || after < before+1<<20 {
+		t.Errorf("%d bytes after %d, %v", after, before, err)
 	}
 }
 
