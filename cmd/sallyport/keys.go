@@ -30,7 +30,7 @@ back in for who lost the admin key. Works beside a running serve, which acts on 
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	config.AddFlags(keys.PersistentFlags(), keySettings...)
-	keys.AddCommand(newKeysCreate(p), newKeysList(p), newKeysRevoke(p))
+	keys.AddCommand(newKeysCreate(p), newKeysList(p), newKeysRevoke(p), newKeysRotateMaster(p), newKeysRotateData(p))
 	return keys
 }
 

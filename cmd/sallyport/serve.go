@@ -77,6 +77,14 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	for _, w := range cfg.Warnings {
 		log.WarnContext(ctx, "settings", "warning", w)
 	}
+	var pair *certificate
+	if cfg.TLS() {
+		var err error
+		if pair, err = loadCertificate(cfg.TLSCert, cfg.TLSKey, log); err != nil {
+			return fmt.Errorf("SALLYPORT_TLS_CERT and SALLYPORT_TLS_KEY: %w", err)
+		}
+		onHangup(ctx, pair)
+	}
 	metrics := obs.NewMetrics(version)
 	n, err := openNode(ctx, cfg, log, metrics)
 	if err != nil {
@@ -130,7 +138,8 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		serving.Go(func() {
 			var err error
 			if cfg.TLS() {
-				err = s.ServeTLS(l, cfg.TLSCert, cfg.TLSKey)
+				s.TLSConfig.GetCertificate = pair.get
+				err = s.ServeTLS(l, "", "")
 			} else {
 				err = s.Serve(l)
 			}

@@ -139,6 +139,19 @@ func (c Config) MasterKey() []byte {
 	return key
 }
 
+// ReadKeyFile reads an encryption key as SALLYPORT_ENCRYPTION_KEY_FILE is read.
+func ReadKeyFile(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := decodeKey(strings.TrimRight(string(content), "\r\n"))
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", path, err)
+	}
+	return key, nil
+}
+
 // decodeKey reads 32 bytes written as 64 hex digits or as base64 of either alphabet, padded or not.
 func decodeKey(text string) ([]byte, error) {
 	if key, err := hex.DecodeString(text); err == nil && len(key) == 32 {

@@ -5,6 +5,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sallyport/internal/hook"
 )
 
 type settingRow struct {
@@ -46,4 +48,17 @@ func (s *Store) PutSetting(ctx context.Context, key string, value []byte) error 
 	return s.write(ctx, func(tx *gorm.DB) error {
 		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&settingRow{key, value}).Error
 	})
+}
+
+// ReplaceSetting stores a value in place of the one that is known, puts done on record with
+// it, and reports whether it did: not, if somebody else was faster.
+func (s *Store) ReplaceSetting(ctx context.Context, key string, known, value []byte, done *hook.AuditEntry) (replaced bool, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		q := tx.Model(&settingRow{}).Where("key = ? AND value = ?", key, known).Update("value", value)
+		if replaced = q.RowsAffected > 0; q.Error != nil || !replaced {
+			return q.Error
+		}
+		return s.audit(tx, done)
+	})
+	return replaced, err
 }

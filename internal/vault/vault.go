@@ -10,6 +10,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -45,7 +48,17 @@ type Vault struct {
 	// loses all secrets, and every further node needs it.
 	Generated bool
 
-	aead tink.AEAD
+	store KeysetStore
+	check []byte    // of the master key
+	wrap  tink.AEAD // made of it
+	open  atomic.Pointer[opened]
+	mu    sync.Mutex // of those that read the keyset anew
+}
+
+// opened is a keyset as it lay in the database, and what it opens.
+type opened struct {
+	stored []byte
+	aead   tink.AEAD
 }
 
 // Open opens the vault of a database with the master key given (32 bytes), else with that of
@@ -82,7 +95,7 @@ func Open(ctx context.Context, store KeysetStore, given []byte, dataDir string) 
 			return nil, fmt.Errorf("storing the keyset: %w", err)
 		}
 	}
-	if v.aead, err = unwrap(stored, master); err != nil {
+	if err := v.unlock(store, stored, master); err != nil {
 		if v.Generated && errors.Is(err, ErrKeyMismatch) {
 			// Another node was first. Our key is nobody's, and must not be taken for this database's.
 			return nil, errors.Join(fmt.Errorf("another node made one at the same moment: %w", err), removeKey(v.KeyFile))
@@ -90,6 +103,24 @@ func Open(ctx context.Context, store KeysetStore, given []byte, dataDir string) 
 		return nil, err
 	}
 	return v, nil
+}
+
+// unlock opens the keyset with the master key, and keeps what it takes to open its successor.
+func (v *Vault) unlock(store KeysetStore, stored, master []byte) error {
+	handle, err := unwrap(stored, master)
+	if err != nil {
+		return err
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return err
+	}
+	if v.wrap, err = wrapper(master); err != nil {
+		return err
+	}
+	v.store, v.check = store, checkValue(master)
+	v.open.Store(&opened{stored: stored, aead: primitive})
+	return nil
 }
 
 // Check reports, as an error of Open's, whether the key that Open would use opens the vault of a
@@ -119,17 +150,50 @@ func Check(ctx context.Context, store KeysetStore, given []byte, dataDir string)
 // Seal encrypts plain for the place that ad names, workspace|table|row|field, so that a
 // ciphertext moved elsewhere does not open there.
 func (v *Vault) Seal(plain []byte, ad string) ([]byte, error) {
-	return v.aead.Encrypt(plain, []byte(ad))
+	return v.open.Load().aead.Encrypt(plain, []byte(ad))
 }
 
 // Open decrypts what Seal made for the same place, or returns ErrOpen.
 func (v *Vault) Open(ciphertext []byte, ad string) ([]byte, error) {
-	plain, err := v.aead.Decrypt(ciphertext, []byte(ad))
+	now := v.open.Load()
+	plain, err := now.aead.Decrypt(ciphertext, []byte(ad))
+	if err != nil && v.renewed(now) {
+		plain, err = v.open.Load().aead.Decrypt(ciphertext, []byte(ad))
+	}
 	if err != nil {
 		// The library's text would say no more.
 		return nil, ErrOpen
 	}
 	return plain, nil
+}
+
+// renewTime bounds the look for a newer keyset.
+const renewTime = 5 * time.Second
+
+// renewed reports that the database has another keyset than known, and takes it: somebody may
+// have given it a new key to seal with, and another node sealed with it.
+func (v *Vault) renewed(known *opened) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open.Load() != known {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renewTime)
+	defer cancel()
+	stored, err := v.store.Setting(ctx, settingName)
+	if err != nil || bytes.Equal(stored, known.stored) {
+		return false
+	}
+	handle, err := read(stored, v.check, v.wrap)
+	if err != nil {
+		return false // of another master key: the next start brings it
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return false
+	}
+	v.open.Store(&opened{stored: stored, aead: primitive})
+	return true
 }
 
 // settingName is the key of the one value that the vault has in the database: a version byte,
@@ -166,13 +230,18 @@ func wrapper(master []byte) (tink.AEAD, error) {
 
 // newKeyset makes the value of settingName with a fresh AES-256-GCM key.
 func newKeyset(master []byte) ([]byte, error) {
-	wrap, err := wrapper(master)
-	if err != nil {
-		return nil, err
-	}
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("generating a keyset: %w", err)
+	}
+	return wrapped(handle, master)
+}
+
+// wrapped makes the value of settingName.
+func wrapped(handle *keyset.Handle, master []byte) ([]byte, error) {
+	wrap, err := wrapper(master)
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	out.WriteByte(version)
@@ -184,20 +253,25 @@ func newKeyset(master []byte) ([]byte, error) {
 }
 
 // unwrap opens the value of settingName.
-func unwrap(stored, master []byte) (tink.AEAD, error) {
-	if len(stored) <= prefixLength || stored[0] != version {
-		return nil, ErrCorrupt
-	}
-	if !hmac.Equal(stored[1:prefixLength], checkValue(master)) {
-		return nil, ErrKeyMismatch
-	}
+func unwrap(stored, master []byte) (*keyset.Handle, error) {
 	wrap, err := wrapper(master)
 	if err != nil {
 		return nil, err
+	}
+	return read(stored, checkValue(master), wrap)
+}
+
+// read is unwrap with what is made of the master key.
+func read(stored, check []byte, wrap tink.AEAD) (*keyset.Handle, error) {
+	if len(stored) <= prefixLength || stored[0] != version {
+		return nil, ErrCorrupt
+	}
+	if !hmac.Equal(stored[1:prefixLength], check) {
+		return nil, ErrKeyMismatch
 	}
 	handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(stored[prefixLength:])), wrap, []byte(settingName))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return aead.New(handle)
+	return handle, nil
 }

@@ -43,6 +43,10 @@ func testAdminAddress(t *testing.T, s *server) {
 	if status := plain(t, "http://"+public+"/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz answered %d", status)
 	}
+	c.post("/v1/incoming-webhooks", doc{"code": "open"}).want(http.StatusCreated)
+	if status := plain(t, "http://"+public+"/in/open"); status != http.StatusMethodNotAllowed { // it takes POST
+		t.Errorf("the door answered %d on the public address", status)
+	}
 	for _, path := range []string{"/", "/v1/info", "/v1/events", "/metrics", "/docs", "/openapi.yaml", "/readyz"} {
 		if status := plain(t, "http://"+public+path); status != http.StatusNotFound {
 			t.Errorf("%s answered %d on the public address", path, status)

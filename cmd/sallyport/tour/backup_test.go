@@ -29,7 +29,9 @@ func TestBackup(t *testing.T) {
 			env := append(environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "SALLYPORT_ADDR="+strings.TrimPrefix(s.url, "http://"),
 				"SALLYPORT_ADMIN_KEY="+s.key, "SALLYPORT_EGRESS_ALLOW=127.0.0.0/8", "KEY="+s.key, "B="+s.url,
 				"SALLYPORT_ENCRYPTION_KEY=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
-			on := func(database string) []string { return append(env[:len(env):len(env)], "SALLYPORT_DATABASE_URL="+database) }
+			on := func(database string) []string {
+				return append(env[:len(env):len(env)], "SALLYPORT_DATABASE_URL="+database)
+			}
 			first, second := "", ""
 			if engine == "postgres" {
 				first, second = testkit.EmptyPostgres(t), testkit.EmptyPostgres(t)

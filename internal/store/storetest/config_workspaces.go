@@ -27,6 +27,23 @@ func settings(t *testing.T, open Opener) {
 	if v, err := s.Setting(ctx, "k"); err != nil || string(v) != "third" {
 		t.Fatalf("setting = %q, %v; want third", v, err)
 	}
+	done := &hook.AuditEntry{Action: hook.AuditRotateSecret, Kind: hook.AuditInstallation, Name: "k"}
+	for _, c := range []struct {
+		known, is string
+		replaces  bool
+	}{{"first", "third", false}, {"third", "fourth", true}, {"third", "fourth", false}} {
+		replaced, err := s.ReplaceSetting(ctx, "k", []byte(c.known), []byte("fourth"), done)
+		if err != nil || replaced != c.replaces {
+			t.Fatalf("replacing %s: %v, %v", c.known, replaced, err)
+		}
+		if v, err := s.Setting(ctx, "k"); err != nil || string(v) != c.is {
+			t.Fatalf("after replacing %s it is %q, %v; want %s", c.known, v, err, c.is)
+		}
+	}
+	log, _, err := s.AuditLog(ctx, hook.AuditFilter{Scope: hook.AuditOfInstallation}, hook.Page{Limit: 10})
+	if err != nil || len(log) != 1 || log[0].Name != "k" {
+		t.Fatalf("on record: %v, %v", log, err)
+	}
 }
 
 func workspaces(t *testing.T, open Opener) {
