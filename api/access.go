@@ -56,6 +56,7 @@ var access = map[string]grant{
 	"GetEvent":            readers,
 	"ListEventDeliveries": viewers,
 	"ListEventMatches":    viewers,
+	"StreamEvents":        viewers,
 
 	"ListWebhooks":          viewers,
 	"GetWebhook":            viewers,

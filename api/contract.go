@@ -24,7 +24,9 @@ type operation struct {
 	body   *openapi3.Schema // nil: it takes none
 	needed bool             // whether a body is required
 	media  []string         // content types of the body
-	byKey  bool             // a list whose rows are told apart by a key instead of an id
+	// byPosition: not a list but a log, with cursors of its own
+	byPosition bool
+	byKey      bool // a list whose rows are told apart by a key instead of an id
 }
 
 // contract is openapi.yaml, made ready to check requests against.
@@ -55,6 +57,7 @@ var theContract = sync.OnceValue(func() *contract {
 				}
 			}
 			sort.Strings(o.names)
+			o.byPosition = op.Extensions["x-paged-by"] == "log"
 			o.byKey = op.Extensions["x-paged-by"] == "key"
 			if op.RequestBody != nil {
 				o.needed = op.RequestBody.Value.Required

@@ -77,19 +77,28 @@ func (h handlers) GetEvent(ctx context.Context, r gen.GetEventRequestObject) (ge
 	return eventAnswer{&e}, nil
 }
 
+// appendEvent appends an event with its entity as exactly the bytes received.
+func appendEvent(dst []byte, e *hook.EventView) ([]byte, error) {
+	fields, err := json.Marshal(eventJSON(e))
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Entity) == 0 {
+		return append(dst, fields...), nil
+	}
+	dst = append(append(dst, bytes.TrimSuffix(fields, []byte("}"))...), `,"entity":`...)
+	return append(append(dst, e.Entity...), '}'), nil
+}
+
 // eventAnswer writes an event with its entity as exactly the bytes received, which
 // encoding/json would compact.
 type eventAnswer struct{ event *hook.EventView }
 
 // VisitGetEventResponse writes the answer.
 func (a eventAnswer) VisitGetEventResponse(w http.ResponseWriter) error {
-	body, err := json.Marshal(eventJSON(a.event))
+	body, err := appendEvent(nil, a.event)
 	if err != nil {
 		return err
-	}
-	if len(a.event.Entity) > 0 {
-		body = append(bytes.TrimSuffix(body, []byte("}")), `,"entity":`...)
-		body = append(append(body, a.event.Entity...), '}')
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)

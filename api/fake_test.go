@@ -42,6 +42,7 @@ type world struct {
 	record    hook.Record
 	more      bool
 	publish   func([]hook.NewEvent) ([]hook.Receipt, error)
+	streams   *fakeStreams
 }
 
 type asked struct {
@@ -124,6 +125,7 @@ func newWorld() *world {
 	}
 	w.delivery.LastAttempt = &w.attempt
 	w.receive(now)
+	w.streams = newFakeStreams(w)
 	return w
 }
 
@@ -475,7 +477,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	}
 	s, err := api.New(o, api.Services{
 		Gate: w, Manager: w, Stats: w, Publisher: w, History: w, Operator: w, Holder: w, Tester: w, Templates: w, Idempotency: w,
-		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w, AuditLog: w,
+		Requests: w, Doors: w, Presets: w, Records: w, RecordWriter: w, ActionTester: w, AuditLog: w, Streams: w.streams,
 	})
 	if err != nil {
 		t.Fatal(err)

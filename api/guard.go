@@ -29,6 +29,7 @@ type call struct {
 	since     time.Time
 	until     time.Time
 	asked     string // what a cursor belongs to
+	http      *http.Request
 }
 
 // actor is who is on record for what the call changes.
@@ -70,7 +71,7 @@ func (s *Server) guard(op *operation) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			cl := &call{principal: p, request: requestID(c), address: addressOf(r, s.options.TrustedProxies)}
+			cl := &call{principal: p, request: requestID(c), address: addressOf(r, s.options.TrustedProxies), http: r}
 			if op.query["limit"] != nil {
 				if err := cl.paging(op, p, r.URL.Path, query); err != nil {
 					return err
@@ -238,6 +239,9 @@ func (cl *call) paging(op *operation, p hook.Principal, path string, query url.V
 	cl.since, _ = hook.ParseTime(query.Get("since"))
 	cl.until, _ = hook.ParseTime(query.Get("until"))
 
+	if op.byPosition {
+		return nil // the handler reads the cursor, which belongs to no query
+	}
 	rest := url.Values{}
 	for name, values := range query {
 		if name != "limit" && name != "cursor" {

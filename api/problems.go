@@ -59,6 +59,7 @@ var problems = []Problem{
 	{Code: hook.KindDeliveryRunning, Status: 409, Title: "The delivery is being sent", Advice: "Wait for the attempt to end.", RetryAfter: time.Second},
 	{Code: hook.KindInvalidState, Status: 409, Title: "Not possible in the present state", Advice: "Look at the present state first."},
 	{Code: hook.KindInUse, Status: 409, Title: "Something still needs it", Advice: "`usedBy` lists what."},
+	{Code: hook.KindCursorExpired, Status: 410, Title: "The cursor is older than what is kept", Advice: "The detail says of which time events may be missing; begin again with `since`, and fetch at least once in every retention."},
 	{Code: hook.KindPrecondition, Status: 412, Title: "The precondition does not hold", Advice: "Somebody changed it meanwhile: read it again, and repeat with its new `ETag`."},
 	{Code: hook.KindTooLarge, Status: 413, Title: "The body is too large", Advice: "The detail says how large it may be."},
 	{Code: hook.KindTooManyItems, Status: 413, Title: "Too many items", Advice: "Send several batches, or have the door's `maxItems` raised."},

@@ -51,7 +51,9 @@ type Options struct {
 	NewID func() hook.ID
 	// Observe is told of every answer: the route's pattern, the status, how long it took.
 	Observe func(method, route string, status int, took time.Duration)
-	Log     *slog.Logger
+	// StreamHeartbeat is how long a stream is silent at most; 15 s.
+	StreamHeartbeat time.Duration
+	Log             *slog.Logger
 }
 
 // Server is the edge.
@@ -82,6 +84,9 @@ func New(o Options, services Services) (*Server, error) {
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = 1 << 20
+	}
+	if o.StreamHeartbeat == 0 {
+		o.StreamHeartbeat = streamHeartbeat
 	}
 	if o.NewID == nil {
 		o.NewID = hook.NewIDs().New

@@ -220,6 +220,21 @@ type Idempotency interface {
 	Abandon(ctx context.Context, s hook.IdempotencyScope) error
 }
 
+// Streams follows what is accepted.
+type Streams interface {
+	// Open begins at a position, a time or now. Errors: KindNotFound for a webhook,
+	// KindInvalidCursor, KindCursorExpired, KindUnavailable for too many, KindShuttingDown.
+	Open(ctx context.Context, q hook.StreamQuery) (Stream, error)
+}
+
+// Stream is a place in the log of events. Close it.
+type Stream interface {
+	At() hook.Position
+	// Next returns the next events as soon as there are any, or none after a while.
+	Next(ctx context.Context, wait time.Duration, limit, maxBytes int) (hook.StreamPage, error)
+	Close()
+}
+
 // Services is everything the edge calls. What needs one that is nil is not there.
 type Services struct {
 	Gate         Gate
@@ -239,6 +254,7 @@ type Services struct {
 	ActionTester ActionTester
 	Idempotency  Idempotency
 	AuditLog     AuditLog
+	Streams      Streams
 }
 
 // serve reports whether what an operation needs is there.
@@ -258,6 +274,8 @@ func (s *Services) serve(op string) bool {
 		return s.RecordWriter != nil
 	case "ListAuditLog":
 		return s.AuditLog != nil
+	case "StreamEvents":
+		return s.Streams != nil
 	case "TestAction":
 		return s.ActionTester != nil
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/api"
 	"sallyport/internal/hook"
 	"sallyport/internal/inbound"
 	"sallyport/internal/manage"
@@ -14,6 +15,7 @@ import (
 	"sallyport/internal/publish"
 	"sallyport/internal/send"
 	"sallyport/internal/stats"
+	"sallyport/internal/tail"
 )
 
 // Small adapters: what one room offers in the words another asks for.
@@ -124,6 +126,17 @@ func (p publisher) Publish(ctx context.Context, who hook.Principal, request hook
 	return p.n.publish.Publish(ctx, who.Workspace, publish.Origin{
 		Principal: who, Source: hook.Source{Kind: hook.SourceAPI, ID: who.Key, RequestID: request},
 	}, events)
+}
+
+// streams follows events.
+type streams struct{ t *tail.Tail }
+
+func (s streams) Open(ctx context.Context, q hook.StreamQuery) (api.Stream, error) {
+	stream, err := s.t.Open(ctx, q)
+	if err != nil {
+		return nil, err // not a nil *tail.Stream in an interface
+	}
+	return stream, nil
 }
 
 // operator moves deliveries by hand.

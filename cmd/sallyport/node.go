@@ -32,6 +32,7 @@ import (
 	"sallyport/internal/send"
 	"sallyport/internal/stats"
 	"sallyport/internal/store"
+	"sallyport/internal/tail"
 	"sallyport/internal/vault"
 )
 
@@ -56,6 +57,7 @@ type node struct {
 	worker  *dispatch.Dispatcher
 	presets *preset.Table
 	replays *replay.Runner
+	tail    *tail.Tail
 	doors   *inbound.Doors // from when the base URL is known
 	apiURL  string         // where the API is, likewise
 	disk    diskGuard
@@ -160,6 +162,7 @@ func (n *node) open(ctx context.Context) error {
 		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
 	n.metrics.WatchQueue(n.stats)
 	n.metrics.WatchSize(n.store.Size)
+	n.tail = tail.New(tail.Config{MaxStreams: n.cfg.MaxStreams, Holds: conditions{}.holds}, n.store, n.catalog, n.log)
 	return nil
 }
 
@@ -249,6 +252,7 @@ func (n *node) run(ctx context.Context) error {
 	beside("bounds", func(ctx context.Context) error { return n.store.RunBounds(ctx, boundsEvery, n.cfg.Retention) })
 	beside("skip", n.skipDeleted)
 	beside("replays", n.replays.Run)
+	beside("tail", n.tail.Run)
 	if n.doors != nil {
 		beside("doors", n.doors.Run)
 	}

@@ -170,6 +170,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	log.InfoContext(ctx, "stopping", "grace", cfg.ShutdownGrace.String())
 	end := time.Now().Add(cfg.ShutdownGrace) // one grace for callers and attempts alike
 	n.worker.EndBy(end)
+	n.tail.Stop() // streams would take the whole grace
 	grace, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
 	for _, s := range servers {
@@ -210,7 +211,7 @@ func (n *node) edge(public, admin net.Listener) (*api.Server, error) {
 	}, api.Services{
 		Gate: gate{n}, Manager: n.manage, Stats: n.stats, Publisher: publisher{n}, History: n.store, Operator: operator{n}, Holder: holder{n},
 		Tester: tester{n}, Templates: renderer{}, Idempotency: n.store.Idempotency(),
-		Requests: n.store, Presets: n.presets, Doors: replayingDoors{n.doors, n}, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n}, AuditLog: n.store,
+		Requests: n.store, Presets: n.presets, Doors: replayingDoors{n.doors, n}, Records: recordKeeper{n}, RecordWriter: recordKeeper{n}, ActionTester: actionTester{n}, AuditLog: n.store, Streams: streams{n.tail},
 	})
 }
 

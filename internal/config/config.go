@@ -45,6 +45,7 @@ type Config struct {
 	NodeHeartbeat time.Duration
 	NodeDeadAfter time.Duration
 	MaxSlots      int
+	MaxStreams    int
 	ShutdownGrace time.Duration
 
 	EventMaxBytes     int64

@@ -33,6 +33,7 @@ const (
 	KindDuplicateKey      Kind = "duplicate_key"
 	KindUnknownParameter  Kind = "unknown_parameter"
 	KindInvalidParameter  Kind = "invalid_parameter"
+	KindCursorExpired     Kind = "cursor_expired"
 	KindInvalidCursor     Kind = "invalid_cursor"
 	KindTooLarge          Kind = "payload_too_large"
 	KindTooManyItems      Kind = "too_many_items"

@@ -18,6 +18,9 @@ func (s *Store) Accept(ctx context.Context, b *hook.AcceptBatch) (hook.AcceptRes
 		accept = s.acceptPostgres
 	}
 	res, err := accept(ctx, b)
+	if err == nil && len(b.Events) > 0 {
+		s.signalLogged()
+	}
 	return res, translate(err)
 }
 

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"sallyport/internal/hook"
 )
@@ -116,7 +118,18 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 				continue
 			}
 		}
+		there := false
+		if b.Rerun {
+			var n int
+			if err := tx.one("SELECT count(*) FROM events WHERE workspace_id = ? AND key = ?", []any{ev.Workspace[:], ev.Key[:]}, &n); err != nil {
+				return err
+			}
+			there = n > 0
+		}
 		rows.event(ev, id)
+		if !there { // else it is in the log
+			rows.logged = append(rows.logged, ev)
+		}
 		for j := range e.Deliveries {
 			d := &e.Deliveries[j]
 			if b.Rerun { // one that is there may have been sent meanwhile: it must not wait again
@@ -159,6 +172,7 @@ func (s *Store) acceptRows(tx *sqliteTx, b *hook.AcceptBatch, res *hook.AcceptRe
 type eventRows struct {
 	now                              int64
 	events, deliveries, skipped, due []any
+	logged                           []*hook.Event // that are new
 }
 
 // event adds an event; id is the client's or nil.
@@ -202,7 +216,31 @@ func (t *sqliteTx) insertEvents(r *eventRows) error {
 	if err := t.insertRows(insertSkipped, 9, r.skipped); err != nil {
 		return err
 	}
-	return t.insertRows(insertDue, 5, r.due)
+	if err := t.insertRows(insertDue, 5, r.due); err != nil {
+		return err
+	}
+	return t.insertLog(r)
+}
+
+const insertLog = `INSERT INTO event_log (workspace_id, at, keys) VALUES `
+
+// insertLog adds what the trigger of Postgres adds: one row for each workspace. There is no
+// trigger here, since those of SQLite run for each event and cost as much as its row.
+func (t *sqliteTx) insertLog(r *eventRows) error {
+	slices.SortStableFunc(r.logged, func(a, b *hook.Event) int {
+		return cmp.Or(compareIDs(a.Workspace, b.Workspace), compareIDs(a.Key, b.Key))
+	})
+	var rows []any
+	for rest := r.logged; len(rest) > 0; {
+		workspace := rest[0].Workspace
+		var keys []byte
+		for len(rest) > 0 && rest[0].Workspace == workspace {
+			keys = append(keys, rest[0].Key[:]...)
+			rest = rest[1:]
+		}
+		rows = append(rows, workspace[:], r.now, keys)
+	}
+	return t.insertRows(insertLog, 3, rows)
 }
 
 // inBatch is what the receipt says of an earlier event of the same batch; nothing of one whose

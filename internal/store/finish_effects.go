@@ -20,6 +20,9 @@ func (s *Store) FinishEffects(ctx context.Context, node hook.NodeID, batch []*ho
 	} else {
 		fates, err = s.finishEffectsSQLite(ctx, node, batch)
 	}
+	if err == nil {
+		s.signalLogged()
+	}
 	return fates, translate(err)
 }
 
@@ -75,6 +78,9 @@ func (s *Store) ApplyEffects(ctx context.Context, e *hook.Effects) (fate hook.Ef
 	}
 	if errors.Is(err, errStaleRecord) {
 		return hook.EffectStale, nil
+	}
+	if err == nil {
+		s.signalLogged()
 	}
 	return fate, translate(err)
 }

@@ -79,6 +79,7 @@ func (t *sqliteTx) apply(e *hook.Effects, now int64) (bool, error) {
 	rows := eventRows{now: now}
 	for _, p := range planned {
 		rows.event(&p.Event, nil)
+		rows.logged = append(rows.logged, &p.Event)
 		for i := range p.Deliveries {
 			rows.delivery(&p.Event, &p.Deliveries[i], 0)
 		}

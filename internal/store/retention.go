@@ -154,6 +154,9 @@ func (p *purge) workspace(ctx context.Context, id, old hook.ID) error {
 	if err := p.replays(ctx, id, old); err != nil {
 		return err
 	}
+	if err := p.log(ctx, id, old); err != nil {
+		return err
+	}
 	var cursor hook.ID
 	return p.steps(ctx, func() (more bool, err error) {
 		cursor, more, err = p.events(ctx, id, cursor, old)

@@ -76,8 +76,9 @@ type Store struct {
 	idWindow        time.Duration
 	unacceptedBytes int64 // a constant but for tests
 
-	stmts   sqliteStmts // of sqlw
-	walPath string      // of SQLite's write-ahead log
+	logged  chan struct{} // see Logged
+	stmts   sqliteStmts   // of sqlw
+	walPath string        // of SQLite's write-ahead log
 
 	migrateDB func() (*sql.DB, func(), error) // a pool for schema changes, without statement timeout
 }
@@ -100,7 +101,8 @@ const apiStatementTimeout = "30s"
 
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, alerts: c.Alerts, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes}
+	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, alerts: c.Alerts, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes,
+		logged: make(chan struct{}, 1)}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}
