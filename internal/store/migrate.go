@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -186,10 +187,19 @@ func (s *Store) migrating(ctx context.Context, fn func(db *sql.DB) error) (err e
 	}
 	// Closing the session's pool (done) frees the lock whatever happens.
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
-		return fmt.Errorf("waiting for another node that migrates: %w", translate(err))
+	// Asked for again and again: a statement that waits has a snapshot, and whoever has the
+	// lock may be making an index concurrently, which waits for all older snapshots.
+	for mine := false; ; {
+		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", migrationLock).Scan(&mine); err != nil {
+			return fmt.Errorf("waiting for another node that migrates: %w", translate(err))
+		}
+		if mine {
+			return fn(db)
+		}
+		if err := rest(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	return fn(db)
 }
 
 func (s *Store) up(ctx context.Context, db *sql.DB) error {

@@ -13,6 +13,9 @@ import (
 // what was stored before it.
 const patience = time.Second
 
+// beginning is how long it may take to find out where now is.
+const beginning = 10 * time.Second
+
 // Stream is somebody's place in a log. Not for use by several goroutines; Close it.
 type Stream struct {
 	t     *Tail
@@ -59,28 +62,40 @@ func (s *Stream) begin(ctx context.Context) error {
 		s.at = *s.query.From
 		return s.t.log.CheckPosition(ctx, ws, s.at)
 	}
-	// What comes from now on may have its place below what is there.
-	var settled int64
+	if s.query.Since.IsZero() {
+		settled, err := s.settled(ctx)
+		if err == nil {
+			s.at, err = s.t.log.LogEnd(ctx, ws, settled)
+		}
+		return err
+	}
+	// A row below that place that is yet to be committed began before it, and so is older.
+	s.since = s.query.Since
+	s.at, err = s.t.log.LogStart(ctx, ws, s.since, s.head)
+	return err
+}
+
+// settled waits until what was there when the stream was opened is settled: what comes from
+// then on may have its place below it.
+func (s *Stream) settled(ctx context.Context) (int64, error) {
+	timer := time.NewTimer(beginning)
+	defer timer.Stop()
 	for {
-		now, known, changed := s.t.state(s.w)
-		if settled = now; known && settled >= s.head {
-			break
+		settled, known, changed := s.t.state(s.w)
+		if known && settled >= s.head {
+			return settled, nil
 		}
 		select {
 		case <-changed:
+		case <-timer.C:
+			return 0, &hook.Error{Kind: hook.KindUnavailable, RetryAfter: time.Second,
+				Detail: "a transaction that stores events has been open for long, so that it cannot be told where now is; begin with since, or try again"}
 		case <-s.t.stopped:
-			return errStopping()
+			return 0, errStopping()
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
-	if s.query.Since.IsZero() {
-		s.at, err = s.t.log.LogEnd(ctx, ws, settled)
-		return err
-	}
-	s.since = s.query.Since
-	s.at, err = s.t.log.LogStart(ctx, ws, s.since, settled)
-	return err
 }
 
 // Next returns the next events as soon as there are any, at most limit and about maxBytes;

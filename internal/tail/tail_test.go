@@ -240,6 +240,31 @@ func TestNothingPassesATransactionThatIsOpen(t *testing.T) {
 	})
 }
 
+func TestNowIsWaitedForAndATimeIsNot(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.log.add("a", "b")
+		w.log.writers = []string{"1/7"}
+		s := w.open(t, hook.StreamQuery{Since: time.Unix(2, 0)})
+		defer s.Close()
+		if _, err := w.Open(t.Context(), hook.StreamQuery{Workspace: ws}); hook.KindOf(err) != hook.KindUnavailable {
+			t.Error(err)
+		}
+		time.AfterFunc(time.Second, func() {
+			w.log.mu.Lock()
+			defer w.log.mu.Unlock()
+			w.log.writers = nil
+		})
+		now := w.open(t, hook.StreamQuery{})
+		defer now.Close()
+		if now.At() != at(2) {
+			t.Errorf("now is at %+v", now.At())
+		}
+		if got := next(t, s, time.Minute); !slices.Equal(got, []string{"b"}) {
+			t.Errorf("since then came %q", got)
+		}
+	})
+}
+
 func TestFilters(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.log.add("order.paid", "stock.moved", hook.TypeWebhookSuspended, "order.sent")
