@@ -44,6 +44,7 @@ var values = map[string]struct{ good, bad []string }{
 	"SALLYPORT_NODE_HEARTBEAT":      {[]string{"50ms", "3s"}, []string{"2", "0", "49ms", "3334ms", "2m"}},
 	"SALLYPORT_NODE_DEAD_AFTER":     {[]string{"6s", "1h"}, []string{"5999ms", "61m", "10"}},
 	"SALLYPORT_MAX_SLOTS":           {[]string{"1", "65536"}, []string{"0", "65537", "many", "1.5"}},
+	"SALLYPORT_MAX_STREAMS":         {[]string{"0", "65536"}, []string{"-1", "65537", "many"}},
 	"SALLYPORT_SHUTDOWN_GRACE":      {[]string{"0", "0s", "1h"}, []string{"-1s", "25", "2h"}},
 	"SALLYPORT_EVENT_MAX_BYTES":     {[]string{"1KiB", "16MiB"}, []string{"1023", "17MiB", "1MB", "1 MiB"}},
 	"SALLYPORT_BATCH_MAX_BYTES":     {[]string{"1MiB", "256MiB"}, []string{"1023KiB", "1GiB"}},
