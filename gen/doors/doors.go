@@ -5158,6 +5158,17 @@ type Status struct {
 	Status string `json:"status"`
 }
 
+// StreamPage What came behind a cursor.
+type StreamPage struct {
+	// Data The events with their entities, in the order of their commits; maybe none.
+	Data []Event `json:"data"`
+
+	// NextCursor Where to go on; always there.
+	//
+	// Examples: AAAAAAAAAAcAAAABAZqfPo0RfwqaLF6bfA0fKnR9oyk
+	NextCursor string `json:"nextCursor"`
+}
+
 // StringMap Your own labels, such as who manages this; lists can be filtered by them. Keys have no colon.
 //
 // Examples: {"managed-by":"billing-ci"}
@@ -6272,6 +6283,9 @@ type Conflict = Problem
 
 // CredentialsRefused What went wrong (RFC 9457).
 type CredentialsRefused = Problem
+
+// CursorExpired What went wrong (RFC 9457).
+type CursorExpired = Problem
 
 // DoorAccepted An accepted call.
 type DoorAccepted = DoorReceipt
