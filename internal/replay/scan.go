@@ -220,9 +220,10 @@ func (b *batch) decide(ctx context.Context, i int, p *piece) error {
 }
 
 // missing are the targets that would get such an event now, filters aside, and have no
-// delivery of it. Items of doors go to routes, never to webhooks.
+// delivery of it. Items of doors go to routes, never to webhooks; what Sallyport tells of
+// itself is news, of which whom it is about is not told.
 func (b *batch) missing(e *hook.ReplayEvent) []*hook.Target {
-	if !b.spec.Missed() || e.Source.Kind == hook.SourceIncoming || bytes.Compare(e.Key[:], b.floor[:]) < 0 {
+	if !b.spec.Missed() || e.Source.Kind == hook.SourceIncoming || e.Source.Kind == hook.SourceSystem || bytes.Compare(e.Key[:], b.floor[:]) < 0 {
 		return nil
 	}
 	var out []*hook.Target
