@@ -8783,7 +8783,7 @@ type ClientInterface interface {
 	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 	// too; no event is delivered twice for two replays of one window, or for a crash.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -8805,7 +8805,7 @@ type ClientInterface interface {
 	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 	// too; no event is delivered twice for two replays of one window, or for a crash.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -10552,7 +10552,7 @@ func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, req
 // `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 // too; no event is delivered twice for two replays of one window, or for a crash.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -10584,7 +10584,7 @@ func (c *Client) CreateReplayWithBody(ctx context.Context, params *CreateReplayP
 // `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 // too; no event is delivered twice for two replays of one window, or for a crash.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -19039,7 +19039,7 @@ type ClientWithResponsesInterface interface {
 	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 	// too; no event is delivered twice for two replays of one window, or for a crash.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -19061,7 +19061,7 @@ type ClientWithResponsesInterface interface {
 	// `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-	// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 	// too; no event is delivered twice for two replays of one window, or for a crash.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -31523,7 +31523,7 @@ func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, param
 // `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 // too; no event is delivered twice for two replays of one window, or for a crash.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
@@ -31551,7 +31551,7 @@ func (c *ClientWithResponses) CreateReplayWithBodyWithResponse(ctx context.Conte
 // `include` says what. `failed`: deliveries that ended so, or in one of the `states` named, wait again as after a retry by hand: a
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
-// delivery is its event's. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
+// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
 // too; no event is delivered twice for two replays of one window, or for a crash.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
