@@ -100,6 +100,12 @@ func TestUpgradeBesideThePreviousBinary(t *testing.T) {
 
 	fresh := in.node()
 	odd.Store(fresh)
+	// Own event types that are new are in the catalogue of workspaces that are not.
+	for _, own := range []string{"Webhook.Suspended", "Webhook.Resumed", "IncomingWebhook.Refusing"} {
+		if x := fresh.must(http.MethodGet, "/v1/event-types/"+own, nil); x["operational"] != true {
+			t.Errorf("%s is %v", own, x)
+		}
+	}
 	l.reach(400)
 	// Each sees what the other changes, before its answer to the next publish at the latest.
 	fresh.must(http.MethodPatch, "/v1/webhooks/limited", object{"description": "changed by the new one"})
