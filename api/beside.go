@@ -1,7 +1,9 @@
 package api
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"html/template"
 	"net/http"
@@ -23,6 +25,12 @@ var (
 	//go:embed docs/rapidoc-min.js
 	docsScript []byte
 )
+
+// docsScriptHash changes with the script, which browsers keep for a day.
+var docsScriptHash = sync.OnceValue(func() string {
+	sum := sha256.Sum256(docsScript)
+	return hex.EncodeToString(sum[:6])
+})
 
 // contractJSON is openapi.yaml as JSON.
 var contractJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(theContract().doc) })
@@ -113,7 +121,7 @@ func (s *Server) docs(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Content-Security-Policy", docsPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	return c.HTML(http.StatusOK, strings.ReplaceAll(docsPage, "{{prefix}}", s.prefix))
+	return c.HTML(http.StatusOK, strings.NewReplacer("{{prefix}}", s.prefix, "{{script}}", docsScriptHash()).Replace(docsPage))
 }
 
 var problemsTemplate = template.Must(template.New("problems").Funcs(template.FuncMap{"text": spans}).Parse(problemsPage))

@@ -671,7 +671,7 @@ func TestBasePathOfAProxy(t *testing.T) {
 		t.Errorf("Location = %q, want %q", got, want)
 	}
 	a = s.do(t, "", "GET", "/docs", "")
-	if !strings.Contains(a.body, `spec-url="/hooks/openapi.json"`) {
+	if !strings.Contains(a.body, `spec-url="/hooks/openapi.yaml"`) {
 		t.Error("the reference does not find the contract")
 	}
 	a = s.do(t, "admin", "GET", "/v1/info", "")
