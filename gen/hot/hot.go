@@ -1927,7 +1927,8 @@ type AttemptSummary struct {
 }
 
 // AuditAction What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
-// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+// a delivery, `replay` a call; a replay of events is a resource that somebody creates, pauses, resumes and cancels. `hold` and `release`
+// concern the sending of the whole installation, whose `rotate_secret` is a change of its encryption key or data key.
 //
 // Examples: update
 type AuditAction string
@@ -1935,7 +1936,8 @@ type AuditAction string
 // AuditEntry One row of the audit log.
 type AuditEntry struct {
 	// Action What was done. `suspend` is what Sallyport does to a webhook whose receiver is gone or fails for days; `retry` and `skip` concern
-	// a delivery, `replay` a call or a range of events; `hold` and `release` the sending of the whole installation.
+	// a delivery, `replay` a call; a replay of events is a resource that somebody creates, pauses, resumes and cancels. `hold` and `release`
+	// concern the sending of the whole installation, whose `rotate_secret` is a change of its encryption key or data key.
 	//
 	//
 	// Examples: update
