@@ -182,6 +182,16 @@ func noticeWithFinish(t *testing.T, w *noticeWorld) {
 	if err != nil || len(failed) != 1 || failed[0].ID != f.Job.Delivery.ID || failed[0].Reason != hook.ReasonAttemptsExhausted {
 		t.Errorf("failed are %+v, %v", failed, err)
 	}
+	// One that crashed its workers has no attempt.
+	f = w.givenUp(t, dead)
+	f.Attempt, f.Attempts, f.Reason = nil, 0, hook.ReasonWorkerCrashed
+	for _, want := range []hook.Effect{hook.EffectDone, hook.EffectLost} { // the second time there is no trace of the first
+		if fates, err := w.FinishEffects(t.Context(), w.p.node, []*hook.Finish{f}); err != nil || fates[0] != want {
+			t.Errorf("fates %v, %v; want %v", fates, err, want)
+		}
+	}
+	w.p.is(t, f.Job, hook.StateFailed)
+	w.want(t, "the other", other.ID, hook.TypeDeliveryExhausted)
 	// Who is told has changed: nothing is stored, until it is planned anew.
 	f = w.givenUp(t, dead)
 	third := w.named(t, "third", hook.TypeDeliveryExhausted)
