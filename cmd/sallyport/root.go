@@ -79,6 +79,7 @@ func commands(p process) []*cobra.Command {
 		newReceive(p),
 		newBench(p),
 		newBenchEcho(p),
+		newDoctor(p),
 		newVersion(p),
 	}
 }

@@ -123,6 +123,24 @@ func (s *MailServer) send(ctx context.Context, m *mail.Msg) (string, error) {
 	return m.ServerResponse(), err
 }
 
+// Check connects as for a mail, with STARTTLS and login, and sends nothing.
+func (s *MailServer) Check(ctx context.Context) error {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		return s.dial(ctx, dialing, network, address)
+	}
+	client, err := mail.NewClient(s.Host, s.options(dial, defaultTimeout)...)
+	if err != nil {
+		return err
+	}
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	return client.CloseWithSMTPClient(session)
+}
+
 func (s *MailServer) options(dial mail.DialContextFunc, timeout time.Duration) []mail.Option {
 	policy := mail.TLSOpportunistic // over implicit TLS no server offers STARTTLS
 	switch s.TLS {
