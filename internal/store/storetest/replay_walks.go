@@ -15,7 +15,9 @@ func replayTaken(t *testing.T, w *World) {
 	if r, err := w.TakeReplay(ctx, me, nil); r != nil || err != nil {
 		t.Fatalf("taken from none: %+v, %v", r, err)
 	}
-	open := w.replay(func(r *hook.Replay) { r.UntilOpen, r.Rate, r.EventTypes, r.EntityID, r.FreshIDs = true, 50, []string{"a.*"}, "7", true })
+	open := w.replay(func(r *hook.Replay) {
+		r.UntilOpen, r.Rate, r.EventTypes, r.EntityID, r.FreshIDs = true, 50, []string{"a.*"}, "7", true
+	})
 	if !open.Until.After(*open.StartedAt) || open.Rate != 50 || !slices.Equal(open.EventTypes, []string{"a.*"}) || open.EntityID != "7" || !open.FreshIDs || len(open.States) != 3 {
 		t.Errorf("taken: %+v", open)
 	}
@@ -100,7 +102,9 @@ func replaysMoved(t *testing.T, w *World) {
 	}
 	move := func(id hook.ID, to hook.ReplayState) {
 		t.Helper()
-		if err := w.EditReplay(ctx, w.ws, id, func(hook.ReplayState) (hook.ReplayState, hook.ReplayReason, error) { return to, hook.ReplayByOperator, nil }); err != nil {
+		if err := w.EditReplay(ctx, w.ws, id, func(hook.ReplayState) (hook.ReplayState, hook.ReplayReason, error) {
+			return to, hook.ReplayByOperator, nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
