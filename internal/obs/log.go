@@ -14,7 +14,7 @@ import (
 // every line about it; RequestID is also what the client gets as X-Request-Id.
 const (
 	Address     = "address"
-	Attempt     = "attempt" // number of the attempt, from 1
+	Attempt     = "attempt"           // number of the attempt, from 1
 	CallerID    = "caller_request_id" // that the caller sent as X-Request-Id
 	Count       = "count"
 	DeliveryID  = "delivery_id"
