@@ -14,8 +14,8 @@ const (
 	// quick is a pass that whoever asks may wait for; longer ones Run makes ahead of them.
 	quick = 100 * time.Millisecond
 	// rests is how many times as long as a pass took its figures are taken for fresh, so
-	// that measuring a long queue takes at most a twentieth of one connection.
-	rests = 20
+	// that measuring a long queue takes at most a tenth of one connection.
+	rests = 10
 )
 
 // Measurer counts what waits.
@@ -39,7 +39,7 @@ type Gauge struct {
 // NewGauge measures the queue of a store.
 func NewGauge(s Measurer) *Gauge { return &Gauge{store: s, pass: make(chan struct{}, 1)} }
 
-// Queue returns figures of a second ago, or of a longer queue of some twenty times as long
+// Queue returns figures of a second ago, or of a longer queue of some ten times as long
 // ago as it takes to measure it. While the store is away it returns older ones, whose time
 // says so; only before the first there is an error. The answer is shared: do not change it.
 func (g *Gauge) Queue(ctx context.Context) (hook.Queue, map[hook.ID]*hook.Backlog, error) {

@@ -24,8 +24,8 @@ func adding(table string, key, columns []string) clause.OnConflict {
 	return c
 }
 
-// TargetStats completes queues of targets: how they are called, their state, and why what
-// waits for them does not move.
+// TargetStats completes queues of targets, those that are gone for good left out: how they
+// are called, their state, and why what waits for them does not move.
 func (s *Store) TargetStats(ctx context.Context, queues []hook.TargetQueue) ([]hook.TargetStat, error) {
 	var out []hook.TargetStat
 	err := s.search(ctx, func(tx *gorm.DB) error {
@@ -38,7 +38,10 @@ func (s *Store) TargetStats(ctx context.Context, queues []hook.TargetQueue) ([]h
 			return err
 		}
 		for _, q := range queues {
-			t := targets[q.Target]
+			t, known := targets[q.Target]
+			if !known { // gone for good meanwhile
+				continue
+			}
 			st := hook.TargetStat{TargetQueue: q, Kind: t.kind, Code: t.Code, Name: t.Name, State: t.State()}
 			if st.State == hook.TargetActive {
 				st.Reason = t.waitsFor(q.OldestDue != nil)
