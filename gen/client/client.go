@@ -4157,7 +4157,7 @@ type Info struct {
 
 // Limits Bounds of one workspace; null is none.
 type Limits struct {
-	// EventsPerSecond More are refused, 429 `rate_limited`.
+	// EventsPerSecond More are refused, 429 `rate_limited`; each node counts for itself.
 	//
 	// Examples: 50
 	EventsPerSecond nullable.Nullable[int] `json:"eventsPerSecond,omitempty"`
