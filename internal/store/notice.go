@@ -81,6 +81,9 @@ func (s *Store) insertNotice(tx *gorm.DB, p *hook.PlannedEvent) error {
 	e := &p.Event
 	err := tx.Exec(`INSERT INTO events (workspace_id, key, type, entity_id, entity, occurred_at, source_kind, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		rowID(e.Workspace), rowID(e.Key), e.Type, e.EntityID.Text, e.Entity, micros(e.Timestamp), sourceCodes.of(e.Source.Kind), e.Matched).Error
+	if err == nil && s.engine == SQLite { // Postgres has a trigger for it
+		err = tx.Exec(insertLog+"(?, ?, ?)", rowID(e.Workspace), micros(s.ids.Now()), e.Key[:]).Error
+	}
 	if err != nil {
 		return err
 	}

@@ -127,6 +127,14 @@ func noticeWithChange(t *testing.T, w *noticeWorld) {
 	if err != nil || len(events) != 1 || events[0].Source.Kind != hook.SourceSystem {
 		t.Errorf("events %+v, %v", events, err)
 	}
+	heads, err := w.LogHeads(t.Context(), []hook.ID{w.ws.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.LogPage(t.Context(), w.ws.ID, hook.Position{}, heads.Last[w.ws.ID], 10, 1<<20, anyType)
+	if err != nil || len(page.Events) != 1 || page.Events[0].Key != events[0].Key {
+		t.Errorf("the log has %+v, %v", page, err)
+	}
 }
 
 func noticeAudience(t *testing.T, w *noticeWorld) {
