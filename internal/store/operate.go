@@ -13,9 +13,13 @@ import (
 // and rescues on any node. All of those lock the row in due before the one in
 // deliveries; so does this. On SQLite the only writer is lock enough.
 
+// fromWhere is the member of a set at which a finished delivery goes on, given the code of
+// what succeeded: that has run all of them, and begins again. Others go on where they ended.
+const fromWhere = "CASE state WHEN ? THEN 0 ELSE step END"
+
 // RetryDelivery makes a delivery due now, by the database's clock, and returns its
-// target. A finished one gets a fresh budget of attempts, whose numbers go on; one that
-// waits keeps its budget. It is an error if the delivery is being sent
+// target. A finished one gets a fresh budget of attempts, whose numbers go on; of a set
+// that succeeded all members run again. One that waits keeps its budget. It is an error if the delivery is being sent
 // (KindDeliveryRunning) or its target was deleted (KindInvalidState).
 func (s *Store) RetryDelivery(ctx context.Context, workspace, id hook.ID) (target hook.ID, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
@@ -42,8 +46,8 @@ func (s *Store) RetryDelivery(ctx context.Context, workspace, id hook.ID) (targe
 			return tx.Exec("UPDATE due SET trigger_kind = ?, due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END WHERE delivery_id = ?",
 				manual, s.nodeNow(), s.nodeNow(), rowID(id)).Error
 		}
-		if err := tx.Exec("UPDATE deliveries SET state = ?, reason = ?, base = attempts, node = NULL, finished_at = NULL WHERE id = ?",
-			stateCodes.of(hook.StatePending), reasonCodes.of(hook.ReasonNone), rowID(id)).Error; err != nil {
+		if err := tx.Exec("UPDATE deliveries SET state = ?, reason = ?, base = attempts, step = "+fromWhere+", node = NULL, finished_at = NULL WHERE id = ?",
+			stateCodes.of(hook.StatePending), reasonCodes.of(hook.ReasonNone), stateCodes.of(hook.StateSucceeded), rowID(id)).Error; err != nil {
 			return err
 		}
 		if err := tx.Exec("DELETE FROM dead WHERE target_id = ? AND delivery_id = ?", rowID(d.target), rowID(id)).Error; err != nil {

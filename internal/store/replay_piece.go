@@ -120,8 +120,8 @@ func (w *replaying) again() error {
 		fresh = "CASE fresh WHEN 0 THEN 2 WHEN 32767 THEN fresh ELSE fresh + 1 END"
 	}
 	in = w.s.among("id", ids)
-	err = w.tx.Exec("UPDATE deliveries SET state = ?, reason = ?, base = attempts, node = NULL, finished_at = NULL, replay_id = ?, fresh = "+fresh+" WHERE "+in.sql,
-		append([]any{stateCodes.of(hook.StatePending), reasonCodes.of(hook.ReasonNone), rowID(w.p.Replay)}, in.args...)...).Error
+	err = w.tx.Exec("UPDATE deliveries SET state = ?, reason = ?, base = attempts, step = "+fromWhere+", node = NULL, finished_at = NULL, replay_id = ?, fresh = "+fresh+" WHERE "+in.sql,
+		append([]any{stateCodes.of(hook.StatePending), reasonCodes.of(hook.ReasonNone), stateCodes.of(hook.StateSucceeded), rowID(w.p.Replay)}, in.args...)...).Error
 	if err != nil || len(failed) == 0 {
 		return err
 	}

@@ -30,12 +30,13 @@ func retryByHand(t *testing.T, w *World) {
 	event := w.event(w.now, "")
 	const manual = 2
 	for _, row := range []int{rowSucceeded, rowFailed, rowSkipped} {
-		id := w.delivery(w.now, event, target, row, set("attempts", 4))
+		id := w.delivery(w.now, event, target, row, set("attempts", 4), set("step", 2))
 		if got, err := w.RetryDelivery(ctx, w.ws, id); err != nil || got != target {
 			t.Fatalf("retry of row %d = %v, %v", row, got, err)
 		}
 		v, _, err := w.Delivery(ctx, w.ws, id)
-		if err != nil || v.State != hook.StatePending || v.Reason != hook.ReasonQueued || v.Base != 4 || v.Attempts != 4 || v.MaxAttempts != 14 || !v.FinishedAt.IsZero() {
+		step := map[int]int{rowSucceeded: 0, rowFailed: 2, rowSkipped: 2}[row]
+		if err != nil || v.State != hook.StatePending || v.Reason != hook.ReasonQueued || v.Base != 4 || v.Step != step || v.Attempts != 4 || v.MaxAttempts != 14 || !v.FinishedAt.IsZero() {
 			t.Errorf("after the retry of row %d: %+v, %v", row, v, err)
 		}
 		if trigger, in := w.dueOf(id); trigger != manual || in > time.Second || in < -time.Minute {

@@ -90,7 +90,7 @@ func pieceAgain(t *testing.T, w *World) {
 	event := w.event(w.now, "")
 	var ids []hook.ID
 	for i, row := range []int{rowSucceeded, rowFailed, rowSkipped} {
-		ids = append(ids, w.delivery(w.now, event, target, row, set("attempts", 4), set("fresh", []int{0, 2, 7}[i])))
+		ids = append(ids, w.delivery(w.now, event, target, row, set("attempts", 4), set("step", 2), set("fresh", []int{0, 2, 7}[i])))
 	}
 	held := w.delivery(w.now, event, other, rowFailed)
 	left := []hook.ID{w.delivery(w.now, event, target, rowWaits), w.delivery(w.now, event, target, rowClaimed), w.delivery(w.now, event, target, rowBorn)}
@@ -103,8 +103,8 @@ func pieceAgain(t *testing.T, w *World) {
 	const replay = 3
 	for i, id := range append(ids, held) {
 		v, _, err := w.Delivery(ctx, w.ws, id)
-		attempts := []int{4, 4, 4, 0}[i]
-		if err != nil || v.Base != attempts || v.Attempts != attempts || !v.FinishedAt.IsZero() || v.ReplayID != r.ID {
+		attempts, step := []int{4, 4, 4, 0}[i], []int{0, 2, 2, 0}[i] // a set that succeeded begins again
+		if err != nil || v.Step != step || v.Base != attempts || v.Attempts != attempts || !v.FinishedAt.IsZero() || v.ReplayID != r.ID {
 			t.Errorf("delivery %d: %+v, %v", i, v, err)
 		}
 		if want := map[bool]hook.State{true: hook.StateHeld, false: hook.StatePending}[id == held]; v.State != want {
