@@ -22,6 +22,10 @@ func (d *door) rules(f *fields) {
 	}
 	rule := f.object("trigger-rule")
 	if rule == nil {
+		if f.value("trigger-rule") != nil {
+			d.a.warn(d.about, "the trigger rule cannot be written: it is no object")
+			d.broken = true
+		}
 		return
 	}
 	for _, part := range d.conjuncts(rule.all) {
@@ -40,9 +44,8 @@ func (d *door) conjuncts(rule map[string]any) []map[string]any {
 	}
 	var all []map[string]any
 	for _, e := range list {
-		if inner, ok := e.(map[string]any); ok {
-			all = append(all, d.conjuncts(inner)...)
-		}
+		inner, _ := e.(map[string]any) // what is no rule is told as one that cannot be written
+		all = append(all, d.conjuncts(inner)...)
 	}
 	return all
 }
@@ -181,7 +184,7 @@ func (d *door) match(f *fields) (text string, proves bool, err error) {
 		// Without "is same as" true would be equal to any text, and "1e3" to "1000".
 		return fmt.Sprintf("((%s) ~ '') is same as(%s)", left, quoted(want)), false, nil
 	case kind == "regex":
-		return fmt.Sprintf("((%s) ~ '') matches %s", left, quoted("/"+strings.ReplaceAll(f.text("regex"), "/", `\/`)+"/")), false, nil
+		return fmt.Sprintf("((%s) ~ '') matches %s", left, quoted("/"+slashed(f.text("regex"))+"/")), false, nil
 	case strings.HasPrefix(kind, "payload-hmac-"), strings.HasPrefix(kind, "payload-hash-"):
 		if parameter.value("headers-to-add-to-signature-payload") != nil {
 			return "", false, fmt.Errorf("a signature over headers, too")
@@ -191,4 +194,20 @@ func (d *door) match(f *fields) (text string, proves bool, err error) {
 		return fmt.Sprintf("((%s)|replace({%s: ''}) is same as(%s))", left, quoted(algorithm+"="), sum), true, nil
 	}
 	return "", false, fmt.Errorf("the rule %s stands where only a condition can", kind)
+}
+
+// slashed escapes the slashes of a regular expression that are not escaped.
+func slashed(re string) string {
+	var b strings.Builder
+	for i := 0; i < len(re); i++ {
+		switch {
+		case re[i] == '/':
+			b.WriteByte('\\')
+		case re[i] == '\\' && i+1 < len(re):
+			b.WriteByte('\\')
+			i++
+		}
+		b.WriteByte(re[i])
+	}
+	return b.String()
 }

@@ -168,6 +168,8 @@ func TestWhoMayCallIsNeverLost(t *testing.T) {
 		"addresses that may not":      `{"not":{"match":{"type":"ip-whitelist","ip-range":"10.0.0.0/8"}}}`,
 		"an unknown source":           `{"match":{"type":"value","value":"x","parameter":{"source":"context","name":"X"}}}`,
 		"signed headers":              `{"match":{"type":"payload-hmac-sha1","secret":"s","parameter":{"source":"header","name":"X","headers-to-add-to-signature-payload":["Date"]}}}`,
+		"a list of rules":             `[{"match":{"type":"value","value":"x","parameter":{"source":"header","name":"X-Token"}}}]`,
+		"what is no rule":             `{"and":["x",{"match":{"type":"value","value":"x","parameter":{"source":"header","name":"X-Token"}}}]}`,
 		"one of several":              `{"and":[{"match":{"type":"value","value":"x","parameter":{"source":"payload","name":"X"}}},{"match":{"type":"new"}}]}`,
 	} {
 		r, err := importer.Adnanh([]byte(`[{"id":"a","execute-command":"/a","trigger-rule":`+rule+`}]`), "s")
@@ -177,6 +179,20 @@ func TestWhoMayCallIsNeverLost(t *testing.T) {
 		}
 		if !strings.Contains(string(r.File), "enabled: false") || !strings.Contains(strings.Join(r.Warnings, "\n"), "cannot be written") {
 			t.Errorf("%s: %s", why, r.File)
+		}
+	}
+}
+
+func TestSlashesOfExpressions(t *testing.T) {
+	t.Parallel()
+	for re, want := range map[string]string{ // as Twig writes a text
+		`^refs/heads/x$`:     `'/^refs\\/heads\\/x$/'`,
+		`^refs\\/heads\\/x$`: `'/^refs\\/heads\\/x$/'`,
+		`a\\\\/b\\d`:         `'/a\\\\\\/b\\d/'`,
+	} {
+		r, err := importer.Adnanh([]byte(`[{"id":"a","execute-command":"/a","trigger-rule":{"match":{"type":"regex","regex":"`+re+`","parameter":{"source":"payload","name":"ref"}}}}]`), "s")
+		if err != nil || !strings.Contains(string(r.File), want) {
+			t.Errorf("%s is not %s: %v\n%s", re, want, err, r.File)
 		}
 	}
 }
