@@ -8451,7 +8451,8 @@ type ClientInterface interface {
 	// RetryDelivery Retry a delivery
 	//
 	// A finished delivery gets a fresh budget of attempts and waits again, its numbers going on; a pending one is due now;
-	// a running one is refused, 409 `delivery_running`.
+	// a running one is refused, 409 `delivery_running`. A set of actions goes on with the member at which it ended; one that
+	// succeeded runs all of them again.
 	//
 	// Corresponds with POST /v1/deliveries/{delivery}/retry (the `RetryDelivery` operationId).
 	RetryDelivery(ctx context.Context, delivery ThisDelivery, params *RetryDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9840,7 +9841,8 @@ func (c *Client) GetAttemptResponseBody(ctx context.Context, delivery ThisDelive
 // RetryDelivery Retry a delivery
 //
 // A finished delivery gets a fresh budget of attempts and waits again, its numbers going on; a pending one is due now;
-// a running one is refused, 409 `delivery_running`.
+// a running one is refused, 409 `delivery_running`. A set of actions goes on with the member at which it ended; one that
+// succeeded runs all of them again.
 //
 // Corresponds with POST /v1/deliveries/{delivery}/retry (the `RetryDelivery` operationId).
 func (c *Client) RetryDelivery(ctx context.Context, delivery ThisDelivery, params *RetryDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -18667,7 +18669,8 @@ type ClientWithResponsesInterface interface {
 	// RetryDeliveryWithResponse Retry a delivery
 	//
 	// A finished delivery gets a fresh budget of attempts and waits again, its numbers going on; a pending one is due now;
-	// a running one is refused, 409 `delivery_running`.
+	// a running one is refused, 409 `delivery_running`. A set of actions goes on with the member at which it ended; one that
+	// succeeded runs all of them again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -30923,7 +30926,8 @@ func (c *ClientWithResponses) GetAttemptResponseBodyWithResponse(ctx context.Con
 // RetryDeliveryWithResponse Retry a delivery
 //
 // A finished delivery gets a fresh budget of attempts and waits again, its numbers going on; a pending one is due now;
-// a running one is refused, 409 `delivery_running`.
+// a running one is refused, 409 `delivery_running`. A set of actions goes on with the member at which it ended; one that
+// succeeded runs all of them again.
 //
 // Returns a wrapper object for the known response body format(s).
 //
