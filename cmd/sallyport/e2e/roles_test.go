@@ -29,7 +29,8 @@ var may = map[string]string{
 	"ListRequests": "AOVXx", "GetRequest": "AOVXx", "GetRequestBody": "AOVXx", "ReplayRequest": "AOX", "VerifyRequest": "AOX",
 	"ListActions": "AOVXx", "GetAction": "AOVXx", "ListActionDeliveries": "AOVXx",
 	"CreateAction": "AX", "PutAction": "AX", "PatchAction": "AX", "DeleteAction": "AX", "TestAction": "AX",
-	"ListAuditLog":    "AX",
+	"ListAuditLog": "AX", "StreamEvents": "AOVXx",
+	"ListReplays": "AOVXx", "GetReplay": "AOVXx", "CreateReplay": "AOX", "PauseReplay": "AOX", "ResumeReplay": "AOX", "CancelReplay": "AOX",
 	"ListCollections": "AOVXx", "ListRecords": "AOVXx", "GetRecord": "AOVXx", "PutRecord": "AX", "DeleteRecord": "AX",
 }
 
@@ -52,7 +53,7 @@ var _ = suite("roles", map[string]func(*world){
 				// What is named does not exist, and a body is not one: who may call is told so.
 				at := strings.NewReplacer("{attempt}", "1").Replace(path)
 				for _, name := range []string{
-					"{workspace}", "{key}", "{type}", "{event}", "{webhook}", "{delivery}", "{incomingWebhook}", "{request}", "{action}", "{preset}", "{collection}",
+					"{workspace}", "{key}", "{type}", "{event}", "{webhook}", "{delivery}", "{incomingWebhook}", "{request}", "{action}", "{preset}", "{collection}", "{replay}",
 				} {
 					at = strings.ReplaceAll(at, name, "019a9f3e-77c2-7d6e-8f7b-3a8e5b6c1d2e")
 				}
@@ -64,7 +65,7 @@ var _ = suite("roles", map[string]func(*world){
 					if op.RequestBody != nil {
 						body = "{"
 					}
-					a := c.call(method, at, body)
+					a := c.call(method, at, body, "Accept", "application/json") // of the stream a page, which ends
 					may := strings.IndexByte(allowed, role) >= 0
 					if refused := a.status == http.StatusForbidden; refused == may {
 						w.t.Errorf("%c and %s: answered %d\n%s", role, op.OperationID, a.status, a.body)
