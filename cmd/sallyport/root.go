@@ -76,6 +76,8 @@ func commands(p process) []*cobra.Command {
 		newExport(p),
 		newDelete(p),
 		newImport(p),
+		newListen(p),
+		newTrigger(p),
 		newReceive(p),
 		newBench(p),
 		newBenchEcho(p),
