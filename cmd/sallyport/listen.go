@@ -202,9 +202,6 @@ func (l *listener) explained(p *problemError) error {
 // under way when the process ended comes again.
 func (l *listener) take(ctx context.Context, page *listenPage) error {
 	for _, raw := range page.Data {
-		if ctx.Err() != nil {
-			return nil
-		}
 		l.events++
 		var e listenedEvent
 		if err := json.Unmarshal(raw, &e); err != nil {
@@ -222,10 +219,10 @@ func (l *listener) take(ctx context.Context, page *listenPage) error {
 		if l.forward == nil {
 			continue
 		}
-		result := l.forward.send(ctx, e.event())
 		if ctx.Err() != nil {
-			return nil
+			return nil // not all are done: the cursor stays
 		}
+		result := l.forward.send(ctx, e.event())
 		if l.json {
 			fmt.Fprintf(l.notes, "%s %s\n", e.ID, result)
 		} else {

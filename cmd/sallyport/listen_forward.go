@@ -55,7 +55,7 @@ func (f *forwarding) open(ctx context.Context, r *remote, target string, notes i
 	secret := f.secret
 	if secret == "" {
 		var b [24]byte
-		rand.Read(b[:]) //nolint:errcheck // never fails
+		rand.Read(b[:]) // never fails
 		secret = "whsec_" + base64.StdEncoding.EncodeToString(b[:])
 		fmt.Fprintf(notes, "signing with %s\n", secret)
 	}
