@@ -216,21 +216,29 @@ func (l *listener) take(ctx context.Context, page *listenPage) error {
 		} else {
 			fmt.Fprintln(l.out, e.line())
 		}
-		if l.forward == nil {
-			continue
-		}
-		if ctx.Err() != nil {
+		if !l.passOn(ctx, &e) {
 			return nil // not all are done: the cursor stays
-		}
-		result := l.forward.send(ctx, e.event())
-		if l.json {
-			fmt.Fprintf(l.notes, "%s %s\n", e.ID, result)
-		} else {
-			fmt.Fprintf(l.out, "  %s\n", result)
 		}
 	}
 	l.cursor = page.NextCursor
 	return l.save()
+}
+
+// passOn forwards one event, unless ctx has ended.
+func (l *listener) passOn(ctx context.Context, e *listenedEvent) bool {
+	if l.forward == nil {
+		return true
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	result := l.forward.send(ctx, e.event())
+	if l.json {
+		fmt.Fprintf(l.notes, "%s %s\n", e.ID, result)
+	} else {
+		fmt.Fprintf(l.out, "  %s\n", result)
+	}
+	return ctx.Err() == nil
 }
 
 func (l *listener) summary() {
