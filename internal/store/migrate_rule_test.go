@@ -65,14 +65,19 @@ var (
 	altered    = regexp.MustCompile(`(?i)^\s*ALTER\s+TABLE\s+(?:ONLY\s+)?(\w+)`)
 	demanding  = regexp.MustCompile(`(?i)\bADD\s+(?:COLUMN\s+)?[^,]*\bNOT\s+NULL\b[^,]*`)
 	hasDefault = regexp.MustCompile(`(?i)\b(DEFAULT|GENERATED)\b`)
+	indexed    = regexp.MustCompile(`(?i)\bCREATE\s+INDEX\s+CONCURRENTLY\s+(\w+)`)
+	unindexed  = regexp.MustCompile(`(?i)^DROP INDEX IF EXISTS (\w+)$`)
 )
 
 // contracting lists the statements of a migration's upward half that break the previous
-// binary. Tables that the migration itself makes are nobody's yet.
+// binary. Tables and indexes that the migration itself makes are nobody's yet.
 func contracting(migration string) (found []string) {
 	up, _, _ := strings.Cut(migration, "-- +goose Down")
 	up = literals.ReplaceAllString(dollars.ReplaceAllString(comments.ReplaceAllString(up, ""), "''"), "''")
 	own := map[string]bool{}
+	for _, m := range indexed.FindAllStringSubmatch(up, -1) {
+		own[m[1]] = true
+	}
 	for statement := range strings.SplitSeq(up, ";") {
 		statement = strings.Join(strings.Fields(statement), " ")
 		if m := made.FindStringSubmatch(statement); m != nil {
@@ -80,6 +85,10 @@ func contracting(migration string) (found []string) {
 			continue
 		}
 		if m := altered.FindStringSubmatch(statement); m != nil && own[m[1]] {
+			continue
+		}
+		// What an interruption left of an index that the migration makes.
+		if m := unindexed.FindStringSubmatch(statement); m != nil && own[m[1]] {
 			continue
 		}
 		bad := false
@@ -106,6 +115,8 @@ func TestTheRuleFindsWhatBreaks(t *testing.T) {
 		"CREATE TABLE a (id uuid); CREATE UNIQUE INDEX x ON a (id)":                  false,
 		"CREATE TABLE a (id uuid); ALTER TABLE a ADD CONSTRAINT c CHECK (id > 0)":    false,
 		"CREATE INDEX x ON events (id)":                                              false,
+		"DROP INDEX IF EXISTS x; CREATE INDEX CONCURRENTLY x ON events (id)":         false,
+		"DROP INDEX IF EXISTS y; CREATE INDEX CONCURRENTLY x ON events (id)":         true,
 		"ALTER TABLE events ADD COLUMN a text":                                       false,
 		"ALTER TABLE events ADD COLUMN a text NOT NULL DEFAULT ''":                   false,
 		"CREATE TYPE pipeline_finish_4 AS (id uuid)":                                 false,
