@@ -142,3 +142,21 @@ func TestFirstStartIntoALog(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpIsInGroups: what there is, by what somebody wants.
+func TestHelpIsInGroups(t *testing.T) {
+	t.Parallel()
+	help, code := says(t, t.TempDir(), nil, testkit.Binary(t), "--help")
+	for group, commands := range map[string]string{"Run": "serve migrate backup restore", "Manage": "keys apply plan export", "Try": "receive bench doctor version"} {
+		_, text, _ := strings.Cut(help, "\n"+group+":\n")
+		text, _, _ = strings.Cut(text, "\n\n")
+		for command := range strings.FieldsSeq(commands) {
+			if !regexp.MustCompile(`(?m)^  ` + command + ` +\S`).MatchString(text) {
+				t.Errorf("%s is not under %s", command, group)
+			}
+		}
+	}
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
