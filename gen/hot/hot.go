@@ -6732,7 +6732,7 @@ type WebhookReceiverInterface interface {
 	// What a receiver gets
 	// HandleSendEventWebhook handles the POST webhook for event.
 	HandleSendEventWebhook(ctx echo.Context, params SendEventParams) error
-	// What a receiver gets of Sallyport's own events
+	// Sallyport's own events
 	// HandleSendOperationalEventWebhook handles the POST webhook for operationalEvent.
 	HandleSendOperationalEventWebhook(ctx echo.Context) error
 }
