@@ -37,16 +37,23 @@ func (s *Store) TargetStats(ctx context.Context, queues []hook.TargetQueue) ([]h
 		if err != nil {
 			return err
 		}
+		hold, err := holdOf(tx)
+		if err != nil {
+			return err
+		}
 		for _, q := range queues {
 			t, known := targets[q.Target]
 			if !known { // gone for good meanwhile
 				continue
 			}
 			st := hook.TargetStat{TargetQueue: q, Kind: t.kind, Code: t.Code, Name: t.Name, State: t.State()}
-			if st.State == hook.TargetActive {
-				st.Reason = t.waitsFor(q.OldestDue != nil)
-			} else {
+			switch {
+			case st.State != hook.TargetActive:
 				st.Reason = heldFor[st.State]
+			case hold.On:
+				st.Reason = hook.ReasonHold
+			default:
+				st.Reason = t.waitsFor(q.OldestDue != nil)
 			}
 			out = append(out, st)
 		}

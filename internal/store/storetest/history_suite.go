@@ -21,6 +21,7 @@ func History(t *testing.T, open WorldOpener) {
 		"actions and doors as targets":                 otherTargets,
 		"health is flushed, loaded and shown":          health,
 		"the queue is measured by target":              queueMeasured,
+		"targets say that the installation is on hold": holdShows,
 		"a queue of many targets":                      queuePages,
 		"rates are of all nodes":                       ratesCounted,
 		"what nodes have in hand":                      runningNoted,

@@ -74,6 +74,18 @@ func queueMeasured(t *testing.T, w *World) {
 	}
 }
 
+// holdShows says of what would move that the installation holds it.
+func holdShows(t *testing.T, w *World) {
+	if _, err := w.SetHold(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	active, paused := w.webhook("active"), w.webhook("paused")
+	top, err := w.TargetStats(t.Context(), []hook.TargetQueue{{Target: active}, {Target: w.idAt(w.now)}, {Target: paused}})
+	if err != nil || len(top) != 2 || top[0].Reason != hook.ReasonHold || top[1].Reason != hook.ReasonPaused {
+		t.Errorf("%+v, %v", top, err)
+	}
+}
+
 // queuePages has more targets than one statement counts.
 func queuePages(t *testing.T, w *World) {
 	event := w.event(w.now, "")
