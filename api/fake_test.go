@@ -456,6 +456,7 @@ func (w *world) Abandon(_ context.Context, s hook.IdempotencyScope) error {
 type site struct {
 	*world
 	url       string
+	handler   http.Handler
 	validator *apitest.Validator
 	client    *http.Client
 }
@@ -485,7 +486,7 @@ func setup(t *testing.T, change ...func(*api.Options)) *site {
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
 	v := apitest.New(t)
-	return &site{world: w, url: server.URL, validator: v, client: v.Client()}
+	return &site{world: w, url: server.URL, handler: s.Handler(), validator: v, client: v.Client()}
 }
 
 // answer is what came back.

@@ -269,7 +269,10 @@ func (f *following) end(out *eventWriter, why error) error {
 		out.field("event", "problem")
 		out.data(data)
 	}
-	_ = out.flush() // the reader may have gone
+	if out.flush() == nil { // else the reader has gone
+		// The connection may serve other calls, of others even if a proxy keeps it.
+		_ = out.control.SetWriteDeadline(time.Time{})
+	}
 	return why
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,29 @@ func TestStreamAsServerSentEvents(t *testing.T) {
 	}
 	if s.streams.open != 0 {
 		t.Errorf("%d streams are still open", s.streams.open)
+	}
+}
+
+// deadlines notes what a handler says about the time for writing.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+func TestAStreamThatEndsLeavesNoDeadline(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/stream", nil)
+	r.Header.Set("Authorization", "Bearer viewer")
+	s.handler.ServeHTTP(w, r)
+	if n := len(w.set); n < 2 || w.set[0].IsZero() || !w.set[n-1].IsZero() {
+		t.Errorf("the next call on the connection is written by %v", w.set)
 	}
 }
 
