@@ -8787,7 +8787,8 @@ type ClientInterface interface {
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-	// too; no event is delivered twice for two replays of one window, or for a crash.
+	// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+	// for it.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -8809,7 +8810,8 @@ type ClientInterface interface {
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-	// too; no event is delivered twice for two replays of one window, or for a crash.
+	// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+	// for it.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -10557,7 +10559,8 @@ func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, req
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 // delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-// too; no event is delivered twice for two replays of one window, or for a crash.
+// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+// for it.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 // it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -10589,7 +10592,8 @@ func (c *Client) CreateReplayWithBody(ctx context.Context, params *CreateReplayP
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 // delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-// too; no event is delivered twice for two replays of one window, or for a crash.
+// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+// for it.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 // it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -19045,7 +19049,8 @@ type ClientWithResponsesInterface interface {
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-	// too; no event is delivered twice for two replays of one window, or for a crash.
+	// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+	// for it.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -19067,7 +19072,8 @@ type ClientWithResponsesInterface interface {
 	// fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 	// now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 	// delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-	// too; no event is delivered twice for two replays of one window, or for a crash.
+	// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+	// for it.
 	//
 	// `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 	// it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -31530,7 +31536,8 @@ func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, param
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 // delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-// too; no event is delivered twice for two replays of one window, or for a crash.
+// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+// for it.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 // it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
@@ -31558,7 +31565,8 @@ func (c *ClientWithResponses) CreateReplayWithBodyWithResponse(ctx context.Conte
 // fresh budget, numbers of attempts go on, and their `replayId` is this replay's. `missed`: events that the webhook would receive
 // now, by its event types, its filter and its state, and that became no delivery there, become one now; `createdAt` of such a
 // delivery is its event's. Items of incoming webhooks and what Sallyport tells of itself are not among them. `all`: both, whatever state they ended in. What waits or is being sent already is left alone, test sends
-// too; no event is delivered twice for two replays of one window, or for a crash.
+// too. A crash makes a replay repeat nothing that it has done; and what was missed becomes one delivery, however many replays look
+// for it.
 //
 // `since` and `until` are about the time events were accepted. `since` may be left out where only failed deliveries are meant: then
 // it is all that is kept. Left out, `until` is now. With `dryRun` nothing is stored and the answer is a count.
