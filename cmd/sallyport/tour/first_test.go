@@ -147,7 +147,7 @@ func TestFirstStartIntoALog(t *testing.T) {
 func TestHelpIsInGroups(t *testing.T) {
 	t.Parallel()
 	help, code := says(t, t.TempDir(), nil, testkit.Binary(t), "--help")
-	for group, commands := range map[string]string{"Run": "serve migrate backup restore", "Manage": "keys apply plan export", "Try": "receive bench doctor version"} {
+	for group, commands := range map[string]string{"Run": "serve migrate backup restore", "Manage": "keys apply plan export", "Try": "receive listen trigger bench doctor version"} {
 		_, text, _ := strings.Cut(help, "\n"+group+":\n")
 		text, _, _ = strings.Cut(text, "\n\n")
 		for command := range strings.FieldsSeq(commands) {
