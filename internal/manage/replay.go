@@ -3,9 +3,12 @@ package manage
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sallyport/internal/hook"
 )
@@ -185,14 +188,28 @@ func (o *object) entityID(name string) string {
 		return ""
 	}
 	if c := raw[0]; c == '-' || (c >= '0' && c <= '9') {
-		return strings.TrimSpace(string(raw))
+		text := strings.TrimSpace(string(raw))
+		if !wholeNumber.MatchString(text) {
+			o.fault(o.at(name), "invalid_format", "must be a string, or a whole number of at most 38 digits without fraction or exponent, as those of events")
+		}
+		return text
 	}
 	var text string
-	if json.Unmarshal(raw, &text) != nil || isNull(raw) || text == "" {
+	switch err := json.Unmarshal(raw, &text); {
+	case err != nil || isNull(raw) || text == "":
 		o.fault(o.at(name), "invalid_format", "must be a string or a number, and not empty")
+	case utf8.RuneCountInString(text) > maxEntityID:
+		o.fault(o.at(name), "too_long", "has %d characters; at most %d are allowed", utf8.RuneCountInString(text), maxEntityID)
+	case strings.ContainsFunc(text, unicode.IsControl): // no event's has, and Postgres takes no zero
+		o.fault(o.at(name), "invalid_format", "must not have control characters")
 	}
 	return text
 }
+
+// maxEntityID and wholeNumber are what events may have.
+const maxEntityID = 512
+
+var wholeNumber = regexp.MustCompile(`^-?[0-9]{1,38}$`)
 
 // GetReplay returns a replay.
 func (s *Service) GetReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error) {

@@ -62,6 +62,8 @@ func TestReplaysThatAreRefused(t *testing.T) {
 		`{"eventTypes":[]}`:            "eventTypes empty_event_types",
 		`{"eventTypes":["*.paid"]}`:    "eventTypes[0] invalid_format",
 		`{"rate":0}`:                   "rate out_of_range",
+		`{"entityId":1e3}`:             "entityId invalid_format",
+		`{"entityId":"a\u0000"}`:       "entityId invalid_format",
 		`{"entityId":null}`:            "entityId invalid_format",
 		`{"include":"lost"}`:           "include invalid_format",
 		`{"webhok":"a"}`:               "webhok unknown_field",
