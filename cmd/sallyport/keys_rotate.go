@@ -122,7 +122,8 @@ func newKeysRotateData(p process) *cobra.Command {
 		Short: "Seal with a new data key from now on",
 		Long: `Seal secrets with a new data key from now on. The keys before stay in the database, wrapped by the encryption key, for what
 they sealed; a secret is sealed with the new one when it is written again. Nodes that run read what the new key sealed,
-and seal with it after their next start.
+and seal with it after their next start. After rotate-master restart every node first: one that runs with the encryption key
+before cannot read what the new data key seals.
 
 ` + config.Help(vaultSettings...),
 		Args: noArgs,
