@@ -35,14 +35,15 @@ type ReplayReason string
 // Reasons of replays. Those of a running one pass by themselves.
 const (
 	ReplayNoReason        ReplayReason = ""
-	ReplayBacklog         ReplayReason = "backlog"         // enough of it waits for its target
-	ReplayPendingLimit    ReplayReason = "pending_limit"   // half of the workspace's limit is used up
-	ReplaySuspended       ReplayReason = "suspended"       // its webhook is
-	ReplayDisabled        ReplayReason = "disabled"        // its webhook is
-	ReplayByOperator      ReplayReason = "by_operator"     // paused or cancelled
-	ReplayWebhookDeleted  ReplayReason = "webhook_deleted" // meanwhile
-	ReplayActionDeleted   ReplayReason = "action_deleted"  // meanwhile
-	ReplayInternalFailure ReplayReason = "internal_error"  // the log says more
+	ReplayBacklog         ReplayReason = "backlog"          // enough of it waits for its target
+	ReplayPendingLimit    ReplayReason = "pending_limit"    // half of the workspace's limit is used up
+	ReplaySettling        ReplayReason = "open_transaction" // somebody's on Postgres began before it and has not ended
+	ReplaySuspended       ReplayReason = "suspended"        // its webhook is
+	ReplayDisabled        ReplayReason = "disabled"         // its webhook is
+	ReplayByOperator      ReplayReason = "by_operator"      // paused or cancelled
+	ReplayWebhookDeleted  ReplayReason = "webhook_deleted"  // meanwhile
+	ReplayActionDeleted   ReplayReason = "action_deleted"   // meanwhile
+	ReplayInternalFailure ReplayReason = "internal_error"   // the log says more
 )
 
 // ReplaySpec is what a replay is about. Its window is of the times at which events were

@@ -200,7 +200,7 @@ func TestWaits(t *testing.T) {
 			},
 			hook.ReplaySuspended,
 		},
-		"until all of before is visible": {func(w *world) { w.settled = time.Now().Add(10 * time.Second) }, func(*world) {}, hook.ReplayNoReason},
+		"until all of before is visible": {func(w *world) { w.settled = time.Now().Add(10 * time.Second) }, func(*world) {}, hook.ReplaySettling},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

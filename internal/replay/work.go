@@ -128,7 +128,7 @@ func (w *work) begin(ctx context.Context) error {
 		if err != nil || settled {
 			return err
 		}
-		if err := w.wait(ctx, 50*time.Millisecond, hook.ReplayNoReason); err != nil {
+		if err := w.wait(ctx, 50*time.Millisecond, hook.ReplaySettling); err != nil {
 			return err
 		}
 	}
