@@ -4489,7 +4489,7 @@ type Replay struct {
 	// Examples: running
 	State ReplayState `json:"state"`
 
-	// StateReason Why it does not move: `backlog` (enough waits for its target), `pending_limit` (half of the workspace's limit is used up), `suspended` or `disabled` (its webhook is: what was missed waits for that to end), `by_operator`. Why it ended: `by_operator`, `webhook_deleted`, `action_deleted`, `internal_error`.
+	// StateReason Why it does not move: `backlog` (enough waits for its target), `pending_limit` (half of the workspace's limit is used up), `suspended` or `disabled` (its webhook is: what was missed waits for that to end), `open_transaction` (a transaction in the Postgres database began before it, may have stored events, and has not ended), `by_operator`. Why it ended: `by_operator`, `webhook_deleted`, `action_deleted`, `internal_error`.
 	//
 	// Examples: null
 	StateReason nullable.Nullable[string] `json:"stateReason"`
