@@ -85,7 +85,12 @@ var _ = suite("walks", map[string]func(*world){
 		}
 		w.admin.get("/v1/webhooks/erp-orders").want(http.StatusOK).has("state", "suspended", "stateReason", "gone", "enabled", "true")
 		w.admin.get("/v1/webhooks/erp-orders/health").want(http.StatusOK).has("held", "0")
-		w.admin.post("/v1/webhooks/erp-orders/resume", nil).want(http.StatusOK).has("released", "0", "webhook.state", "active")
+		// It is repaired, and he calls for what it missed.
+		missed := w.publish(doc{"type": "order.shipped"})
+		r.Respond(statusAnswer(http.StatusOK))
+		resumed := w.admin.post("/v1/webhooks/erp-orders/resume", doc{"replay": "missed"}).want(http.StatusOK).has("released", "0", "webhook.state", "active")
+		w.replayed(resumed.text("replayId")).has("total", "1", "done", "1")
+		w.await(w.deliveryOf(missed), "succeeded").has("target.code", "erp-orders", "attempts.0.trigger", "replay")
 	},
 	"a CI script, twice": func(w *world) {
 		r := w.receiver()
