@@ -188,7 +188,7 @@ func TestWaits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		hold, goOn func(w *world)
-		noted     hook.ReplayReason
+		noted      hook.ReplayReason
 	}{
 		"while much waits for the target": {func(w *world) { w.backlog = 5000 }, func(w *world) { w.backlog = 0 }, hook.ReplayBacklog},
 		"while half of the workspace's limit is used": {
