@@ -8,25 +8,20 @@ import (
 	"time"
 )
 
-// typist types commands as the walk of an operator has them, in one shell after the other,
-// with a key of that role; what the walk leaves open stands in variables.
+// typist types commands behind the preamble, each in a shell of its own, and reads the JSON they
+// print; what a walk leaves open stands in variables.
 type typist struct {
 	w       *world
 	dir     string
 	environ []string
 }
 
-// typing is what somebody has typed before: where it is, and how it is called.
-const typing = `set -euo pipefail; B=$SALLYPORT_URL
-api(){ curl -sS --fail-with-body -H "Authorization: Bearer $SALLYPORT_KEY" "$@"; }
-`
-
 func (y *typist) set(name, value string) { y.environ = append(y.environ, name+"="+value) }
 
 // types runs a command and returns what it printed; it must end well.
 func (y *typist) types(command string, environ ...string) string {
 	y.w.t.Helper()
-	said, code := y.w.shell(y.dir, typing+command, nil, slices.Concat(y.environ, environ)...)
+	said, code := y.w.shell(y.dir, preamble+command, nil, slices.Concat(y.environ, environ)...)
 	if code != 0 {
 		y.w.t.Fatalf("%s\nexit %d: %s", command, code, said)
 	}
@@ -68,6 +63,7 @@ var _ = suite("walks", map[string]func(*world){
 		w.publish(doc{"id": "ord-8-paid", "type": "order.paid", "entityId": 8, "entity": doc{"total": 12}})
 		failed := w.await(w.deliveryOf("ord-7-paid"), "failed")
 		y := &typist{w: w, dir: w.t.TempDir()}
+		y.set("B", w.url)
 		y.set("SALLYPORT_KEY", w.operator.key)
 		y.set("SINCE", since.Format(time.RFC3339Nano))
 		y.set("UNTIL", time.Now().UTC().Add(time.Minute).Format(time.RFC3339))

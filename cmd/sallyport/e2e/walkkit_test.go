@@ -20,9 +20,8 @@ code(){ curl -sS -w '\n%{http_code}\n' "$@"; }
 // stands for anything within a line. It returns what they printed.
 func (w *world) typed(commands, shows string, environ ...string) string {
 	w.t.Helper()
-	environ = append([]string{"SALLYPORT_KEY=" + w.admin.key, "B=" + w.url, "D=" + w.url + "/w/" + w.workspace}, environ...)
+	environ, want := w.typing(shows, environ)
 	said, exit := w.shell(w.t.TempDir(), preamble+commands, nil, environ...)
-	want := regexp.MustCompile(`\A` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shows)), "…", ".*") + `\n*\z`)
 	if exit != 0 || !want.MatchString(said) {
 		w.t.Fatalf("typed\n%s\nexit %d, and it shows\n%s\nwant\n%s", strings.TrimSpace(commands), exit, said, shows)
 	}
@@ -32,10 +31,15 @@ func (w *world) typed(commands, shows string, environ ...string) string {
 // until types commands that only look until they print what is shown.
 func (w *world) until(commands, shows string, environ ...string) {
 	w.t.Helper()
-	environ = append([]string{"SALLYPORT_KEY=" + w.admin.key, "B=" + w.url, "D=" + w.url + "/w/" + w.workspace}, environ...)
-	want := regexp.MustCompile(`\A` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shows)), "…", ".*") + `\n*\z`)
+	environ, want := w.typing(shows, environ)
 	eventually(w.t, "typed\n"+commands+"\nto show\n"+shows, func() bool {
 		said, exit := w.shell(w.t.TempDir(), preamble+commands, nil, environ...)
 		return exit == 0 && want.MatchString(said)
 	})
+}
+
+// typing is the environment of commands, and what must match what they print.
+func (w *world) typing(shows string, environ []string) ([]string, *regexp.Regexp) {
+	return append([]string{"SALLYPORT_KEY=" + w.admin.key, "B=" + w.url, "D=" + w.url + "/w/" + w.workspace}, environ...),
+		regexp.MustCompile(`\A` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shows)), "…", ".*") + `\n*\z`)
 }
