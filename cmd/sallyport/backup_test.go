@@ -128,7 +128,7 @@ func TestRestoreKeepsTheOldDatabaseAside(t *testing.T) {
 	p.want(exitOK, "", "backup", "--out", backup)
 	p.sql("INSERT INTO settings (key, value) VALUES ('after', x'00')")
 	// What a restore that was killed left.
-	if err := os.MkdirAll(filepath.Join(p.dir, "restore-dead"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(p.dir, stagePrefix+"dead"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	said := p.want(exitOK, "sallyport serve --hold", "restore", backup)
@@ -150,8 +150,15 @@ func TestRestoreKeepsTheOldDatabaseAside(t *testing.T) {
 			t.Errorf("%v, %v", info, err)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(p.dir, "restore-*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(p.dir, stagePrefix+"*")); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+	// A backup may lie beside the database, whatever it is called.
+	kept := filepath.Join(p.dir, "restore-me.db")
+	p.want(exitOK, "", "backup", "--out", kept)
+	p.want(exitOK, "restored "+kept, "restore", kept)
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
 	}
 	// Into an empty directory, with the key brought along.
 	q := &place{t: t, dir: filepath.Join(t.TempDir(), "fresh")}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,14 +116,17 @@ func whole(file, dataDir string) error {
 	return nil
 }
 
-const stagePrefix = "restore-"
+// stagePrefix is what nobody calls a file of his own: what begins so is removed.
+const stagePrefix = ".sallyport-restore-"
 
 // stageIn makes a directory on the data directory's file system, and removes those that
 // earlier restores left when they were killed.
 func stageIn(dataDir string) (string, error) {
-	left, err := filepath.Glob(filepath.Join(dataDir, stagePrefix+"*"))
-	for _, dir := range left {
-		err = errors.Join(err, os.RemoveAll(dir))
+	entries, err := os.ReadDir(dataDir)
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), stagePrefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dataDir, e.Name())))
+		}
 	}
 	if err != nil {
 		return "", err
