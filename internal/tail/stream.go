@@ -165,6 +165,9 @@ func (s *Stream) page(ctx context.Context, settled int64, limit, maxBytes int) (
 		if e.Logged.Before(s.since) && e.AcceptedAt().Before(s.since) {
 			continue
 		}
+		if w != nil && e.Source.Kind == hook.SourceIncoming {
+			continue // an item of a door goes to its routes, never to webhooks
+		}
 		if w != nil && w.Filter != "" {
 			// One that cannot be evaluated sends nothing.
 			if holds, err := s.t.cfg.Holds(w.Filter, &e.Event); err != nil || !holds {

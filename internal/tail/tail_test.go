@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -107,7 +108,11 @@ func (l *fakeLog) LogPage(_ context.Context, _ hook.ID, after hook.Position, upT
 		p.Read++
 		p.Next = at(seq)
 		if typ := l.types[seq-1]; want(typ) {
-			p.Events = append(p.Events, hook.LoggedEvent{Event: hook.Event{Type: typ, Key: hook.ID{15: byte(seq)}}, At: at(seq), Logged: time.Unix(seq, 0)})
+			e := hook.Event{Type: typ, Key: hook.ID{15: byte(seq)}}
+			if strings.HasPrefix(typ, "incoming.") {
+				e.Source.Kind = hook.SourceIncoming
+			}
+			p.Events = append(p.Events, hook.LoggedEvent{Event: e, At: at(seq), Logged: time.Unix(seq, 0)})
 		}
 	}
 	return p, l.err
@@ -267,23 +272,24 @@ func TestNowIsWaitedForAndATimeIsNot(t *testing.T) {
 
 func TestFilters(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.log.add("order.paid", "stock.moved", hook.TypeWebhookSuspended, "order.sent")
+		w.log.add("order.paid", "stock.moved", hook.TypeWebhookSuspended, "order.sent", "incoming.erp")
 		w.catalog.set(webhook(hook.ID{9}, "erp", "", "order.*"),
 			webhook(hook.ID{8}, "picky", "order.sent", "*"),
-			webhook(hook.ID{7}, "broken", "broken", "*"))
+			webhook(hook.ID{7}, "broken", "broken", "*"), webhook(hook.ID{6}, "all", "", "*"))
 		for name, c := range map[string]struct {
 			q    hook.StreamQuery
 			want []string
 		}{
-			"nothing asked for":    {hook.StreamQuery{}, []string{"order.paid", "stock.moved", hook.TypeWebhookSuspended, "order.sent"}},
-			"all but operational":  {hook.StreamQuery{EventTypes: []string{"*"}}, []string{"order.paid", "stock.moved", "order.sent"}},
+			"nothing asked for":    {hook.StreamQuery{}, []string{"order.paid", "stock.moved", hook.TypeWebhookSuspended, "order.sent", "incoming.erp"}},
+			"all but operational":  {hook.StreamQuery{EventTypes: []string{"*"}}, []string{"order.paid", "stock.moved", "order.sent", "incoming.erp"}},
+			"no items of doors":    {hook.StreamQuery{Webhook: "all"}, []string{"order.paid", "stock.moved", "order.sent"}},
 			"named":                {hook.StreamQuery{EventTypes: []string{hook.TypeWebhookSuspended, "order.paid"}}, []string{"order.paid", hook.TypeWebhookSuspended}},
 			"a webhook by code":    {hook.StreamQuery{Webhook: "ERP"}, []string{"order.paid", "order.sent"}},
 			"a webhook by id":      {hook.StreamQuery{Webhook: hook.ID{9}.String()}, []string{"order.paid", "order.sent"}},
 			"its filter":           {hook.StreamQuery{Webhook: "picky"}, []string{"order.sent"}},
 			"a filter that breaks": {hook.StreamQuery{Webhook: "broken"}, nil},
 			"both":                 {hook.StreamQuery{Webhook: "erp", EventTypes: []string{"order.sent"}}, []string{"order.sent"}},
-			"a time":               {hook.StreamQuery{Since: time.Unix(3, 0)}, []string{hook.TypeWebhookSuspended, "order.sent"}},
+			"a time":               {hook.StreamQuery{Since: time.Unix(3, 0)}, []string{hook.TypeWebhookSuspended, "order.sent", "incoming.erp"}},
 		} {
 			c.q.Workspace = ws
 			if c.q.Since.IsZero() {
@@ -293,7 +299,7 @@ func TestFilters(t *testing.T) {
 			if got := next(t, s, 0); !slices.Equal(got, c.want) {
 				t.Errorf("%s: got %q, want %q", name, got, c.want)
 			}
-			if s.At().Seq != 4 && c.want == nil {
+			if s.At().Seq != 5 && c.want == nil {
 				t.Errorf("%s: the position stays at %+v", name, s.At())
 			}
 			s.Close()
