@@ -7514,7 +7514,7 @@ type StreamEventsParams struct {
 	// EventTypes Only these: names or patterns as a webhook has them, such as `order.*`. Operational events only when named. Left out: everything.
 	EventTypes *[]string `form:"eventTypes,omitempty" json:"eventTypes,omitempty"`
 
-	// Webhook Only what this webhook, by code or id, would be sent by its `eventTypes` and `filter`, in whatever state it is.
+	// Webhook Only what this webhook, by code or id, would be sent by its `eventTypes` and `filter`, in whatever state it is; items of incoming webhooks go to their routes and are not among it.
 	Webhook *string `form:"webhook,omitempty" json:"webhook,omitempty"`
 
 	// Cursor Where to go on: `nextCursor`, or the `id` of a message. `Last-Event-ID` wins, since a browser that reconnects repeats the query.
