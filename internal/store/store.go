@@ -90,6 +90,7 @@ const (
 	defaultMaxConns = 10
 	hotConns        = 6
 	sqliteReaders   = 4
+	busyTimeout     = "busy_timeout(5000)" // milliseconds
 )
 
 // idleInTransaction ends transactions of a stopped process, so that it cannot block
@@ -143,11 +144,11 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	// busy_timeout matters for other processes only (keys, backup): within this one
 	// all writes go through one connection. FULL, because NORMAL may lose the last
 	// commits at power loss.
-	if s.sqlw, err = openSQLiteFile(ctx, path, 1, "busy_timeout(5000)", "journal_mode(WAL)",
+	if s.sqlw, err = openSQLiteFile(ctx, path, 1, busyTimeout, "journal_mode(WAL)",
 		"synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(4000)"); err != nil {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
-	if s.sqlr, err = openSQLiteFile(ctx, path, sqliteReaders, "busy_timeout(5000)", "query_only(1)"); err != nil {
+	if s.sqlr, err = openSQLiteFile(ctx, path, sqliteReaders, busyTimeout, "query_only(1)"); err != nil {
 		return fmt.Errorf("opening %s for reading: %w", path, err)
 	}
 	if s.w, err = gorm.Open(gormsqlite.New(gormsqlite.Config{DriverName: "sqlite", Conn: s.sqlw}), s.preparing()); err != nil {

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -14,6 +16,8 @@ const (
 	// walTruncate is the size from which the log is cut back: a reader that stayed open
 	// for long kept checkpoints from starting it anew.
 	walTruncate = 64 << 20
+	// walPatience is how long cutting it waits for readers, and so all who write for it.
+	walPatience = 100 * time.Millisecond
 )
 
 // Size is how many bytes the database takes: on SQLite the file and its log.
@@ -33,7 +37,8 @@ func (s *Store) Size(ctx context.Context) (int64, error) {
 }
 
 // RunUpkeep keeps SQLite's write-ahead log short until ctx ends: a checkpoint that
-// waits for nobody when the log grew, and one that cuts it when it has become large.
+// waits for nobody when the log grew, and one that cuts it when it has become large. While
+// somebody reads for long, as a backup does, that cannot be, and nobody must wait for it.
 // Postgres looks after itself.
 func (s *Store) RunUpkeep(ctx context.Context) error {
 	if s.engine == Postgres {
@@ -42,7 +47,7 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 	tick := time.NewTicker(walLook)
 	defer tick.Stop()
 	var before int64
-	var passive time.Time
+	var passive, busy time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,15 +60,38 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 		}
 		mode := "PASSIVE"
 		switch size := info.Size(); {
-		case size > walTruncate:
+		case size > walTruncate && time.Since(busy) >= upkeepEvery:
 			mode = "TRUNCATE"
 		case size == before || time.Since(passive) < upkeepEvery:
 			continue
 		default:
 			before, passive = size, time.Now()
 		}
-		if _, err := s.sqlw.ExecContext(ctx, "PRAGMA wal_checkpoint("+mode+")"); err != nil && ctx.Err() == nil {
+		blocked, err := s.checkpoint(ctx, mode)
+		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "sqlite.checkpoint", "mode", mode, "error", err)
 		}
+		if mode == "TRUNCATE" && (blocked || err != nil) {
+			busy = time.Now()
+		}
 	}
+}
+
+// checkpoint brings the log into the database and reports whether readers were in the way.
+// It has the only connection that writes, and so waits for them for a moment only.
+func (s *Store) checkpoint(ctx context.Context, mode string) (blocked bool, err error) {
+	conn, err := s.sqlw.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		_, rerr := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+busyTimeout)
+		err = errors.Join(err, rerr, conn.Close())
+	}()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout("+strconv.Itoa(int(walPatience.Milliseconds()))+")"); err != nil {
+		return false, err
+	}
+	var pages, done int
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&blocked, &pages, &done)
+	return blocked, err
 }
