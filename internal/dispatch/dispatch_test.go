@@ -269,6 +269,42 @@ func TestHangingDatabaseBuriesNobody(t *testing.T) {
 	})
 }
 
+// Who resumes a target wants to see it tried, and not when the breaker's next probe is due.
+func TestResumedTargetIsProbedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var healthy atomic.Bool
+		b := start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
+			func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+				if healthy.Load() {
+					return success(ctx, target, j, n)
+				}
+				return failure(ctx, target, j, n)
+			}, nil)
+		become := func(state hook.TargetState) {
+			changed := *b.target
+			changed.State = state
+			b.d.mu.Lock()
+			b.view.Targets[b.target.ID] = &changed
+			b.d.mu.Unlock()
+			b.d.TargetsChanged(b.target.Workspace)
+		}
+		id, _ := b.publish()
+		time.Sleep(100 * time.Second) // the breaker has opened, and the second probe failed
+		n := len(b.sends())
+		healthy.Store(true)
+		become(hook.TargetPaused)
+		time.Sleep(time.Second)
+		if len(b.sends()) != n {
+			t.Error("it was sent to while it was paused")
+		}
+		become(hook.TargetActive)
+		time.Sleep(5 * time.Second) // the next probe would have come after another half a minute
+		if state, _ := b.store.state(id); state != hook.StateSucceeded || len(b.sends()) != n+1 {
+			t.Errorf("after the resume the delivery is %s, %d attempts", state, len(b.sends())-n)
+		}
+	})
+}
+
 // The breaker opens after ten failures in a row, keeps what waits in the store, and
 // lets one through after 30 s, then after twice as long.
 func TestBreaker(t *testing.T) {

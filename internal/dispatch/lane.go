@@ -42,6 +42,7 @@ type lane struct {
 	timer     *time.Timer // wakes the lane when it has a token again
 	usedAt    time.Time
 
+	rested      bool // its target was not active when the configuration last changed
 	health      hook.Health
 	healthKnown bool // what the store remembered was read
 	dirty       bool // health changed since the last flush
@@ -428,7 +429,8 @@ func (l *lane) giveToken(t *hook.Target) {
 }
 
 // TargetsChanged acts on a new configuration: lanes whose target is not active any
-// more give back what has not been sent, others may go on.
+// more give back what has not been sent, others may go on. Who made a target active again
+// expects it to be tried: an open breaker lets one through at once.
 func (d *Dispatcher) TargetsChanged(workspace hook.ID) {
 	d.mu.Lock()
 	for _, l := range d.lanes {
@@ -436,7 +438,14 @@ func (d *Dispatcher) TargetsChanged(workspace hook.ID) {
 			continue
 		}
 		t := d.target(workspace, l.target)
-		if t == nil || t.State != hook.TargetActive || (t.Limited && l.home.node != d.node) {
+		active := t != nil && t.State == hook.TargetActive
+		if active && l.rested && l.health.Breaker.State == breakerOpen {
+			now := d.ids.Now()
+			l.health.Breaker.NextProbeAt, l.dirty = &now, true
+			l.expect(now)
+		}
+		l.rested = !active
+		if !active || (t.Limited && l.home.node != d.node) {
 			d.giveBack(l) // at its home, if it has become limited
 		} else {
 			d.pump(l)
