@@ -9056,7 +9056,7 @@ type ClientInterface interface {
 
 	// ResumeWebhookWithBody Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9065,7 +9065,7 @@ type ClientInterface interface {
 
 	// ResumeWebhook Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11108,7 +11108,7 @@ func (c *Client) PauseWebhook(ctx context.Context, webhook ThisWebhook, params *
 
 // ResumeWebhookWithBody Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11127,7 +11127,7 @@ func (c *Client) ResumeWebhookWithBody(ctx context.Context, webhook ThisWebhook,
 
 // ResumeWebhook Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -19352,7 +19352,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResumeWebhookWithBodyWithResponse Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19361,7 +19361,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResumeWebhookWithResponse Resume a webhook
 	//
-	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+	// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32007,7 +32007,7 @@ func (c *ClientWithResponses) PauseWebhookWithResponse(ctx context.Context, webh
 
 // ResumeWebhookWithBodyWithResponse Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32022,7 +32022,7 @@ func (c *ClientWithResponses) ResumeWebhookWithBodyWithResponse(ctx context.Cont
 
 // ResumeWebhookWithResponse Resume a webhook
 //
-// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came while it was suspended are delivered, too.
+// Ends a pause or a suspension and releases the deliveries that were held; if the breaker is open, one of them is tried at once. With `replay: missed`, events that came since it was suspended are delivered, too, also if it was disabled before or in between.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

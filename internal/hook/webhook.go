@@ -90,10 +90,13 @@ type Webhook struct {
 	Paused     bool
 	Suspended  string // "", or why: gone, failing
 	StateSince time.Time
-	Version    int64 // counts changes of configuration or state, the ETag
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-	DeletedAt  *time.Time // tombstone: no claims, history still readable
+	// MissingSince is since when no deliveries are made for it, be it suspended or disabled or
+	// one after the other; zero while they are.
+	MissingSince time.Time
+	Version      int64 // counts changes of configuration or state, the ETag
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	DeletedAt    *time.Time // tombstone: no claims, history still readable
 }
 
 // TargetState is whether a target is sent to.
@@ -124,6 +127,12 @@ func (w *Webhook) State() TargetState {
 		return TargetPaused
 	}
 	return TargetActive
+}
+
+// Misses reports that no deliveries are made for it of what comes.
+func (w *Webhook) Misses() bool {
+	state := w.State()
+	return state == TargetSuspended || state == TargetDisabled
 }
 
 // Reasons of states that people choose.

@@ -167,4 +167,23 @@ func TestResumeReplaysWhatWasMissed(t *testing.T) {
 	if e := wantKind(t, err, hook.KindInvalidState); !strings.Contains(e.Detail, "/v1/replays") {
 		t.Errorf("disabled: %v", err)
 	}
+	w.patch(t, "a", `{"enabled":true}`, hook.Updated, "enabled")
+	// Suspended, disabled and by a PUT enabled again, which leaves it suspended: missed from
+	// the first on.
+	w.store.now = w.store.now.Add(time.Hour)
+	since = w.store.now
+	if _, err := w.Suspend(t.Context(), w.ws.ID, created.ID, hook.SuspendedGone, hook.Trouble{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, enabled := range []string{"false", "true"} {
+		w.store.now = w.store.now.Add(time.Hour)
+		w.put(t, "a", `{"code":"a","url":"`+ordersURL+`","enabled":`+enabled+`}`, hook.Updated, "enabled")
+	}
+	r, err = w.ResumeWebhook(t.Context(), w.admin, "a", missed)
+	if err != nil || r.Replay == hook.NoID {
+		t.Fatalf("resumed: %+v, %v", r, err)
+	}
+	if rp := w.store.replays[len(w.store.replays)-1]; rp.Since.After(since) || since.Sub(rp.Since) > time.Minute {
+		t.Errorf("suspended at %s, it is replayed from %s on", since, rp.Since)
+	}
 }

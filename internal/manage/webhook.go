@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"sallyport/internal/hook"
 )
@@ -80,12 +81,20 @@ func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string,
 	return res, nil
 }
 
-// stampState notes since when the state is what it is, and tells of the end of a
-// suspension.
+// stampState notes since when the state is what it is and since when the webhook misses
+// what comes, and tells of the end of a suspension.
 func stampState(cur, next *hook.Webhook, scene hook.WebhookScene) {
 	next.StateSince = scene.Now
 	if cur != nil && next.State() == cur.State() {
 		next.StateSince = cur.StateSince
+	}
+	switch {
+	case !next.Misses():
+		next.MissingSince = time.Time{}
+	case cur != nil && cur.Misses():
+		next.MissingSince = cur.MissingSince
+	default:
+		next.MissingSince = scene.Now
 	}
 	if cur != nil && cur.Suspended != "" && next.Suspended == "" && next.DeletedAt == nil {
 		scene.Tell(hook.ResumedNotice(cur))

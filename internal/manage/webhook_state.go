@@ -23,7 +23,8 @@ func (s *Service) PauseWebhook(ctx context.Context, p hook.Principal, ref string
 
 // ResumeWebhook ends a pause or a suspension: {"replay": "none"}, optional. What was
 // held goes on. A disabled webhook stays so: that is its owner's wish. With "missed" a
-// replay is stored with the change, which delivers what came while it was suspended.
+// replay is stored with the change, which delivers what came while it was suspended, and
+// disabled before or in between.
 func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte) (hook.ResumeResult, error) {
 	o, err := readDocument(doc)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *Service) ResumeWebhook(ctx context.Context, p hook.Principal, ref strin
 // was matched, and not delivered, after it: it waited for its transaction.
 const beforeSuspension = 30 * time.Second
 
-// missedBy is the replay of what a webhook missed because of its present state; nil if it
+// missedBy is the replay of what a webhook missed since it last was sent to; nil if it
 // missed nothing.
 func missedBy(scene hook.WebhookScene, by hook.ID) (*hook.Replay, error) {
 	w := scene.Current
@@ -86,12 +87,12 @@ func missedBy(scene hook.WebhookScene, by hook.ID) (*hook.Replay, error) {
 		return nil, nil
 	case hook.TargetDisabled:
 		return nil, hook.Errorf(hook.KindInvalidState, "the webhook is disabled, and nothing is sent to it; enable it, then "+instead,
-			w.Code, w.StateSince.Format(time.RFC3339Nano))
+			w.Code, w.MissingSince.Format(time.RFC3339Nano))
 	case hook.TargetActive:
 		return nil, hook.Errorf(hook.KindInvalidState, "the webhook is active, so that nothing says since when it missed anything; "+instead, w.Code, "...")
 	case hook.TargetSuspended:
 	}
-	since := w.StateSince.Add(-beforeSuspension)
+	since := w.MissingSince.Add(-beforeSuspension)
 	if since.Before(w.CreatedAt) {
 		since = w.CreatedAt
 	}

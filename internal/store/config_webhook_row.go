@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -34,7 +35,7 @@ func (r *webhookRow) place() (workspace, id rowID) { return r.WorkspaceID, r.ID 
 func (r *webhookRow) deleted() bool                { return r.DeletedAt != nil }
 
 // webhookConfig is the column config: the specification without what has a column of
-// its own, and without secret values. Names are short-lived nowhere: rows written by
+// its own, and without secret values; and what came later and needs none. Names are short-lived nowhere: rows written by
 // old binaries are read by new ones, so a field may be added but never change meaning.
 type webhookConfig struct {
 	Description   string           `json:"description,omitempty"`
@@ -57,6 +58,7 @@ type webhookConfig struct {
 	RateRequests  int              `json:"rateRequests,omitempty"` // 0: no rateLimit
 	RatePer       time.Duration    `json:"ratePer,omitempty"`
 	Ordering      string           `json:"ordering"`
+	MissingSince  int64            `json:"missingSince,omitempty"` // microseconds; 0: as state_since
 }
 
 type signatureConfig struct {
@@ -111,6 +113,9 @@ func webhookRowOf(w *hook.Webhook) (*webhookRow, []secretValue, error) {
 		Profile: w.Profile, EventTypes: w.EventTypes, Filter: w.Filter, IncludeEntity: w.IncludeEntity, MaxAttempts: w.MaxAttempts,
 		Timeout: w.Timeout, SuccessCodes: w.SuccessCodes, MaxInFlight: w.MaxInFlight, Ordering: w.Ordering,
 		Retry: retryConfigOf(w.Retry),
+	}
+	if !w.MissingSince.IsZero() {
+		c.MissingSince = micros(w.MissingSince)
 	}
 	if r := w.RateLimit; r != nil {
 		c.RateRequests, c.RatePer = r.Requests, r.Per
@@ -168,6 +173,9 @@ func (r *webhookRow) noun(secrets []secretRow, open opener) (*hook.Webhook, erro
 		},
 		Paused: r.Paused, Suspended: r.Suspended, StateSince: fromMicros(r.StateSince), Version: r.Version,
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt), DeletedAt: fromMicrosPtr(r.DeletedAt),
+	}
+	if w.Misses() { // a binary that does not know the field drops it
+		w.MissingSince = fromMicros(cmp.Or(c.MissingSince, r.StateSince))
 	}
 	if c.RateRequests > 0 {
 		w.RateLimit = &hook.RateLimit{Requests: c.RateRequests, Per: c.RatePer}

@@ -64,6 +64,7 @@ func webhookRoundTrip(t *testing.T, open Opener) {
 	made := w.create(t, func(x *hook.Webhook) {
 		x.Secrets = []hook.Secret{{Value: "the-old-secret-0123456789", ExpiresAt: &end, CreatedAt: end}, {Value: "short-one", CreatedAt: end}}
 		x.Paused, x.Suspended = true, hook.SuspendedGone
+		x.MissingSince = x.StateSince.Add(-time.Hour)
 	})
 	full, err := w.LoadTarget(ctx, w.ws.ID, made.ID)
 	if err != nil || !reflect.DeepEqual(full, made) {
