@@ -11,6 +11,8 @@ type run struct {
 	now      time.Time
 	zone     zone
 	deadline time.Time
+	looked   time.Time     // at the clock
+	forgiven time.Duration // of what it stood still
 
 	vars  *Array   // the variables in sight
 	owned bool     // whether vars is ours to change

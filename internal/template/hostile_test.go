@@ -182,3 +182,20 @@ func FuzzDate(f *testing.F) {
 		}
 	})
 }
+
+// A rendering that stood still has not used its time up; one that did so for ever has.
+func TestStandingStillDoesNotCount(t *testing.T) {
+	t.Parallel()
+	const own = maxTime / 2
+	for stood, late := range map[time.Duration]bool{0: false, maxTime: false, maxForgiven: false, maxForgiven + maxTime: true, time.Hour: true} {
+		began := time.Now().Add(-own - stood)
+		r := &run{deadline: began.Add(maxTime), looked: began.Add(own)}
+		if got := r.late(); got != late {
+			t.Errorf("after %s of its own and %s of others it is late: %v", own, stood, got)
+		}
+	}
+	r := &run{deadline: time.Now().Add(-1)}
+	if !r.late() {
+		t.Error("a rendering whose time is over goes on")
+	}
+}
