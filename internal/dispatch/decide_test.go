@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/hook"
 )
 
-// What follows an attempt, contract D 22.
+// What follows an attempt.
 func TestDecide(t *testing.T) {
 	target := &hook.Target{Kind: hook.TargetWebhook, MaxAttempts: 3, Retry: schedule}
 	status := func(code int) *hook.ReceivedResponse { return &hook.ReceivedResponse{Status: code} }

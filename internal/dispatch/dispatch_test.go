@@ -269,17 +269,23 @@ func TestHangingDatabaseBuriesNobody(t *testing.T) {
 	})
 }
 
+// startFailing starts a dispatcher of a target that fails until it is said to be healthy.
+func startFailing(t *testing.T) (*bench, *atomic.Bool) {
+	t.Helper()
+	var healthy atomic.Bool
+	return start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
+		func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			if healthy.Load() {
+				return success(ctx, target, j, n)
+			}
+			return failure(ctx, target, j, n)
+		}, nil), &healthy
+}
+
 // Who resumes a target wants to see it tried, and not when the breaker's next probe is due.
 func TestResumedTargetIsProbedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var healthy atomic.Bool
-		b := start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
-			func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-				if healthy.Load() {
-					return success(ctx, target, j, n)
-				}
-				return failure(ctx, target, j, n)
-			}, nil)
+		b, healthy := startFailing(t)
 		become := func(state hook.TargetState) {
 			changed := *b.target
 			changed.State = state
@@ -309,14 +315,7 @@ func TestResumedTargetIsProbedAtOnce(t *testing.T) {
 // lets one through after 30 s, then after twice as long.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var healthy atomic.Bool
-		b := start(t, &hook.Target{MaxAttempts: 100, Retry: hook.Retry{Schedule: []time.Duration{100 * time.Millisecond}}},
-			func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
-				if healthy.Load() {
-					return success(ctx, target, j, n)
-				}
-				return failure(ctx, target, j, n)
-			}, nil)
+		b, healthy := startFailing(t)
 		id, _ := b.publish()
 		time.Sleep(20 * time.Second)
 		all := b.sends()

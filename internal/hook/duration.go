@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// durationUnits are the units of the contract (decision D 43), largest first.
+// durationUnits are the units of the contract, largest first.
 var durationUnits = []struct {
 	name string
 	size time.Duration

@@ -31,7 +31,7 @@ func (n *node) ends(event, state, reason string) object {
 	return d
 }
 
-// What a receiver answers decides what follows (contract D 4 and D 22), seen from
+// What a receiver answers decides what follows, seen from
 // outside: the schedule, Retry-After, 410, redirects, long failure, the dead letter and
 // the operator's ways out of it.
 func TestFailuresAndTheirEnds(t *testing.T) {
