@@ -125,7 +125,7 @@ func (c Config) PublicURL(listening net.Addr) string {
 	if err != nil {
 		return scheme + "://" + listening.String()
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && (ip.IsUnspecified() || ip.IsLoopback()) {
 		host = "localhost"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)

@@ -269,6 +269,7 @@ func TestPublicURL(t *testing.T) {
 		want   string
 	}{
 		{plain, tcp("::"), "http://localhost:8080"},
+		{plain, tcp(""), "http://localhost:8080"},
 		{plain, tcp("127.0.0.1"), "http://localhost:8080"},
 		{plain, tcp("192.0.2.7"), "http://192.0.2.7:8080"},
 		{plain, tcp("2001:db8::1"), "http://[2001:db8::1]:8080"},
