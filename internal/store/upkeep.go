@@ -16,8 +16,11 @@ const (
 	// walTruncate is the size from which the log is cut back: a reader that stayed open
 	// for long kept checkpoints from starting it anew.
 	walTruncate = 64 << 20
-	// walPatience is how long cutting it waits for readers, and so all who write for it.
-	walPatience = 100 * time.Millisecond
+	// walPatience is how long cutting it waits for readers, and so all who write for it: a
+	// moment, and when that is in vain twice as long, up to the most. Whoever reads for longer
+	// is let alone, as a backup is, and only asked for a moment every now and then.
+	walPatience     = 100 * time.Millisecond
+	walPatienceMost = 1600 * time.Millisecond
 )
 
 // Size is how many bytes the database takes: on SQLite the file and its log.
@@ -47,7 +50,8 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 	tick := time.NewTicker(walLook)
 	defer tick.Stop()
 	var before int64
-	var passive, busy time.Time
+	var passive, rest time.Time
+	patience, long := walPatience, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,26 +64,32 @@ func (s *Store) RunUpkeep(ctx context.Context) error {
 		}
 		mode := "PASSIVE"
 		switch size := info.Size(); {
-		case size > walTruncate && time.Since(busy) >= upkeepEvery:
+		case size > walTruncate && time.Now().After(rest):
 			mode = "TRUNCATE"
 		case size == before || time.Since(passive) < upkeepEvery:
 			continue
 		default:
 			before, passive = size, time.Now()
 		}
-		blocked, err := s.checkpoint(ctx, mode)
+		blocked, err := s.checkpoint(ctx, mode, patience)
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "sqlite.checkpoint", "mode", mode, "error", err)
 		}
-		if mode == "TRUNCATE" && (blocked || err != nil) {
-			busy = time.Now()
+		switch {
+		case mode == "PASSIVE":
+		case !blocked && err == nil:
+			patience, long = walPatience, false
+		case long || patience >= walPatienceMost:
+			patience, long, rest = walPatience, true, time.Now().Add(upkeepEvery)
+		default:
+			patience *= 2
 		}
 	}
 }
 
 // checkpoint brings the log into the database and reports whether readers were in the way.
-// It has the only connection that writes, and so waits for them for a moment only.
-func (s *Store) checkpoint(ctx context.Context, mode string) (blocked bool, err error) {
+// It has the only connection that writes, and so waits for them with little patience.
+func (s *Store) checkpoint(ctx context.Context, mode string, patience time.Duration) (blocked bool, err error) {
 	conn, err := s.sqlw.Conn(ctx)
 	if err != nil {
 		return false, err
@@ -88,7 +98,7 @@ func (s *Store) checkpoint(ctx context.Context, mode string) (blocked bool, err 
 		_, rerr := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+busyTimeout)
 		err = errors.Join(err, rerr, conn.Close())
 	}()
-	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout("+strconv.Itoa(int(walPatience.Milliseconds()))+")"); err != nil {
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout("+strconv.Itoa(int(patience.Milliseconds()))+")"); err != nil {
 		return false, err
 	}
 	var pages, done int

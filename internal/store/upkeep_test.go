@@ -39,14 +39,14 @@ func TestCheckpointBesideALongReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	blocked, err := s.checkpoint(ctx, "TRUNCATE")
+	blocked, err := s.checkpoint(ctx, "TRUNCATE", walPatience)
 	if took := time.Since(began); err != nil || !blocked || took > 4*time.Second {
 		t.Errorf("beside the reader: blocked %v after %s, %v", blocked, took, err)
 	}
 	if err := reader.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if blocked, err = s.checkpoint(ctx, "TRUNCATE"); err != nil || blocked {
+	if blocked, err = s.checkpoint(ctx, "TRUNCATE", walPatience); err != nil || blocked {
 		t.Errorf("after it: blocked %v, %v", blocked, err)
 	}
 	if info, err := os.Stat(s.walPath); err != nil || info.Size() != 0 {
