@@ -126,7 +126,11 @@ var _ = suite("walks", map[string]func(*world){
 			has("pending", "0", "topTargets.0.target.code", "erp-orders", "topTargets.0.held", "3", "topTargets.0.stateReason", "paused")
 		platform := "SALLYPORT_KEY=" + w.platform.key
 		pending := -1.0
-		for _, row := range y.jsons(`api -G $B/v1/workspaces -d include=stats -d sort=-pending -d limit=5 | jq '.data[]|{code,stats}'`, platform) {
+		rows := y.jsons(`api -G $B/v1/workspaces -d include=stats -d sort=-pending -d limit=5 | jq '.data[]|{code,stats}'`, platform)
+		if len(rows) < 2 {
+			w.t.Errorf("of all workspaces %v are listed", rows)
+		}
+		for _, row := range rows {
 			n, ok := row["stats"].(map[string]any)["pending"].(float64)
 			if !ok || pending >= 0 && n > pending {
 				w.t.Errorf("after %v waiting comes %v", pending, row)
