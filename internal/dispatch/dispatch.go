@@ -29,7 +29,7 @@ type Store interface {
 
 	Register(ctx context.Context, instance, name string, floor hook.ID) (hook.NodeID, time.Time, error)
 	Beat(ctx context.Context, node hook.NodeID, floor hook.ID) (alive bool, now time.Time, err error)
-	RescueDead(ctx context.Context, me hook.NodeID, deadAfter time.Duration) (int, error)
+	RescueDead(ctx context.Context, me hook.NodeID, deadAfter, fresh time.Duration) (int, error)
 	BuryPredecessor(ctx context.Context, me hook.NodeID, instance string) (int, error)
 	Deregister(ctx context.Context, node hook.NodeID) error
 	Claims(ctx context.Context, node hook.NodeID, floor hook.ID) ([]hook.ID, error)

@@ -97,7 +97,7 @@ func (s *fakeStore) release(r *row, n hook.NodeID) {
 	}
 }
 
-func (s *fakeStore) RescueDead(context.Context, hook.NodeID, time.Duration) (int, error) {
+func (s *fakeStore) RescueDead(_ context.Context, _ hook.NodeID, _, _ time.Duration) (int, error) {
 	leave, err := s.enter("rescue")
 	if err != nil {
 		return 0, err

@@ -113,7 +113,7 @@ func (d *Dispatcher) beatLoop(ctx context.Context) {
 		may := d.beats.unbroken(time.Now(), d.cfg.DeadAfter)
 		d.mu.Unlock()
 		if may {
-			n, err := d.store.RescueDead(ctx, node, d.cfg.DeadAfter)
+			n, err := d.store.RescueDead(ctx, node, d.cfg.DeadAfter, d.beatGap())
 			if err != nil && ctx.Err() == nil {
 				d.log.WarnContext(ctx, "node.rescue", "error", err)
 			}

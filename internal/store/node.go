@@ -73,23 +73,26 @@ func (s *Store) Beat(ctx context.Context, node hook.NodeID, floor hook.ID) (aliv
 }
 
 // RescueDead buries every other node whose last heartbeat is older than deadAfter and
-// makes what it held wait again. It returns how many deliveries that were.
-func (s *Store) RescueDead(ctx context.Context, me hook.NodeID, deadAfter time.Duration) (int, error) {
-	stale := "beat_at < ?"
-	limit := any(micros(time.Now().Add(-deadAfter)))
+// makes what it held wait again. It returns how many deliveries that were. It buries nobody
+// unless the last heartbeat of me is younger than fresh at the moment of the burial: a
+// statement that was under way while the database hung finds every heartbeat old.
+func (s *Store) RescueDead(ctx context.Context, me hook.NodeID, deadAfter, fresh time.Duration) (int, error) {
+	ago, staleAt, freshAt := "?", any(micros(time.Now().Add(-deadAfter))), any(micros(time.Now().Add(-fresh)))
 	if s.engine == Postgres {
-		stale = "beat_at < clock_timestamp() - ? * interval '1 microsecond'"
-		limit = deadAfter.Microseconds()
+		ago = "clock_timestamp() - ? * interval '1 microsecond'"
+		staleAt, freshAt = deadAfter.Microseconds(), fresh.Microseconds()
 	}
+	stale := "beat_at < " + ago + " AND EXISTS (SELECT 1 FROM nodes me WHERE me.id = ? AND me.beat_at >= " + ago + ")"
+	args := []any{staleAt, int64(me), freshAt}
 	var dead []int64
 	if err := s.hotTx(ctx, func(tx *gorm.DB) error {
-		return tx.Raw("SELECT id FROM nodes WHERE id <> ? AND "+stale, int64(me), limit).Scan(&dead).Error
+		return tx.Raw("SELECT id FROM nodes WHERE id <> ? AND "+stale, append([]any{int64(me)}, args...)...).Scan(&dead).Error
 	}); err != nil {
 		return 0, err
 	}
 	rescued := 0
 	for _, id := range dead {
-		n, err := s.bury(ctx, hook.NodeID(id), 1, " AND "+stale, limit)
+		n, err := s.bury(ctx, hook.NodeID(id), 1, " AND "+stale, args...)
 		if err != nil {
 			return rescued, fmt.Errorf("rescuing from node %d: %w", id, err)
 		}

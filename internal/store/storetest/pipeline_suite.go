@@ -160,11 +160,19 @@ func rescued(t *testing.T, w *pipelineWorld) {
 		t.Fatal(err)
 	}
 	other := w.register(t, "two")
-	if n, err := w.RescueDead(w.ctx, other, time.Hour); err != nil || n != 0 {
+	if n, err := w.RescueDead(w.ctx, other, time.Hour, time.Hour); err != nil || n != 0 {
 		t.Fatalf("rescued %d from the living, %v", n, err)
 	}
 	time.Sleep(2 * time.Millisecond) // the age of the heartbeat must show
-	if n, err := w.RescueDead(w.ctx, other, time.Millisecond); err != nil || n != 2 {
+	// As when the database hung while this was asked: nobody's heartbeat came through.
+	if n, err := w.RescueDead(w.ctx, other, time.Millisecond, time.Microsecond); err != nil || n != 0 {
+		t.Fatalf("one whose own heartbeat is old rescued %d, %v", n, err)
+	}
+	if alive, _, err := w.Beat(w.ctx, w.node, hook.ID{}); err != nil || !alive {
+		t.Fatalf("it buried another: %v, %v", alive, err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	if n, err := w.RescueDead(w.ctx, other, time.Millisecond, time.Hour); err != nil || n != 2 {
 		t.Fatalf("rescued %d, %v; want 2", n, err)
 	}
 	if alive, _, _ := w.Beat(w.ctx, w.node, w.ids.New()); alive {
