@@ -44,6 +44,7 @@ func (s *scanner) eventID(it *item, at string, depth int) error {
 	return nil
 }
 
+// validEventID knows no dot: Standard Webhooks signs id.timestamp.body, which must stay unambiguous.
 func validEventID(b []byte) bool {
 	if len(b) == 0 || len(b) > maxEventID {
 		return false

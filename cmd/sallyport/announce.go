@@ -104,7 +104,7 @@ func (s started) banner(w io.Writer) {
 
 // log is for everybody else.
 func (s started) log(log *slog.Logger) {
-	log.Info("listening", "url", s.url, "docs", s.url+"/docs", obs.Version, version)
+	log.Info("listening", "url", s.url, "docs", s.url+"/docs", "version", version)
 	log.Info("database", "engine", s.engine, "at", s.database, "state", s.state)
 	log.Info("sends_to", "what", s.sends)
 	if s.hold {

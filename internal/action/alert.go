@@ -40,15 +40,3 @@ func (x *Executor) SendAlert(ctx context.Context, j *hook.Job, emails []string, 
 	a.Timings.Total = x.cfg.Now().Sub(s.now)
 	return a
 }
-
-// CheckEmail returns the address in a setting, without a name, and what is wrong with it.
-func CheckEmail(s string) (string, error) {
-	list, err := addresses(s)
-	if err == nil && len(list) != 1 {
-		err = &addressError{s}
-	}
-	if err != nil {
-		return "", err
-	}
-	return list[0].Address, nil
-}

@@ -43,7 +43,6 @@ const (
 	ReasonBreakerOpen       Reason = "breaker_open"
 	ReasonRateLimited       Reason = "rate_limited"
 	ReasonMaxInFlight       Reason = "max_in_flight"
-	ReasonOrdering          Reason = "ordering"
 	ReasonHold              Reason = "installation_hold"
 	ReasonRetryScheduled    Reason = "retry_scheduled" // its next attempt is not due yet
 	ReasonQueued            Reason = "queued"          // due: it waits for its turn

@@ -1,16 +1,9 @@
 package hook
 
-import (
-	"regexp"
-	"time"
-)
+import "time"
 
 // MaxHops bounds events that cause events through our own doors and actions.
 const MaxHops = 8
-
-// EventIDPattern is the form of a client's event id. No dot: Standard Webhooks signs
-// id.timestamp.body, which must stay unambiguous.
-var EventIDPattern = regexp.MustCompile(`^[A-Za-z0-9_:-]{1,128}$`)
 
 // Event is something that happened; immutable once accepted.
 type Event struct {

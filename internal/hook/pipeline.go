@@ -57,7 +57,6 @@ type AcceptBatch struct {
 	Versions map[ID]int64 // configuration versions it was matched against
 	Events   []*PlannedEvent
 	Requests []*PlannedRequest
-	Window   time.Duration // how long a client's event id is remembered
 	Rerun    bool          // its outcome was unknown before
 }
 

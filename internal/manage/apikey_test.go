@@ -119,7 +119,7 @@ func TestBootstrap(t *testing.T) {
 	ctx := t.Context()
 	file := filepath.Join(t.TempDir(), "admin.key")
 	first, err := w.Bootstrap(ctx, "", file)
-	if err != nil || first.Key == "" || first.KeyFile != file || first.Workspace.Code != "default" {
+	if err != nil || first.Key == "" || first.KeyFile != file {
 		t.Fatalf("first start: %+v, %v", first, err)
 	}
 	text, err := os.ReadFile(file)

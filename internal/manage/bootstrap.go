@@ -20,9 +20,8 @@ const bootstrapCode = "bootstrap"
 
 // Bootstrapped says what Bootstrap did.
 type Bootstrapped struct {
-	Workspace *hook.Workspace // default
-	Key       hook.Sensitive  // newly generated, else ""
-	KeyFile   string          // where Key was written, else ""
+	Key     hook.Sensitive // newly generated, else ""
+	KeyFile string         // where Key was written, else ""
 }
 
 // Bootstrap makes what must exist from the start: the default workspace and a first
@@ -31,8 +30,7 @@ type Bootstrapped struct {
 // only, because logs are shipped. Several nodes may call it at once.
 func (s *Service) Bootstrap(ctx context.Context, given hook.Sensitive, keyFile string) (Bootstrapped, error) {
 	var out Bootstrapped
-	var err error
-	if out.Workspace, err = s.store.EnsureDefaultWorkspace(ctx); err != nil {
+	if _, err := s.store.EnsureDefaultWorkspace(ctx); err != nil {
 		return out, fmt.Errorf("default workspace: %w", err)
 	}
 	if given != "" {

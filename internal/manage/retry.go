@@ -5,37 +5,29 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/backoff"
 	"sallyport/internal/hook"
 )
 
 // Bounds and defaults of retries, as of the contract.
 const (
 	minWait       = 100 * time.Millisecond
-	maxWait       = 30 * 24 * time.Hour
+	maxWait       = backoff.MaxWait
 	maxSchedule   = 50
 	defaultFactor = 2
 	maxFactor     = 100
 	defaultMax    = 24 * time.Hour // of exponential waits
-	defaultJitter = 0.1
 )
-
-// defaultSchedule tries for about three days.
-func defaultSchedule() []time.Duration {
-	return []time.Duration{
-		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
-		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
-	}
-}
 
 // retryForms are the forms of which retry has exactly one.
 var retryForms = []string{"schedule", "exponential", "linear"}
 
 func (o *object) retry() hook.Retry {
-	r := o.object("retry")
+	r, byDefault := o.object("retry"), backoff.Default()
 	if r == nil {
-		return hook.Retry{Schedule: defaultSchedule(), Jitter: defaultJitter}
+		return byDefault
 	}
-	out := hook.Retry{Jitter: r.float("jitter", defaultJitter, 0, 1)}
+	out := hook.Retry{Jitter: r.float("jitter", byDefault.Jitter, 0, 1)}
 	forms := 0
 	for _, f := range retryForms {
 		if r.has(f) && !r.isNull(f) {
@@ -46,7 +38,7 @@ func (o *object) retry() hook.Retry {
 		r.fault(r.path, "invalid_format", "say only one of schedule, exponential, linear")
 	}
 	if forms == 0 {
-		out.Schedule = defaultSchedule()
+		out.Schedule = byDefault.Schedule
 	}
 	if r.has("schedule") {
 		out.Schedule = r.schedule("schedule")

@@ -1,4 +1,4 @@
-// Package obs is how the process is watched: log lines with fixed field names, and metrics.
+// Package obs is how the process is watched: log lines and metrics.
 package obs
 
 import (
@@ -8,35 +8,6 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
-)
-
-// Names of log fields. One name means one thing in all lines, so that a search for an id finds
-// every line about it; RequestID is also what the client gets as X-Request-Id.
-const (
-	Address     = "address"
-	Attempt     = "attempt"           // number of the attempt, from 1
-	CallerID    = "caller_request_id" // that the caller sent as X-Request-Id
-	Count       = "count"
-	DeliveryID  = "delivery_id"
-	DurationMS  = "duration_ms"
-	Error       = "error"
-	ErrorClass  = "error_class"
-	EventID     = "event_id" // the public one, which the publisher may have chosen
-	EventType   = "event_type"
-	Host        = "host" // of a receiver; paths and queries of its URL may be secret
-	Method      = "method"
-	Node        = "node"
-	NodeID      = "node_id"
-	Operation   = "operation" // operationId of the contract
-	Outcome     = "outcome"
-	Path        = "path"
-	Reason      = "reason"
-	RequestID   = "request_id"
-	State       = "state"
-	Status      = "status" // of HTTP
-	TargetID    = "target_id"
-	Version     = "version"
-	WorkspaceID = "workspace_id"
 )
 
 // Logger writes lines of this level and above to w: as text for people, with a short local time,

@@ -235,7 +235,7 @@ func (l errorLog) Println(v ...any) {
 	for _, x := range v {
 		if err, ok := x.(error); ok {
 			// promhttp hands over no context.
-			l.log.Warn("metrics.incomplete", Error, err)
+			l.log.Warn("metrics.incomplete", "error", err)
 		}
 	}
 }

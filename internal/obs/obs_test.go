@@ -23,7 +23,7 @@ func TestLogger(t *testing.T) {
 	var out bytes.Buffer
 	log := obs.Logger(&out, slog.LevelInfo, true)
 	log.Debug("hidden")
-	log.Info("delivery.attempted", obs.DeliveryID, "d1", "key", hook.Sensitive("planted"))
+	log.Info("delivery.attempted", "delivery_id", "d1", "key", hook.Sensitive("planted"))
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("not one JSON line: %v: %s", err, out.Bytes())
@@ -36,7 +36,7 @@ func TestLogger(t *testing.T) {
 	}
 
 	out.Reset()
-	obs.Logger(&out, slog.LevelWarn, false).Warn("careful", obs.Reason, "two words")
+	obs.Logger(&out, slog.LevelWarn, false).Warn("careful", "reason", "two words")
 	if text := out.String(); !strings.Contains(text, `level=WARN msg=careful reason="two words"`) || len(strings.Fields(text)[0]) != len("time=15:04:05.000") {
 		t.Errorf("%q", text)
 	}

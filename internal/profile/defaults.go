@@ -15,9 +15,7 @@ import (
 // Defaults is what a profile means for a webhook's configuration.
 type Defaults struct {
 	Name          string
-	Description   string
 	IncludeEntity bool // unless said otherwise
-	EntityAlways  bool // includeEntity has no effect: the format is nothing without it
 	ContentType   string
 	SuccessCodes  []string
 	MinSecret     int      // characters of a new secret
@@ -34,9 +32,7 @@ func DefaultsOf(name string) (Defaults, bool) {
 	}
 	return Defaults{
 		Name:          def.name,
-		Description:   def.description,
 		IncludeEntity: def.entity != entityOff,
-		EntityAlways:  def.entity == entityAlways,
 		ContentType:   def.contentType,
 		SuccessCodes:  slices.Clone(def.successes),
 		MinSecret:     def.minSecret,

@@ -3,6 +3,7 @@ package profile_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -339,7 +340,7 @@ func TestRotation(t *testing.T) {
 	}), order())
 	wantHeader(t, r, "X-Signature", hmacOf(t, signature.Plain, r))
 	next, _ := value(t, r, "X-Signature-Next")
-	if err := signature.VerifyHex(signature.SHA256, "newer-secret-24-characters", next, r.Body); err != nil {
+	if err := signature.Verify(signature.Plain, "newer-secret-24-characters", http.Header{"X-Signature": {next}}, r.Body, time.Time{}, 0); err != nil {
 		t.Errorf("X-Signature-Next: %v", err)
 	}
 	both, _ := value(t, r, "webhook-signature")
@@ -387,7 +388,7 @@ func TestDefaultsOf(t *testing.T) {
 	for _, name := range want {
 		d, _ := profile.DefaultsOf(name)
 		old := name == "etlworks" || name == "mixpost"
-		if d.Name != name || d.Description == "" || (d.MinSecret == 8) != old || d.MinSecret != 8 && d.MinSecret != 24 {
+		if d.Name != name || (d.MinSecret == 8) != old || d.MinSecret != 8 && d.MinSecret != 24 {
 			t.Errorf("%s: %+v", name, d)
 		}
 		if d.IncludeEntity == (name == "etlworks") {

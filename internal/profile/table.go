@@ -43,7 +43,6 @@ type field struct {
 // definition is a wire format.
 type definition struct {
 	name        string
-	description string
 	contentType string
 	fixedType   bool // the format demands this media type
 	json        []segment
@@ -121,8 +120,8 @@ var standardHeaders = []field{{"webhook-id", eventID}, {"webhook-timestamp", att
 // is {} in formats that always have one, since their receivers index into it unasked.
 var definitions = []definition{
 	{
+		// Seven fields as JSON or form, X-Webhook-* headers, Standard Webhooks and X-Signature.
 		name:        "default",
-		description: "Seven fields as JSON or form, X-Webhook-* headers, Standard Webhooks and X-Signature",
 		contentType: typeJSON,
 		json:        sevenFields(webhookID),
 		form:        sevenFieldsForm(webhookID, false),
@@ -143,8 +142,8 @@ var definitions = []definition{
 		reserved:  []string{"webhook-", "x-webhook-", "x-signature", "x-signature-next"},
 	},
 	{
+		// {type, timestamp, data} with Standard Webhooks headers.
 		name:        "standard-webhooks",
-		description: "{type, timestamp, data} with Standard Webhooks headers",
 		contentType: typeJSON,
 		json: []segment{
 			{text: `{"type":`, value: eventType},
@@ -160,8 +159,8 @@ var definitions = []definition{
 		reserved:  []string{"webhook-"},
 	},
 	{
+		// As Etlworks Integrator: seven fields as JSON or form, X-Etl-Webhook-* headers, hex HMAC-SHA1.
 		name:        "etlworks",
-		description: "As Etlworks Integrator: seven fields as JSON or form, X-Etl-Webhook-* headers, hex HMAC-SHA1",
 		contentType: typeJSON,
 		json:        sevenFields(webhookNumber),
 		form:        sevenFieldsForm(webhookNumber, true),
@@ -181,8 +180,8 @@ var definitions = []definition{
 		catalogue: etlworksEvents(),
 	},
 	{
+		// As Mixpost: {event, data} in PHP's spelling, bare hex HMAC-SHA256 in X-Signature.
 		name:        "mixpost",
-		description: "As Mixpost: {event, data} in PHP's spelling, bare hex HMAC-SHA256 in X-Signature",
 		contentType: typeJSON,
 		json: []segment{
 			{text: `{"event":`, value: eventType},
@@ -206,8 +205,8 @@ var definitions = []definition{
 		},
 	},
 	{
+		// The entity as GitHub sends it: X-GitHub-Event, X-GitHub-Delivery, X-Hub-Signature-256.
 		name:        "github",
-		description: "The entity as GitHub sends it: X-GitHub-Event, X-GitHub-Delivery, X-Hub-Signature-256",
 		contentType: typeJSON,
 		json:        []segment{{value: entity, absent: `{}`}},
 		form:        []segment{{text: `payload=`, value: entity, absent: `%7B%7D`}},
@@ -222,8 +221,8 @@ var definitions = []definition{
 		reserved:  []string{"x-github-", "x-hub-signature-256", "x-hub-signature-256-next"},
 	},
 	{
+		// {id, object, type, created, data.object} with Stripe-Signature.
 		name:        "stripe",
-		description: "{id, object, type, created, data.object} with Stripe-Signature",
 		contentType: typeJSON,
 		json: []segment{
 			{text: `{"id":`, value: eventID},
@@ -239,8 +238,8 @@ var definitions = []definition{
 		reserved:  []string{"stripe-signature"},
 	},
 	{
+		// The entity as Shopify sends it: X-Shopify-* headers, base64 HMAC-SHA256.
 		name:        "shopify",
-		description: "The entity as Shopify sends it: X-Shopify-* headers, base64 HMAC-SHA256",
 		contentType: typeJSON,
 		json:        []segment{{value: entity, absent: `{}`}},
 		headers: []field{
@@ -255,8 +254,8 @@ var definitions = []definition{
 		reserved:  []string{"x-shopify-"},
 	},
 	{
+		// CloudEvents 1.0, structured mode, with Standard Webhooks headers.
 		name:        "cloudevents",
-		description: "CloudEvents 1.0, structured mode, with Standard Webhooks headers",
 		contentType: typeCloudEvents,
 		fixedType:   true,
 		json: []segment{

@@ -10,9 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// SchemaPath is where a running installation serves the schema of the files.
-const SchemaPath = "/schema/provision.json"
-
 // variableSchema lets a variable stand where the contract wants something narrower than any text.
 var variableSchema = map[string]any{"type": "string", "pattern": `\$\{`, "description": "A variable."}
 

@@ -190,7 +190,7 @@ func (p *Publisher) cancelAdmission(ad *admitted) {
 func (p *Publisher) AdmitPiece(ctx context.Context, v *hook.View, a *hook.Admission) error {
 	var wake []*hook.Target
 	b := &hook.AcceptBatch{
-		Node: p.dispatch.Node(), Versions: map[hook.ID]int64{v.Workspace.ID: v.Version}, Window: p.cfg.Window, Rerun: true,
+		Node: p.dispatch.Node(), Versions: map[hook.ID]int64{v.Workspace.ID: v.Version}, Rerun: true,
 		Events: planEvents(a, func(event hook.ID, r hook.Routed, _ int) (hook.ID, bool) {
 			wake = append(wake, r.Target)
 			return hook.RequestDeliveryID(event, r.Target.ID), false

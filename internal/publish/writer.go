@@ -200,7 +200,7 @@ func (p *Publisher) plan(ctx context.Context, batch []*item) (*work, []badItem) 
 // accept stores a batch, again and again with the same ids for as long as its outcome
 // is unknown: the callers may be gone by then, the events are not lost.
 func (p *Publisher) accept(ctx context.Context, node hook.NodeID, w *work) (hook.AcceptResult, error) {
-	b := &hook.AcceptBatch{Node: node, Versions: w.versions, Events: make([]*hook.PlannedEvent, len(w.plans)), Window: p.cfg.Window}
+	b := &hook.AcceptBatch{Node: node, Versions: w.versions, Events: make([]*hook.PlannedEvent, len(w.plans))}
 	for i, pl := range w.plans {
 		b.Events[i] = pl.planned
 	}

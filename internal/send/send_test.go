@@ -202,7 +202,7 @@ func TestSuccess(t *testing.T) {
 	if a.Request.URL != url+"/in?x=1" || got.URL.RawQuery != "x=1" {
 		t.Errorf("URL %s", a.Request.URL)
 	}
-	if err := signature.VerifyStandard(secret, got.Header, body, time.Now(), time.Minute); err != nil {
+	if err := signature.Verify(signature.Standard, secret, got.Header, body, time.Now(), time.Minute); err != nil {
 		t.Errorf("webhook-signature: %v", err)
 	}
 	if r := a.Response; r.Status != 202 || string(r.Body.Bytes) != "thanks" || r.Body.Size != 6 || r.Body.Truncated || r.Body.SHA256 != nil {

@@ -21,20 +21,6 @@ var (
 	ErrExpired  = errors.New("the signature's time is too far from now")
 )
 
-// VerifyStandard checks v1 of Standard Webhooks: one of the signatures in webhook-signature
-// must match, and webhook-timestamp be within tolerance of now (0: not looked at). Like all
-// checks here it compares in constant time, and body is the raw body as received.
-func VerifyStandard(secret string, h http.Header, body []byte, now time.Time, tolerance time.Duration) error {
-	return Verify(Standard, secret, h, body, now, tolerance)
-}
-
-// VerifyHex checks a bare hex HMAC of the body.
-func VerifyHex(algorithm, secret, value string, body []byte) error {
-	const name = "Signature"
-	return Verify(Scheme{Header: name, Algorithm: algorithm, Encoding: Hex, Content: "{body}"},
-		secret, http.Header{name: {value}}, body, time.Time{}, 0)
-}
-
 // Verify checks one scheme. For one-value formats the header with NextSuffix serves as
 // well. The id is taken from webhook-id, and the timestamp from the signature's own lead,
 // else from webhook-timestamp; only schemes that sign a timestamp look at the tolerance.

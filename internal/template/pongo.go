@@ -27,8 +27,6 @@ type program struct {
 	actions  [][]func(r *run)
 	tests    []expr
 	loops    []*forStmt
-	// straight is set when there are no branches and loops: one action, nothing for pongo2 to decide.
-	straight bool
 }
 
 // noTemplates is a loader without anything to load.
@@ -66,7 +64,6 @@ func lower(body []stmt) *program {
 	l := &lowering{p: &program{}}
 	l.body(body)
 	l.flush()
-	l.p.straight = len(l.p.tests) == 0 && len(l.p.loops) == 0
 	pongo.Lock()
 	defer pongo.Unlock()
 	skeleton, err := pongo.set.FromString(l.text.String())

@@ -12,7 +12,7 @@ import (
 // accept stores requests with the event made of each one's body.
 func (w *inboundWorld) accept(rerun bool, planned ...*hook.PlannedRequest) hook.AcceptResult {
 	w.t.Helper()
-	b := &hook.AcceptBatch{Node: hook.NodeID(w.node), Versions: map[hook.ID]int64{w.ws: 1}, Requests: planned, Window: time.Hour, Rerun: rerun}
+	b := &hook.AcceptBatch{Node: hook.NodeID(w.node), Versions: map[hook.ID]int64{w.ws: 1}, Requests: planned, Rerun: rerun}
 	for _, p := range planned {
 		r := p.Request
 		if p.Expand > 0 {

@@ -23,7 +23,7 @@ func (w *inboundWorld) planned(door hook.ID, key byte) *hook.PlannedRequest {
 // batch is what stores requests with an event of each and its delivery to target, born on
 // the node.
 func (w *inboundWorld) batch(target hook.ID, requests ...*hook.PlannedRequest) *hook.AcceptBatch {
-	b := &hook.AcceptBatch{Node: hook.NodeID(w.node), Versions: map[hook.ID]int64{w.ws: 1}, Requests: requests, Window: time.Hour}
+	b := &hook.AcceptBatch{Node: hook.NodeID(w.node), Versions: map[hook.ID]int64{w.ws: 1}, Requests: requests}
 	for _, p := range requests {
 		r := p.Request
 		if p.Expand > 0 {

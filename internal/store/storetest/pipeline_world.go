@@ -72,7 +72,7 @@ func (w *pipelineWorld) accept(t *testing.T, events ...*hook.PlannedEvent) hook.
 }
 
 func (w *pipelineWorld) batch(events ...*hook.PlannedEvent) *hook.AcceptBatch {
-	return &hook.AcceptBatch{Node: w.node, Versions: map[hook.ID]int64{w.ws: w.ver}, Events: events, Window: time.Hour}
+	return &hook.AcceptBatch{Node: w.node, Versions: map[hook.ID]int64{w.ws: w.ver}, Events: events}
 }
 
 func (w *pipelineWorld) claim(t *testing.T, node hook.NodeID, n int, targets ...hook.ID) []*hook.Job {
