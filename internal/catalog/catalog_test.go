@@ -62,7 +62,7 @@ func (s *shelf) Workspace(_ context.Context, ref string) (*hook.Workspace, error
 			return &hook.Workspace{ID: id, Code: "main"}, nil
 		}
 	}
-	return nil, hook.Errorf(hook.KindNotFound, "no workspace %q", ref)
+	return nil, hook.NoWorkspace(ref)
 }
 
 func (s *shelf) KeyByHash(_ context.Context, hash [32]byte) (hook.APIKey, string, error) {

@@ -128,6 +128,9 @@ func NotFound(noun, ref string) *Error {
 	return Errorf(KindNotFound, "no %s %q in this workspace", noun, ref)
 }
 
+// NoWorkspace reports that there is no such workspace.
+func NoWorkspace(ref string) *Error { return Errorf(KindNotFound, "no workspace %q", ref) }
+
 // Invalid makes a validation error of faults; nil when there are none.
 func Invalid(faults []Fault) error {
 	if len(faults) == 0 {

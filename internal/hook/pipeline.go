@@ -57,7 +57,7 @@ type AcceptBatch struct {
 	Versions map[ID]int64 // configuration versions it was matched against
 	Events   []*PlannedEvent
 	Requests []*PlannedRequest
-	Rerun    bool          // its outcome was unknown before
+	Rerun    bool // its outcome was unknown before
 }
 
 // FirstReceipt is what the first event of that id was answered.

@@ -10,37 +10,28 @@ import (
 
 // CreateAction makes an action.
 func (s *Service) CreateAction(ctx context.Context, p hook.Principal, doc []byte) (hook.ActionResult, error) {
-	return s.editAction(ctx, p, "", hook.Write{}, func(*hook.Action) ([]byte, error) { return doc, nil })
+	return s.editAction(ctx, p, "", hook.Write{}, whole[*hook.Action](nil, "", doc))
 }
 
 // PutAction creates or replaces an action: a field left out becomes its default. Secrets
 // left out are kept.
 func (s *Service) PutAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error) {
-	return s.editAction(ctx, p, ref, w, func(cur *hook.Action) ([]byte, error) {
-		if cur == nil && hook.IsID(ref) {
-			return nil, hook.NotFound("action", ref)
-		}
-		return doc, nil
-	})
+	return s.editAction(ctx, p, ref, w, whole[*hook.Action](hook.NotFound("action", ref), ref, doc))
 }
 
 // PatchAction changes parts of an action.
 func (s *Service) PatchAction(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.ActionResult, error) {
-	return s.editAction(ctx, p, ref, w, func(cur *hook.Action) ([]byte, error) {
-		if cur == nil {
-			return nil, hook.NotFound("action", ref)
-		}
+	return s.editAction(ctx, p, ref, w, merged(hook.NotFound("action", ref), func(cur *hook.Action) ([]byte, error) {
 		return patchedAction(cur, doc)
-	})
+	}))
 }
 
-func (s *Service) editAction(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.Action) ([]byte, error)) (hook.ActionResult, error) {
+func (s *Service) editAction(ctx context.Context, p hook.Principal, ref string, w hook.Write, document document[*hook.Action]) (hook.ActionResult, error) {
 	var res hook.ActionResult
 	saved, err := s.store.EditAction(ctx, p.Workspace, ref, w.DryRun, func(scene hook.ActionScene) (next *hook.Action, err error) {
-		next, res.Change, res.Changed, err = edit[hook.Action]{
+		next, res.Change, res.Changed, err = edit[*hook.Action]{
 			guard: w.Guard, document: document, changes: actionChanges,
-			version: func(a *hook.Action) int64 { return a.Version },
-			read:    func(doc []byte) (*hook.Action, error) { return s.readAction(doc, ref, scene) },
+			read: func(doc []byte) (*hook.Action, error) { return s.readAction(doc, ref, scene) },
 		}.decide(scene.Current)
 		return next, err
 	})
@@ -83,7 +74,7 @@ func (s *Service) DeleteAction(ctx context.Context, p hook.Principal, ref string
 		if scene.Current == nil {
 			return nil, hook.NotFound("action", ref)
 		}
-		if err := guarded(g, scene.Current.Version); err != nil {
+		if err := Guarded(g, scene.Current.Version); err != nil {
 			return nil, err
 		}
 		if n := len(scene.UsedBy); n > 0 {

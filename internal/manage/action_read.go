@@ -24,13 +24,10 @@ func (s *Service) readAction(doc []byte, ref string, scene hook.ActionScene) (*h
 		return nil, err
 	}
 	next := &hook.Action{}
-	var id hook.ID
-	code := ""
 	if cur := scene.Current; cur != nil {
-		id, code = cur.ID, cur.Code
 		next.Secrets, next.Type = cur.Secrets, cur.Type
 	}
-	who := o.identify(ref, id, code)
+	who := identify(o, ref, scene.Current)
 	next.Name = who.name
 	next.Description = o.text("description", "", 0, maxDescription)
 	next.Enabled = o.flag("enabled", true)
@@ -54,10 +51,8 @@ func (s *Service) readAction(doc []byte, ref string, scene hook.ActionScene) (*h
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, err
 	}
-	if scene.Current == nil {
-		if err := who.settle(scene.Scene, "action"); err != nil {
-			return nil, err
-		}
+	if err := who.settle(scene.Scene, "action"); err != nil {
+		return nil, err
 	}
 	next.Code = who.code
 	return next, nil

@@ -11,7 +11,7 @@ var roles = []string{string(hook.RoleAdmin), string(hook.RoleOperator), string(h
 
 // CreateAPIKey makes a key, which is in the answer this once.
 func (s *Service) CreateAPIKey(ctx context.Context, p hook.Principal, doc []byte) (hook.APIKeyResult, error) {
-	return s.editAPIKey(ctx, p, s.scopeOf(p, doc), "", hook.Write{}, func(*hook.APIKey) ([]byte, error) { return doc, nil })
+	return s.editAPIKey(ctx, p, s.scopeOf(p, doc), "", hook.Write{}, whole[*hook.APIKey](nil, "", doc))
 }
 
 // PutAPIKey creates or replaces a key. Its value may come from a vault; without one a
@@ -25,12 +25,7 @@ func (s *Service) PutAPIKey(ctx context.Context, p hook.Principal, ref string, d
 		}
 		scope = k.Workspace
 	}
-	return s.editAPIKey(ctx, p, scope, ref, w, func(cur *hook.APIKey) ([]byte, error) {
-		if cur == nil && hook.IsID(ref) {
-			return nil, hook.NotFound("API key", ref)
-		}
-		return doc, nil
-	})
+	return s.editAPIKey(ctx, p, scope, ref, w, whole[*hook.APIKey](hook.NotFound("API key", ref), ref, doc))
 }
 
 // PatchAPIKey changes parts of a key.
@@ -39,12 +34,9 @@ func (s *Service) PatchAPIKey(ctx context.Context, p hook.Principal, ref string,
 	if err != nil {
 		return hook.APIKeyResult{}, err
 	}
-	return s.editAPIKey(ctx, p, k.Workspace, k.ID.String(), w, func(cur *hook.APIKey) ([]byte, error) {
-		if cur == nil {
-			return nil, hook.NotFound("API key", ref)
-		}
+	return s.editAPIKey(ctx, p, k.Workspace, k.ID.String(), w, merged(hook.NotFound("API key", ref), func(cur *hook.APIKey) ([]byte, error) {
 		return patched(keyDocument(cur), doc, "key", "role", "platform")
-	})
+	}))
 }
 
 // keyDocument is what a PUT would have to say to change nothing. The key is left out,
@@ -65,7 +57,7 @@ func (s *Service) scopeOf(p hook.Principal, doc []byte) hook.ID {
 	return p.Workspace
 }
 
-func (s *Service) editAPIKey(ctx context.Context, p hook.Principal, scope hook.ID, ref string, w hook.Write, document func(*hook.APIKey) ([]byte, error)) (hook.APIKeyResult, error) {
+func (s *Service) editAPIKey(ctx context.Context, p hook.Principal, scope hook.ID, ref string, w hook.Write, document document[*hook.APIKey]) (hook.APIKeyResult, error) {
 	if scope == hook.NoID && !p.Platform {
 		return hook.APIKeyResult{}, hook.Errorf(hook.KindForbidden, "only a platform key can make or change platform keys")
 	}
@@ -74,9 +66,8 @@ func (s *Service) editAPIKey(ctx context.Context, p hook.Principal, scope hook.I
 	var err error
 	res.APIKey, err = s.store.EditAPIKey(ctx, scope, ref, w.DryRun, func(scene hook.APIKeyScene) (next *hook.APIKey, err error) {
 		res.Key = ""
-		next, res.Change, res.Changed, err = edit[hook.APIKey]{
+		next, res.Change, res.Changed, err = edit[*hook.APIKey]{
 			guard: w.Guard, document: document, changes: keyChanges,
-			version: func(k *hook.APIKey) int64 { return k.Version },
 			read: func(doc []byte) (*hook.APIKey, error) {
 				next, given, err := readAPIKey(doc, ref, scope, scene)
 				if err != nil {
@@ -133,12 +124,7 @@ func readAPIKey(doc []byte, ref string, scope hook.ID, scene hook.APIKeyScene) (
 	if err != nil {
 		return nil, "", err
 	}
-	var id hook.ID
-	code := ""
-	if scene.Current != nil {
-		id, code = scene.Current.ID, scene.Current.Code
-	}
-	who := o.identify(ref, id, code)
+	who := identify(o, ref, scene.Current)
 	next := &hook.APIKey{
 		Name: who.name, Platform: scope == hook.NoID, Role: hook.Role(o.oneOf("role", "", roles...)),
 		ExpiresAt: o.instant("expiresAt"), Metadata: o.metadata(),
@@ -162,10 +148,8 @@ func readAPIKey(doc []byte, ref string, scope hook.ID, scene hook.APIKeyScene) (
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, "", err
 	}
-	if scene.Current == nil {
-		if err := who.settle(scene.Scene, "API key"); err != nil {
-			return nil, "", err
-		}
+	if err := who.settle(scene.Scene, "API key"); err != nil {
+		return nil, "", err
 	}
 	next.Code = who.code
 	if scene.Current != nil {
@@ -216,7 +200,7 @@ func (s *Service) DeleteAPIKey(ctx context.Context, p hook.Principal, ref string
 	if err != nil {
 		return err
 	}
-	err = s.store.DeleteAPIKey(ctx, k.Workspace, k.ID.String(), func(k *hook.APIKey) error { return guarded(g, k.Version) })
+	err = s.store.DeleteAPIKey(ctx, k.Workspace, k.ID.String(), func(k *hook.APIKey) error { return Guarded(g, k.Version) })
 	if err != nil {
 		return err
 	}

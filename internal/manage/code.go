@@ -29,14 +29,20 @@ func (r *reader) checkCode(field, code string) {
 
 // identity is how a resource is called.
 type identity struct {
+	id         hook.ID // NoID: it is new
 	code, name string
 	derive     bool // the code is to be made of the name
 }
 
 // identify reads code, name and id. ref is what the path says, "" for POST; current is
 // what the path leads to, if anything.
-func (o *object) identify(ref string, currentID hook.ID, currentCode string) identity {
-	exists := currentID != hook.NoID
+func identify[R resource](o *object, ref string, current R) identity {
+	var none R
+	var is hook.AuditSubject
+	if current != none {
+		is = current.AuditSubject()
+	}
+	out := identity{id: is.ID}
 	code := o.raw("code")
 	given := ""
 	if code != nil && o.value("code", "a string", &given) {
@@ -44,17 +50,16 @@ func (o *object) identify(ref string, currentID hook.ID, currentCode string) ide
 	}
 	if o.has("id") {
 		var s string
-		if o.value("id", "a string", &s) && ref != "" && (!exists || !strings.EqualFold(s, currentID.String())) {
+		if o.value("id", "a string", &s) && ref != "" && (is.ID == hook.NoID || !strings.EqualFold(s, is.ID.String())) {
 			o.fault("id", "code_mismatch", "is not the id of what the path names; leave it out")
 		}
 	}
-	var out identity
 	switch {
-	case exists:
-		if given != "" && !strings.EqualFold(given, currentCode) {
-			o.fault("code", "code_mismatch", "%q is not the code of what the path names, %q; codes cannot change", clip(given), currentCode)
+	case is.ID != hook.NoID:
+		if given != "" && !strings.EqualFold(given, is.Code) {
+			o.fault("code", "code_mismatch", "%q is not the code of what the path names, %q; codes cannot change", clip(given), is.Code)
 		}
-		out.code = currentCode
+		out.code = is.Code
 	case ref != "":
 		if given != "" && !strings.EqualFold(given, ref) {
 			o.fault("code", "code_mismatch", "%q is not the code in the path, %q", clip(given), ref)
@@ -81,9 +86,12 @@ func (o *object) identify(ref string, currentID hook.ID, currentCode string) ide
 	return out
 }
 
-// settle checks that the code is free, or makes one of the name: "ERP Stock" becomes
-// erp-stock, the second one erp-stock-2. For a new resource only.
+// settle checks that the code of a new resource is free, or makes one of the name: "ERP Stock"
+// becomes erp-stock, the second one erp-stock-2.
 func (i *identity) settle(s hook.Scene, noun string) error {
+	if i.id != hook.NoID {
+		return nil
+	}
 	if !i.derive {
 		return codeFree(s, i.code, noun)
 	}

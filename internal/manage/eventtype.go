@@ -21,26 +21,18 @@ const (
 
 // CreateEventType adds a type to the catalogue.
 func (s *Service) CreateEventType(ctx context.Context, p hook.Principal, doc []byte) (hook.EventTypeResult, error) {
-	return s.editEventType(ctx, p, "", hook.Write{}, func(*hook.EventType) ([]byte, error) { return doc, nil })
+	return s.editEventType(ctx, p, "", hook.Write{}, whole[*hook.EventType](nil, "", doc))
 }
 
 // PutEventType creates or replaces a catalogue entry.
 func (s *Service) PutEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error) {
-	return s.editEventType(ctx, p, name, w, func(cur *hook.EventType) ([]byte, error) {
-		if cur == nil && hook.IsID(name) {
-			return nil, hook.NotFound("event type", name)
-		}
-		return doc, nil
-	})
+	return s.editEventType(ctx, p, name, w, whole[*hook.EventType](hook.NotFound("event type", name), name, doc))
 }
 
 // PatchEventType changes parts of a catalogue entry. A schema or sample is replaced as
 // a whole: merging into it would make something nobody wrote.
 func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name string, doc []byte, w hook.Write) (hook.EventTypeResult, error) {
-	return s.editEventType(ctx, p, name, w, func(cur *hook.EventType) ([]byte, error) {
-		if cur == nil {
-			return nil, hook.NotFound("event type", name)
-		}
+	return s.editEventType(ctx, p, name, w, merged(hook.NotFound("event type", name), func(cur *hook.EventType) ([]byte, error) {
 		patch, err := readDocument(doc)
 		if err != nil {
 			return nil, err
@@ -61,7 +53,7 @@ func (s *Service) PatchEventType(ctx context.Context, p hook.Principal, name str
 			}
 		}
 		return encode(whole)
-	})
+	}))
 }
 
 // eventTypeDocument is what a PUT would have to say to change nothing but a schema or a
@@ -70,14 +62,13 @@ func eventTypeDocument(t *hook.EventType) map[string]any {
 	return map[string]any{"description": t.Description, "mode": t.Mode, "archived": t.Archived, "metadata": t.Metadata}
 }
 
-func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.EventType) ([]byte, error)) (hook.EventTypeResult, error) {
+func (s *Service) editEventType(ctx context.Context, p hook.Principal, ref string, w hook.Write, document document[*hook.EventType]) (hook.EventTypeResult, error) {
 	var res hook.EventTypeResult
 	var err error
 	res.EventType, err = s.store.EditEventType(ctx, p.Workspace, ref, w.DryRun, func(scene hook.EventTypeScene) (next *hook.EventType, err error) {
-		next, res.Change, res.Changed, err = edit[hook.EventType]{
+		next, res.Change, res.Changed, err = edit[*hook.EventType]{
 			guard: w.Guard, document: document, changes: eventTypeChanges,
-			version: func(t *hook.EventType) int64 { return t.Version },
-			read:    func(doc []byte) (*hook.EventType, error) { return readEventType(doc, ref, scene) },
+			read: func(doc []byte) (*hook.EventType, error) { return readEventType(doc, ref, scene) },
 		}.decide(scene.Current)
 		return next, err
 	})
@@ -190,7 +181,7 @@ func (s *Service) ListEventTypes(ctx context.Context, p hook.Principal, f hook.L
 // DeleteEventType removes a type from the catalogue; our own stay.
 func (s *Service) DeleteEventType(ctx context.Context, p hook.Principal, name string, g hook.Guard) error {
 	err := s.store.DeleteEventType(ctx, p.Workspace, name, func(t *hook.EventType) error {
-		if err := guarded(g, t.Version); err != nil {
+		if err := Guarded(g, t.Version); err != nil {
 			return err
 		}
 		if t.Operational {

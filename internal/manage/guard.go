@@ -10,9 +10,9 @@ import (
 // ETag is the strong validator of a version (RFC 9110 section 8.8).
 func ETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// guarded compares what the caller expects with what is there; version 0 means that
-// nothing is.
-func guarded(g hook.Guard, version int64) error {
+// Guarded compares what the caller expects with what is there; version 0 means that
+// nothing is. It returns an error of KindPrecondition where they differ.
+func Guarded(g hook.Guard, version int64) error {
 	if g.IfMatch != "" && (version == 0 || !tagged(g.IfMatch, version)) {
 		return hook.Errorf(hook.KindPrecondition, "If-Match is %s but %s", g.IfMatch, shown(version))
 	}
@@ -39,6 +39,3 @@ func tagged(tags string, version int64) bool {
 	}
 	return false
 }
-
-// Guarded is guarded for what other rooms keep.
-func Guarded(g hook.Guard, version int64) error { return guarded(g, version) }

@@ -8,37 +8,28 @@ import (
 
 // CreateIncomingWebhook makes an incoming webhook.
 func (s *Service) CreateIncomingWebhook(ctx context.Context, p hook.Principal, doc []byte) (hook.IncomingResult, error) {
-	return s.editIncoming(ctx, p, "", hook.Write{}, func(*hook.IncomingWebhook) ([]byte, error) { return doc, nil })
+	return s.editIncoming(ctx, p, "", hook.Write{}, whole[*hook.IncomingWebhook](nil, "", doc))
 }
 
 // PutIncomingWebhook creates or replaces an incoming webhook: a field left out becomes its
 // default. The hash and secrets left out are kept.
 func (s *Service) PutIncomingWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.IncomingResult, error) {
-	return s.editIncoming(ctx, p, ref, w, func(cur *hook.IncomingWebhook) ([]byte, error) {
-		if cur == nil && hook.IsID(ref) {
-			return nil, hook.NotFound("incoming webhook", ref)
-		}
-		return doc, nil
-	})
+	return s.editIncoming(ctx, p, ref, w, whole[*hook.IncomingWebhook](hook.NotFound("incoming webhook", ref), ref, doc))
 }
 
 // PatchIncomingWebhook changes parts of an incoming webhook.
 func (s *Service) PatchIncomingWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.IncomingResult, error) {
-	return s.editIncoming(ctx, p, ref, w, func(cur *hook.IncomingWebhook) ([]byte, error) {
-		if cur == nil {
-			return nil, hook.NotFound("incoming webhook", ref)
-		}
+	return s.editIncoming(ctx, p, ref, w, merged(hook.NotFound("incoming webhook", ref), func(cur *hook.IncomingWebhook) ([]byte, error) {
 		return patched(incomingDocument(cur), doc, "hash", "secrets", "ipAllowList", "preProcessors", "dedupe")
-	})
+	}))
 }
 
-func (s *Service) editIncoming(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.IncomingWebhook) ([]byte, error)) (hook.IncomingResult, error) {
+func (s *Service) editIncoming(ctx context.Context, p hook.Principal, ref string, w hook.Write, document document[*hook.IncomingWebhook]) (hook.IncomingResult, error) {
 	var res hook.IncomingResult
 	saved, err := s.store.EditIncoming(ctx, p.Workspace, ref, w.DryRun, func(scene hook.IncomingScene) (next *hook.IncomingWebhook, err error) {
-		next, res.Change, res.Changed, err = edit[hook.IncomingWebhook]{
+		next, res.Change, res.Changed, err = edit[*hook.IncomingWebhook]{
 			guard: w.Guard, document: document, changes: incomingChanges,
-			version: func(w *hook.IncomingWebhook) int64 { return w.Version },
-			read:    func(doc []byte) (*hook.IncomingWebhook, error) { return s.readIncoming(doc, ref, scene) },
+			read: func(doc []byte) (*hook.IncomingWebhook, error) { return s.readIncoming(doc, ref, scene) },
 		}.decide(scene.Current)
 		return next, err
 	})
@@ -79,7 +70,7 @@ func (s *Service) ListIncomingWebhooks(ctx context.Context, p hook.Principal, f 
 func (s *Service) DeleteIncomingWebhook(ctx context.Context, p hook.Principal, ref string, g hook.Guard) error {
 	w, err := s.changeIncoming(ctx, p, ref, func(next *hook.IncomingWebhook, scene hook.IncomingScene) error {
 		next.Secrets, next.Hash, next.DeletedAt = nil, "", &scene.Now
-		return guarded(g, scene.Current.Version)
+		return Guarded(g, scene.Current.Version)
 	})
 	if err != nil {
 		return err

@@ -63,13 +63,10 @@ func (s *Service) readIncoming(doc []byte, ref string, scene hook.IncomingScene)
 		return nil, err
 	}
 	r := &incomingReader{object: o, s: s, scene: scene, next: &hook.IncomingWebhook{}}
-	var id hook.ID
-	code := ""
 	if cur := scene.Current; cur != nil {
-		id, code = cur.ID, cur.Code
 		r.next.Secrets, r.next.Hash = cur.Secrets, cur.Hash
 	}
-	who := o.identify(ref, id, code)
+	who := identify(o, ref, scene.Current)
 	r.next.Name = who.name
 	w := &r.next.IncomingSpec
 	w.Profile = r.oneOf("profile", hook.DoorDefault, hook.DoorDefault, hook.DoorAtroCore, hook.DoorAlumio)
@@ -97,10 +94,8 @@ func (s *Service) readIncoming(doc []byte, ref string, scene hook.IncomingScene)
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, err
 	}
-	if scene.Current == nil {
-		if err := who.settle(scene.Scene, "incoming webhook"); err != nil {
-			return nil, err
-		}
+	if err := who.settle(scene.Scene, "incoming webhook"); err != nil {
+		return nil, err
 	}
 	w.Code = who.code
 	return r.next, nil

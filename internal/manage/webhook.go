@@ -11,29 +11,21 @@ import (
 
 // CreateWebhook makes a webhook.
 func (s *Service) CreateWebhook(ctx context.Context, p hook.Principal, doc []byte) (hook.WebhookResult, error) {
-	return s.editWebhook(ctx, p, "", hook.Write{}, func(*hook.Webhook) ([]byte, error) { return doc, nil })
+	return s.editWebhook(ctx, p, "", hook.Write{}, whole[*hook.Webhook](nil, "", doc))
 }
 
 // PutWebhook creates or replaces a webhook: a field left out becomes its default.
 // Secrets left out are kept, and so are pause and suspension.
 func (s *Service) PutWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WebhookResult, error) {
-	return s.editWebhook(ctx, p, ref, w, func(cur *hook.Webhook) ([]byte, error) {
-		if cur == nil && hook.IsID(ref) {
-			return nil, hook.NotFound("webhook", ref)
-		}
-		return doc, nil
-	})
+	return s.editWebhook(ctx, p, ref, w, whole[*hook.Webhook](hook.NotFound("webhook", ref), ref, doc))
 }
 
 // PatchWebhook changes parts of a webhook. {"enabled": true} also ends a suspension: it
 // is an explicit wish.
 func (s *Service) PatchWebhook(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WebhookResult, error) {
-	return s.editWebhook(ctx, p, ref, w, func(cur *hook.Webhook) ([]byte, error) {
-		if cur == nil {
-			return nil, hook.NotFound("webhook", ref)
-		}
+	return s.editWebhook(ctx, p, ref, w, merged(hook.NotFound("webhook", ref), func(cur *hook.Webhook) ([]byte, error) {
 		return patchedWebhook(cur, doc)
-	}, func(next *hook.Webhook) {
+	}), func(next *hook.Webhook) {
 		if o, err := readDocument(doc); err == nil && o.has("enabled") && next.Enabled {
 			next.Suspended = ""
 		}
@@ -42,15 +34,14 @@ func (s *Service) PatchWebhook(ctx context.Context, p hook.Principal, ref string
 
 // editWebhook takes the document, which may depend on what is there, to its end. After
 // says what the call means beyond configuration.
-func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.Webhook) ([]byte, error), after ...func(*hook.Webhook)) (hook.WebhookResult, error) {
+func (s *Service) editWebhook(ctx context.Context, p hook.Principal, ref string, w hook.Write, document document[*hook.Webhook], after ...func(*hook.Webhook)) (hook.WebhookResult, error) {
 	fresh := newSecret() // outside: the decision may be asked for again
 	var res hook.WebhookResult
 	var known []string
 	saved, err := s.store.EditWebhook(ctx, p.Workspace, ref, w.DryRun, func(scene hook.WebhookScene) (next *hook.Webhook, err error) {
 		known, res.Secret = typeNames(scene.Types), ""
-		next, res.Change, res.Changed, err = edit[hook.Webhook]{
+		next, res.Change, res.Changed, err = edit[*hook.Webhook]{
 			guard: w.Guard, document: document, changes: webhookChanges,
-			version: func(w *hook.Webhook) int64 { return w.Version },
 			read: func(doc []byte) (*hook.Webhook, error) {
 				next, generate, err := s.readWebhook(doc, ref, scene)
 				if err != nil {
@@ -140,7 +131,7 @@ func (s *Service) DeleteWebhook(ctx context.Context, p hook.Principal, ref strin
 		if scene.Current == nil {
 			return nil, hook.NotFound("webhook", ref)
 		}
-		if err := guarded(g, scene.Current.Version); err != nil {
+		if err := Guarded(g, scene.Current.Version); err != nil {
 			return nil, err
 		}
 		next := *scene.Current

@@ -63,14 +63,11 @@ func (s *Service) readWebhook(doc []byte, ref string, scene hook.WebhookScene) (
 		return nil, false, err
 	}
 	r := &webhookReader{object: o, s: s, scene: scene, next: &hook.Webhook{}}
-	var id hook.ID
-	code := ""
 	if cur := scene.Current; cur != nil {
-		id, code = cur.ID, cur.Code
 		r.next.Secrets = slices.Clone(cur.Secrets)
 		r.next.Paused, r.next.Suspended = cur.Paused, cur.Suspended
 	}
-	who := o.identify(ref, id, code)
+	who := identify(o, ref, scene.Current)
 	r.next.Name = who.name
 	r.configuration()
 	r.delivery()
@@ -82,13 +79,11 @@ func (s *Service) readWebhook(doc []byte, ref string, scene hook.WebhookScene) (
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, false, err
 	}
-	if scene.Current == nil {
-		if err := who.settle(scene.Scene, "webhook"); err != nil {
-			return nil, false, err
-		}
+	if err := who.settle(scene.Scene, "webhook"); err != nil {
+		return nil, false, err
 	}
 	r.next.Code = who.code
-	return r.next, generate, nameFree(scene.Scene, r.next.Name, "webhook", id)
+	return r.next, generate, nameFree(scene.Scene, r.next.Name, "webhook", who.id)
 }
 
 // configuration reads who is told about what.

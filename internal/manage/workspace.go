@@ -19,30 +19,20 @@ const (
 
 // CreateWorkspace makes a tenant.
 func (s *Service) CreateWorkspace(ctx context.Context, p hook.Principal, doc []byte) (hook.WorkspaceResult, error) {
-	return s.editWorkspace(ctx, p, "", hook.Write{}, func(*hook.Workspace) ([]byte, error) { return doc, nil })
+	return s.editWorkspace(ctx, p, "", hook.Write{}, whole[*hook.Workspace](nil, "", doc))
 }
 
 // PutWorkspace creates or replaces a workspace.
 func (s *Service) PutWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error) {
-	return s.editWorkspace(ctx, p, ref, w, func(cur *hook.Workspace) ([]byte, error) {
-		if cur == nil && hook.IsID(ref) {
-			return nil, noWorkspace(ref)
-		}
-		return doc, nil
-	})
+	return s.editWorkspace(ctx, p, ref, w, whole[*hook.Workspace](hook.NoWorkspace(ref), ref, doc))
 }
 
 // PatchWorkspace changes parts of a workspace.
 func (s *Service) PatchWorkspace(ctx context.Context, p hook.Principal, ref string, doc []byte, w hook.Write) (hook.WorkspaceResult, error) {
-	return s.editWorkspace(ctx, p, ref, w, func(cur *hook.Workspace) ([]byte, error) {
-		if cur == nil {
-			return nil, noWorkspace(ref)
-		}
+	return s.editWorkspace(ctx, p, ref, w, merged(hook.NoWorkspace(ref), func(cur *hook.Workspace) ([]byte, error) {
 		return patched(workspaceDocument(cur), doc)
-	})
+	}))
 }
-
-func noWorkspace(ref string) error { return hook.Errorf(hook.KindNotFound, "no workspace %q", ref) }
 
 func workspaceDocument(w *hook.Workspace) map[string]any {
 	doc := map[string]any{"name": w.Name, "strict": w.Strict, "metadata": w.Metadata}
@@ -66,17 +56,16 @@ func workspaceDocument(w *hook.Workspace) map[string]any {
 	return doc
 }
 
-func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref string, w hook.Write, document func(*hook.Workspace) ([]byte, error)) (hook.WorkspaceResult, error) {
+func (s *Service) editWorkspace(ctx context.Context, p hook.Principal, ref string, w hook.Write, document document[*hook.Workspace]) (hook.WorkspaceResult, error) {
 	if err := platformOnly(p); err != nil {
 		return hook.WorkspaceResult{}, err
 	}
 	var res hook.WorkspaceResult
 	var err error
 	res.Workspace, err = s.store.EditWorkspace(ctx, ref, w.DryRun, func(scene hook.WorkspaceScene) (next *hook.Workspace, err error) {
-		next, res.Change, res.Changed, err = edit[hook.Workspace]{
+		next, res.Change, res.Changed, err = edit[*hook.Workspace]{
 			guard: w.Guard, document: document, changes: workspaceChanges,
-			version: func(w *hook.Workspace) int64 { return w.Version },
-			read:    func(doc []byte) (*hook.Workspace, error) { return readWorkspace(doc, ref, scene, s.rules.SendsMail()) },
+			read: func(doc []byte) (*hook.Workspace, error) { return readWorkspace(doc, ref, scene, s.rules.SendsMail()) },
 		}.decide(scene.Current)
 		return next, err
 	})
@@ -107,12 +96,7 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene, mails bool
 	if err != nil {
 		return nil, err
 	}
-	var id hook.ID
-	code := ""
-	if scene.Current != nil {
-		id, code = scene.Current.ID, scene.Current.Code
-	}
-	who := o.identify(ref, id, code)
+	who := identify(o, ref, scene.Current)
 	next := &hook.Workspace{Name: who.name, Strict: o.flag("strict", false), Metadata: o.metadata()}
 	if !o.isNull("retention") {
 		next.Retention = o.duration("retention", 0, minRetention, maxRetention)
@@ -133,10 +117,8 @@ func readWorkspace(doc []byte, ref string, scene hook.WorkspaceScene, mails bool
 	if err := hook.Invalid(o.faults); err != nil {
 		return nil, err
 	}
-	if scene.Current == nil {
-		if err := who.settle(scene.Scene, "workspace"); err != nil {
-			return nil, err
-		}
+	if err := who.settle(scene.Scene, "workspace"); err != nil {
+		return nil, err
 	}
 	next.Code = who.code
 	return next, nil
@@ -173,7 +155,7 @@ func (s *Service) DeleteWorkspace(ctx context.Context, p hook.Principal, ref, co
 		return err
 	}
 	id, targets, err := s.store.DeleteWorkspace(ctx, ref, func(w *hook.Workspace) error {
-		if err := guarded(g, w.Version); err != nil {
+		if err := Guarded(g, w.Version); err != nil {
 			return err
 		}
 		if w.Code == hook.DefaultWorkspace {

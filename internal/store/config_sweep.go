@@ -17,7 +17,7 @@ import (
 func (s *Store) DeleteWorkspace(ctx context.Context, ref string, check func(*hook.Workspace) error) (id hook.ID, targets []hook.ID, err error) {
 	err = s.changing(ctx, hook.NoID, false, func(tx *gorm.DB) (bool, error) {
 		id, targets = hook.NoID, nil
-		w, err := present(findWorkspace(tx, ref))(noWorkspace(ref))
+		w, err := present(findWorkspace(tx, ref))(hook.NoWorkspace(ref))
 		if err == nil {
 			err = check(w)
 		}

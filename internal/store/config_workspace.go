@@ -59,10 +59,8 @@ func (r *workspaceRow) noun() (*hook.Workspace, error) {
 
 // Workspace returns a workspace by id or code.
 func (s *Store) Workspace(ctx context.Context, ref string) (*hook.Workspace, error) {
-	return one(ctx, s, noWorkspace(ref), func(tx *gorm.DB) (*hook.Workspace, error) { return findWorkspace(tx, ref) })
+	return one(ctx, s, hook.NoWorkspace(ref), func(tx *gorm.DB) (*hook.Workspace, error) { return findWorkspace(tx, ref) })
 }
-
-func noWorkspace(ref string) error { return hook.Errorf(hook.KindNotFound, "no workspace %q", ref) }
 
 // findWorkspace returns nil if there is none.
 func findWorkspace(tx *gorm.DB, ref string) (*hook.Workspace, error) {
