@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -124,6 +125,9 @@ func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 		if err != nil || value == "" || strings.HasSuffix(value, "/") {
 			return nil, echo.ErrNotFound
 		}
+		if !isText(value) {
+			return nil, hook.NotFound(name, value)
+		}
 		if p := op.inPath[name]; p != nil && p.Schema.Value.Format == "uuid" && !hook.IsID(value) {
 			return nil, hook.NotFound(name, value)
 		}
@@ -133,6 +137,14 @@ func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 		return nil, hook.Errorf(hook.KindInvalidParameter, "the query string is broken: %v", err)
 	}
 	query := c.QueryParams()
+	for name, values := range query {
+		if op.query[name] == nil {
+			return nil, unknownParameter(name, op.names)
+		}
+		if slices.ContainsFunc(values, func(s string) bool { return !isText(s) }) {
+			return nil, invalidParameter(name, name+" must be UTF-8 without NUL")
+		}
+	}
 	for _, name := range op.names {
 		p := op.query[name]
 		values, given := query[name]
@@ -144,11 +156,6 @@ func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 		}
 		if err := checkParameter(p, values); err != nil {
 			return nil, err
-		}
-	}
-	for name := range query {
-		if op.query[name] == nil {
-			return nil, unknownParameter(name, op.names)
 		}
 	}
 	for name, p := range op.header {
@@ -164,6 +171,10 @@ func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 	}
 	return query, nil
 }
+
+// isText reports whether a database can look for s: Postgres refuses to be asked for bytes
+// that no text of its can have.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 func unknownParameter(name string, known []string) error {
 	detail := "there is no parameter " + strconv.Quote(name)

@@ -31,6 +31,26 @@ var _ = suite("parameters", map[string]func(*world){
 		w.admin.put("/v1/webhooks/a?dryRun=yes", doc{"url": "https://a.example"}).problem(http.StatusBadRequest, "invalid_parameter").has("field", "dryRun")
 		w.admin.delete("/v1/webhooks/a/secret?id=7").problem(http.StatusBadRequest, "invalid_parameter").has("field", "id")
 	},
+	"what no text can have is looked for nowhere": func(w *world) {
+		for _, odd := range []string{"%00", "a%00b", "%ff", "%ED%A0%80"} {
+			for _, path := range []string{
+				"/v1/webhooks/", "/v1/event-types/", "/v1/events/", "/v1/actions/", "/v1/incoming-webhooks/", "/v1/deliveries/", "/v1/collections/x/records/",
+			} {
+				w.viewer.get(path+odd).problem(http.StatusNotFound, "not_found")
+			}
+			w.admin.put("/v1/webhooks/"+odd, doc{"url": "https://a.example"}).problem(http.StatusNotFound, "not_found")
+			w.platform.get("/v1/workspaces/"+odd).problem(http.StatusNotFound, "not_found")
+			for _, query := range []string{
+				"events?id=", "events?type=", "events?entityId=", "deliveries?eventId=", "deliveries?webhook=", "deliveries?eventType=", "replays?webhook=",
+				"webhooks?metadata=a:", "requests?incomingWebhook=", "stream?webhook=",
+			} {
+				w.viewer.get("/v1/"+query+odd).problem(http.StatusBadRequest, "invalid_parameter")
+			}
+			// The door of a workspace that cannot be: anybody may ask.
+			w.nobody.post("/w/"+odd+"/in/x", doc{}).problem(http.StatusNotFound, "not_found")
+			w.nobody.post("/w/"+w.workspace+"/in/"+odd, doc{}).problem(http.StatusNotFound, "not_found")
+		}
+	},
 	"a cursor goes with its filters and its order": func(w *world) {
 		for n := range 3 {
 			w.publish(doc{"type": "a.b", "id": "e" + strconv.Itoa(n)})
