@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -92,10 +92,30 @@ func (h publishing) PublishEvents(c echo.Context, params hot.PublishEventsParams
 			return err
 		}
 		for n, r := range got {
+			r.Problem = ofItem(places[n], r.Problem)
 			receipts[places[n]] = r
 		}
 	}
 	return s.answerBatch(c, receipts)
+}
+
+// ofItem says of a problem of an event, which knows nothing of the batch, where in the batch
+// it is.
+func ofItem(index int, problem error) error {
+	var e *hook.Error
+	if !errors.As(problem, &e) {
+		return problem
+	}
+	at := "data[" + strconv.Itoa(index) + "]"
+	in := *e
+	if in.Field != "" {
+		in.Field = join(at, in.Field)
+	}
+	in.Faults = slices.Clone(in.Faults)
+	for i, f := range in.Faults {
+		in.Faults[i].Field = join(at, f.Field)
+	}
+	return &in
 }
 
 // openPublish finds out who publishes and reads the body.
@@ -262,12 +282,7 @@ func wholeRefused(receipts []hook.Receipt) error {
 			faults = append(faults, hook.Fault{Field: at, Code: string(kind), Detail: detail})
 			continue
 		}
-		for _, f := range e.Faults {
-			if !strings.HasPrefix(f.Field, at) {
-				f.Field = join(at, f.Field)
-			}
-			faults = append(faults, f)
-		}
+		faults = append(faults, e.Faults...)
 	}
 	return hook.Invalid(faults)
 }

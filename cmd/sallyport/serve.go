@@ -74,6 +74,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	log := newLogger(cfg, p)
+	obs.Libraries(log)
 	for _, w := range cfg.Warnings {
 		log.WarnContext(ctx, "settings", "warning", w)
 	}

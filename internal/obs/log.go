@@ -3,8 +3,10 @@ package obs
 
 import (
 	"io"
+	"log"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -17,6 +19,23 @@ func Logger(w io.Writer, level slog.Level, json bool) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replaceTime(time.RFC3339Nano, time.UTC)}))
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replaceTime("15:04:05.000", time.Local)}))
+}
+
+// Libraries sends what libraries print by package log to a logger, at debug level: they know no
+// levels, and no other form. It is for the whole process.
+func Libraries(to *slog.Logger) {
+	log.SetFlags(0)
+	log.SetOutput(libraries{to})
+}
+
+type libraries struct{ to *slog.Logger }
+
+// Write logs one message. net/http quotes what a receiver sends unasked, which may be anything,
+// a secret of ours that it echoes included: that is left out.
+func (l libraries) Write(line []byte) (int, error) {
+	text, _, _ := strings.Cut(strings.TrimRight(string(line), "\n"), " starting with ")
+	l.to.Debug("library.said", "text", text)
+	return len(line), nil
 }
 
 // replaceTime gives the time of a line its form. Times among the fields stay what they are.

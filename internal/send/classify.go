@@ -130,7 +130,6 @@ func isReset(err error, text string) bool {
 		}
 	}
 	return strings.Contains(text, "server closed idle connection") ||
-		strings.Contains(text, "transport connection broken") ||
 		strings.Contains(text, "GOAWAY") || strings.Contains(text, "connection was lost") ||
 		strings.Contains(text, "stream error")
 }

@@ -192,6 +192,9 @@ func TestBrokenAnswers(t *testing.T) {
 		"closed within a chunk":    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", closeIt, hook.ClassReset, 200},
 		"broken chunks":            {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n", closeIt, hook.ClassProtocol, 200},
 		"not HTTP":                 {"220 smtp.example.com ESMTP\r\n", closeIt, hook.ClassProtocol, 0},
+		"two lengths":              {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", closeIt, hook.ClassProtocol, 0},
+		"no length":                {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nabc", closeIt, hook.ClassProtocol, 0},
+		"unknown coding":           {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc", closeIt, hook.ClassProtocol, 0},
 		"head too long":            {"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 70<<10) + "\r\n\r\n", closeIt, hook.ClassTooLarge, 0},
 		"another protocol":         {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", func(c net.Conn) { io.Copy(io.Discard, c) }, hook.ClassStatus, 101},
 	} {

@@ -12,16 +12,17 @@ var _ = suite("batch", map[string]func(*world){
 		w.publish(doc{"id": "other", "type": "a.b"})
 		a := w.publisher.post("/v1/events/batch", doc{"data": []doc{
 			{"id": "new", "type": "a.b"}, {"id": "old", "type": "a.b"}, {"type": "a..b"}, {"id": "other", "type": "a.c"}, {"id": "new", "type": "a.b"}, {"id": "new", "type": "a.c"},
-			{"type": "a.b", "entity": strings.Repeat("x", 1<<20)},
+			{"type": "a.b", "entity": strings.Repeat("x", 1<<20)}, {"type": "Webhook.Suspended"},
 		}}).want(http.StatusAccepted).heads("Idempotent-Replayed", "").has(
-			"accepted", "1", "duplicates", "2", "rejected", "4",
+			"accepted", "1", "duplicates", "2", "rejected", "5",
 			"data.0.status", "accepted", "data.0.receipt.id", "new", "data.0.receipt.duplicate", "false",
 			"data.1.status", "duplicate", "data.1.receipt.id", "old", "data.1.receipt.duplicate", "true",
 			"data.2.status", "rejected", "data.2.problem.code", "validation_failed", "data.2.problem.errors.0.pointer", "/data/2/type",
-			"data.3.status", "rejected", "data.3.problem.code", "event_id_reused",
+			"data.3.status", "rejected", "data.3.problem.code", "event_id_reused", "data.3.problem.field", "data[3].id",
 			"data.4.status", "duplicate", "data.5.problem.code", "event_id_reused", "data.6.problem.code", "payload_too_large",
+			"data.7.problem.field", "data[7].type", "data.7.problem.errors.0.pointer", "/data/7/type",
 		)
-		for i := range 7 {
+		for i := range 8 {
 			if a.number("data."+strconv.Itoa(i)+".index") != i {
 				w.t.Errorf("item %d has another index: %s", i, a.body)
 			}
