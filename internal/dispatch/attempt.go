@@ -105,7 +105,7 @@ func (d *Dispatcher) withheld(l *lane, j *hook.Job) (*hook.Target, *hook.Finish)
 // while does not know it; for a limited target another node may be sending by now.
 func (d *Dispatcher) surelyAlive(node hook.NodeID) bool {
 	d.mu.Lock()
-	fresh := d.node == node && time.Since(d.beats.last) < 2*d.cfg.Heartbeat
+	fresh := d.node == node && sinceAsked(d.beats.asked) < 2*d.cfg.Heartbeat
 	d.mu.Unlock()
 	return fresh || d.beat(d.ctx) == node
 }

@@ -167,7 +167,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 			continue
 		}
 		if t.Limited && l.home.node != d.node {
-			if time.Since(l.home.checked) > time.Second {
+			if !l.home.leaving && time.Since(l.home.checked) > time.Second {
 				homeless = append(homeless, l)
 			}
 			continue

@@ -38,6 +38,8 @@ type Store interface {
 	NoteStart(ctx context.Context, node hook.NodeID, id hook.ID) error
 	TakeHome(ctx context.Context, node hook.NodeID, target hook.ID) (hook.NodeID, error)
 	LeaveHome(ctx context.Context, node hook.NodeID, target hook.ID) error
+	// Homes lists the targets whose home the node is.
+	Homes(ctx context.Context, node hook.NodeID) ([]hook.ID, error)
 
 	// Hold tells whether the installation sends.
 	Hold(ctx context.Context) (hook.Hold, error)
@@ -117,7 +119,8 @@ type Dispatcher struct {
 	log     *slog.Logger
 	chance  func() float64
 
-	kick   chan struct{} // claim loop: a lane has room and work
+	kick   chan struct{}    // claim loop: a lane has room and work
+	beaten chan hook.NodeID // watch loop: a heartbeat came through
 	finish *finisher
 
 	attempts sync.WaitGroup
@@ -141,14 +144,15 @@ type Dispatcher struct {
 	halt        holdWatch
 	registering chan struct{}
 	strangers   map[hook.ID]bool // claims seen by the last audit that we do not know
-	audited     hook.ID          // no born-claimed row of ours has a smaller id, as of the last audit that found nothing
+	floors      floors           // of born-claimed rows of ours
+	clockSet    bool             // we know the database's time
 }
 
 // New joins the parts.
 func New(cfg Config, s Store, c Catalog, snd Sender, o Owner, m Metrics, ids *hook.IDs, chance func() float64, log *slog.Logger) *Dispatcher {
 	d := &Dispatcher{
 		cfg: cfg, store: s, catalog: c, sender: snd, owner: o, metrics: m, ids: ids, log: log, chance: chance,
-		kick: make(chan struct{}, 1), lanes: map[hook.ID]*lane{}, held: map[hook.ID]holding{}, watched: map[hook.ID]func(*hook.Finish){},
+		kick: make(chan struct{}, 1), beaten: make(chan hook.NodeID), lanes: map[hook.ID]*lane{}, held: map[hook.ID]holding{}, watched: map[hook.ID]func(*hook.Finish){},
 	}
 	d.ctx, d.cut = context.WithCancelCause(context.Background())
 	d.finish = newFinisher(d)
@@ -186,6 +190,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { d.claimLoop(work) })
 	loops.Go(func() { d.beatLoop(work) })
+	loops.Go(func() { d.watchLoop(work) })
 	loops.Go(func() { d.holdLoop(work) })
 	loops.Go(func() { d.healthLoop(work) })
 	var finishing sync.WaitGroup

@@ -35,6 +35,7 @@ type fakeStore struct {
 	homes    map[hook.ID]hook.NodeID
 	health   map[hook.ID]hook.Health
 	fail     func(call string) error // nil: none fails
+	answer   func()                  // holds answers to heartbeats back, under the lock; nil: none
 	rescues  int                     // calls of RescueDead
 	wants    []hook.LaneWant         // of the last claim
 	stale    int                     // so many finishes with effects are told to run anew
@@ -76,7 +77,11 @@ func (s *fakeStore) Beat(_ context.Context, n hook.NodeID, _ hook.ID) (bool, tim
 		return false, time.Time{}, err
 	}
 	defer leave()
-	return s.nodes[n], time.Now(), nil
+	alive, now := s.nodes[n], time.Now()
+	if s.answer != nil {
+		s.answer()
+	}
+	return alive, now, nil
 }
 
 // bury is what another node does to one that it takes for dead.
@@ -172,7 +177,31 @@ func (s *fakeStore) Hold(context.Context) (hook.Hold, error) {
 	return s.hold, nil
 }
 
-func (s *fakeStore) LeaveHome(context.Context, hook.NodeID, hook.ID) error { return nil }
+func (s *fakeStore) LeaveHome(_ context.Context, n hook.NodeID, target hook.ID) error {
+	leave, err := s.enter("leave home")
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if s.homes[target] == n {
+		delete(s.homes, target)
+	}
+	return nil
+}
+
+func (s *fakeStore) Homes(_ context.Context, n hook.NodeID) (ids []hook.ID, err error) {
+	leave, err := s.enter("homes")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for target, node := range s.homes {
+		if node == n {
+			ids = append(ids, target)
+		}
+	}
+	return ids, nil
+}
 
 func (s *fakeStore) FlushHealth(_ context.Context, health []hook.Health) error {
 	leave, err := s.enter("health")

@@ -230,13 +230,18 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 			continue
 		}
 		homes = append(homes, id)
-		l.home = home{checked: time.Now()} // not taken again before it is left
+		l.home = home{leaving: true} // not taken again before it is left
 	}
 	d.mu.Unlock()
 	for _, id := range homes {
 		if err := d.store.LeaveHome(ctx, node, id); err != nil && ctx.Err() == nil {
 			d.log.WarnContext(ctx, "home.leave", "target_id", id, "error", err)
 		}
+		d.mu.Lock()
+		if l := d.lanes[id]; l != nil && l.home.leaving {
+			l.home = home{checked: time.Now()}
+		}
+		d.mu.Unlock()
 	}
 }
 

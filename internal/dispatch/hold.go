@@ -98,7 +98,7 @@ func (d *Dispatcher) obey(ctx context.Context, h hook.Hold, asked time.Time) {
 func (d *Dispatcher) surelyReleased(ctx context.Context) (bool, error) {
 	d.mu.Lock()
 	on, before, looking := d.halt.now.On, d.halt.asked, d.halt.looking
-	if on || time.Since(before) < holdFresh {
+	if on || sinceAsked(before) < holdFresh {
 		d.mu.Unlock()
 		return !on, nil
 	}

@@ -52,6 +52,7 @@ type lane struct {
 type home struct {
 	node    hook.NodeID // whose the target is; 0: not asked
 	checked time.Time
+	leaving bool // the store is being told that we leave it
 }
 
 // Numbers of lanes.

@@ -13,13 +13,17 @@ import (
 type beats struct {
 	since time.Time // of the present unbroken run
 	last  time.Time
+	asked time.Time // when the last one that came through was sent: the store has it from then on at the latest
 }
 
-func (b *beats) ok(now time.Time, gap time.Duration) {
+func (b *beats) ok(asked, now time.Time, gap time.Duration) {
 	if b.since.IsZero() || now.Sub(b.last) > gap {
 		b.since = now
 	}
 	b.last = now
+	if asked.After(b.asked) {
+		b.asked = asked
+	}
 }
 
 func (b *beats) broken() { b.since = time.Time{} }
@@ -43,18 +47,21 @@ func (d *Dispatcher) forsake() {
 
 // register gets the node an id.
 func (d *Dispatcher) register(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter)
+	defer cancel()
 	floor := d.ids.New()
-	node, now, err := d.store.Register(ctx, d.cfg.Instance, d.cfg.Name, floor)
+	asked := time.Now()
+	node, now, err := d.store.Register(limited, d.cfg.Instance, d.cfg.Name, floor)
 	if err != nil {
 		return err
 	}
-	d.ids.SetOffset(time.Until(now))
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.setClock(asked, now)
 	d.node = node
 	d.beats = beats{}
-	d.beats.ok(time.Now(), d.beatGap())
-	d.strangers, d.audited = nil, floor
+	d.beats.ok(asked, time.Now(), d.beatGap())
+	d.strangers, d.floors = nil, floors{near: floor, far: floor, next: floor}
 	d.log.InfoContext(ctx, "node.registered", "node_id", int64(node))
 	return nil
 }
@@ -90,38 +97,41 @@ func (d *Dispatcher) Fenced(ctx context.Context, node hook.NodeID) error {
 	return d.register(ctx)
 }
 
-// auditEvery is how often the store's idea of what this node holds is compared with
-// its own. A claim must be unknown twice, so it has been so for at least that long.
-const auditEvery = 10 * time.Second
-
-// beatLoop says that the node lives, buries those that do not, and audits.
+// beatLoop says that the node lives. It does nothing else: what takes long, or hangs, must
+// not make it look dead.
 func (d *Dispatcher) beatLoop(ctx context.Context) {
 	tick := time.NewTicker(d.cfg.Heartbeat)
 	defer tick.Stop()
-	auditAt := time.Now().Add(d.auditEvery())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		node := d.beat(ctx)
-		if node == 0 {
-			continue
+		if node := d.beat(ctx); node != 0 {
+			select {
+			case d.beaten <- node:
+			default: // the watch is busy
+			}
+		}
+	}
+}
+
+// watchLoop buries nodes that do not live, and audits, each time after a heartbeat.
+func (d *Dispatcher) watchLoop(ctx context.Context) {
+	auditAt := time.Now().Add(d.auditEvery())
+	for {
+		var node hook.NodeID
+		select {
+		case <-ctx.Done():
+			return
+		case node = <-d.beaten:
 		}
 		d.mu.Lock()
 		may := d.beats.unbroken(time.Now(), d.cfg.DeadAfter)
 		d.mu.Unlock()
 		if may {
-			n, err := d.store.RescueDead(ctx, node, d.cfg.DeadAfter, d.beatGap())
-			if err != nil && ctx.Err() == nil {
-				d.log.WarnContext(ctx, "node.rescue", "error", err)
-			}
-			if n > 0 {
-				d.metrics.Rescued(n)
-				d.log.InfoContext(ctx, "node.rescued", "deliveries", n)
-				d.wake()
-			}
+			d.rescue(ctx, node)
 		}
 		if time.Now().After(auditAt) {
 			auditAt = time.Now().Add(d.auditEvery())
@@ -132,12 +142,22 @@ func (d *Dispatcher) beatLoop(ctx context.Context) {
 	}
 }
 
-func (d *Dispatcher) auditEvery() time.Duration { return min(auditEvery, d.cfg.DeadAfter) }
+func (d *Dispatcher) rescue(ctx context.Context, node hook.NodeID) {
+	n, err := d.store.RescueDead(ctx, node, d.cfg.DeadAfter, d.beatGap())
+	if err != nil && ctx.Err() == nil {
+		d.log.WarnContext(ctx, "node.rescue", "error", err)
+	}
+	if n > 0 {
+		d.metrics.Rescued(n)
+		d.log.InfoContext(ctx, "node.rescued", "deliveries", n)
+		d.wake()
+	}
+}
 
 // beat writes one heartbeat and returns the node's id, 0 if it could not.
 func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 	d.mu.Lock()
-	node, floor := d.node, d.audited
+	node, floor := d.node, d.floors.far
 	d.mu.Unlock()
 	if node == 0 {
 		if err := d.Fenced(ctx, 0); err != nil && ctx.Err() == nil {
@@ -147,13 +167,14 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 	}
 	limited, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter)
 	defer cancel()
-	sent := time.Now()
+	asked := time.Now()
 	alive, now, err := d.store.Beat(limited, node, floor)
 	d.mu.Lock()
 	if err != nil {
 		d.beats.broken()
 	} else if alive {
-		d.beats.ok(time.Now(), d.beatGap())
+		d.setClock(asked, now)
+		d.beats.ok(asked, time.Now(), d.beatGap())
 	}
 	d.mu.Unlock()
 	if err != nil {
@@ -168,9 +189,29 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 		}
 		return 0
 	}
-	received := time.Now()
-	d.ids.SetOffset(now.Sub(sent.Add(received.Sub(sent) / 2)))
 	return node
+}
+
+// promptly is how soon the database must tell the time to be believed: it may have looked at
+// its clock at any moment in between.
+const promptly = time.Second
+
+// setClock sets how far the database's clock is ahead of ours, by an answer that was asked for
+// at asked and has just come. One that took long is better than none only.
+func (d *Dispatcher) setClock(asked, now time.Time) {
+	took := time.Since(asked)
+	if took > promptly && d.clockSet {
+		return
+	}
+	d.clockSet = true
+	d.ids.SetOffset(now.Sub(asked.Add(took / 2)))
+}
+
+// sinceAsked is how long ago something was, by whichever clock has moved further: the
+// monotonic one stands still while a machine is suspended.
+func sinceAsked(t time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
 // beatGap is the longest gap between our own heartbeats within an unbroken run. When a
@@ -178,53 +219,4 @@ func (d *Dispatcher) beat(ctx context.Context) hook.NodeID {
 // than ours, and must not look dead to us for that.
 func (d *Dispatcher) beatGap() time.Duration {
 	return max(d.cfg.DeadAfter-2*d.cfg.Heartbeat, d.cfg.Heartbeat*3/2)
-}
-
-// floor is the smallest id among what we hold: no born-claimed row of ours in flight
-// has a smaller one, since ids are registered when they are made.
-func (d *Dispatcher) floor() hook.ID {
-	floor := d.ids.New()
-	for id := range d.held {
-		if compareIDs(id, floor) < 0 {
-			floor = id
-		}
-	}
-	return floor
-}
-
-// audit releases what the store says we hold and we do not know: rows of a commit
-// whose outcome we never learned, of a panic, of a database that lost its last seconds.
-func (d *Dispatcher) audit(ctx context.Context, node hook.NodeID) error {
-	d.mu.Lock()
-	floor, next := d.audited, d.floor()
-	d.mu.Unlock()
-	claims, err := d.store.Claims(ctx, node, floor)
-	if err != nil {
-		return err
-	}
-	var lost []hook.ID
-	d.mu.Lock()
-	unknown := make(map[hook.ID]bool)
-	for _, id := range claims {
-		if d.held[id].lane != nil {
-			continue
-		}
-		if d.strangers[id] {
-			lost = append(lost, id)
-		} else {
-			unknown[id] = true
-		}
-	}
-	d.strangers = unknown
-	if len(unknown)+len(lost) == 0 && d.node == node {
-		d.audited = next // else it would rise above what is not ours any more in memory only
-	}
-	d.mu.Unlock()
-	if len(lost) == 0 {
-		return nil
-	}
-	d.log.WarnContext(ctx, "node.audit_released", "deliveries", len(lost))
-	err = d.store.Release(ctx, node, lost)
-	d.wake()
-	return err
 }

@@ -252,6 +252,19 @@ func (s *Store) TakeHome(ctx context.Context, node hook.NodeID, target hook.ID) 
 	return hook.NodeID(owner[0]), nil
 }
 
+// Homes lists the targets whose home the node is.
+func (s *Store) Homes(ctx context.Context, node hook.NodeID) ([]hook.ID, error) {
+	var ids []rowID
+	err := s.hotTx(ctx, func(tx *gorm.DB) error {
+		return tx.Raw("SELECT target_id FROM homes WHERE node_id = ?", int64(node)).Scan(&ids).Error
+	})
+	out := make([]hook.ID, len(ids))
+	for i, id := range ids {
+		out[i] = hook.ID(id)
+	}
+	return out, err
+}
+
 // LeaveHome lets another node take the target.
 func (s *Store) LeaveHome(ctx context.Context, node hook.NodeID, target hook.ID) error {
 	return s.hotTx(ctx, func(tx *gorm.DB) error {

@@ -303,6 +303,11 @@ func homes(t *testing.T, w *pipelineWorld) {
 			t.Errorf("home asked by %d = %d, %v; want %d", node, home, err, w.node)
 		}
 	}
+	for node, want := range map[hook.NodeID]int{w.node: 1, other: 0} {
+		if ours, err := w.Homes(w.ctx, node); err != nil || len(ours) != want || want > 0 && ours[0] != target {
+			t.Errorf("homes of %d = %v, %v; want %d", node, ours, err, want)
+		}
+	}
 	if err := w.LeaveHome(w.ctx, w.node, target); err != nil {
 		t.Fatal(err)
 	}
