@@ -106,7 +106,7 @@ func (d *Dispatcher) scan(ctx context.Context) error {
 // claim takes due deliveries for the lanes that can send them. more: call again at
 // once; short: a lane got less than it asked for.
 func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
-	node, wants, homeless, newcomers := d.wants(start)
+	node, wants, bytes, homeless, newcomers := d.wants(start)
 	again := d.recall(ctx, newcomers) || len(homeless) > 0
 	for _, l := range homeless {
 		d.takeHome(ctx, node, l)
@@ -114,7 +114,7 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 	if len(wants) == 0 {
 		return again, false
 	}
-	jobs, err := d.store.Claim(ctx, node, wants)
+	jobs, full, err := d.store.Claim(ctx, node, wants, bytes)
 	if err != nil {
 		d.unasked(wants)
 	}
@@ -131,16 +131,18 @@ func (d *Dispatcher) claim(ctx context.Context, start *int) (more, short bool) {
 		pause(ctx, scanSoon)
 		return false, true
 	}
-	more, short = d.claimed(node, wants, jobs)
+	more, short = d.claimed(node, wants, jobs, full)
 	return more || again, short
 }
 
-// wants lists what lanes could take, beginning with another lane each time.
-func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant, homeless, newcomers []*lane) {
+// wants lists what lanes could take, beginning with another lane each time, and how many
+// bytes of it there is room for. What a lane asks for goes by its events of lately, and those
+// that wait may be larger.
+func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant, room int64, homeless, newcomers []*lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping || d.halt.now.On || d.node == 0 {
-		return d.node, nil, nil, nil
+		return d.node, nil, 0, nil, nil
 	}
 	now := d.ids.Now()
 	var able []*lane
@@ -151,7 +153,8 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 	}
 	sortLanes(able)
 	budget := min(maxClaims, d.cfg.MaxSlots*holdPerSlot-len(d.held))
-	bytes := d.cfg.HandOver - d.bytes
+	room = d.cfg.HandOver - d.bytes
+	bytes := room
 	for i := range able {
 		if len(wants) == maxLanes || budget <= 0 {
 			break
@@ -193,7 +196,7 @@ func (d *Dispatcher) wants(start *int) (node hook.NodeID, wants []hook.LaneWant,
 		bytes -= int64(n) * l.size()
 	}
 	*start += len(wants)
-	return d.node, wants, homeless, newcomers
+	return d.node, wants, room, homeless, newcomers
 }
 
 // unasked takes back what a failed claim asked for: it waits as before.
@@ -208,8 +211,8 @@ func (d *Dispatcher) unasked(wants []hook.LaneWant) {
 	}
 }
 
-// claimed puts claimed deliveries into their lanes.
-func (d *Dispatcher) claimed(node hook.NodeID, wants []hook.LaneWant, jobs []*hook.Job) (more, short bool) {
+// claimed puts claimed deliveries into their lanes. full: more of what was asked for is due.
+func (d *Dispatcher) claimed(node hook.NodeID, wants []hook.LaneWant, jobs []*hook.Job, full bool) (more, short bool) {
 	got := make(map[hook.ID]int, len(wants))
 	latest := make(map[hook.ID]time.Time, len(wants))
 	sortJobs(jobs)
@@ -238,6 +241,12 @@ func (d *Dispatcher) claimed(node hook.NodeID, wants []hook.LaneWant, jobs []*ho
 			continue
 		}
 		l.asking = 0
+		if full && got[w.Target] < w.N {
+			l.deep, l.floor = true, time.Time{}
+			l.expect(d.ids.Now())
+			more = true
+			continue
+		}
 		if l.deep = got[w.Target] == w.N; !l.deep {
 			// Nothing more that is due, or what is due others hold: the scan knows.
 			short = true

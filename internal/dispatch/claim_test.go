@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -119,4 +120,42 @@ func TestFreedSlotsGoToThoseInLine(t *testing.T) {
 	if len(order) != 6 || got[lanes[0]] != 2 || got[lanes[1]] != 2 || got[lanes[2]] != 2 {
 		t.Errorf("slots went %d, %d, %d of %d; want two each", got[lanes[0]], got[lanes[1]], got[lanes[2]], len(order))
 	}
+}
+
+// What waits may be larger than what was sent lately: it is bounded all the same how much of
+// it is in memory, and all of it is sent.
+func TestClaimsAreBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b *bench
+		most := int64(0)
+		b = start(t, &hook.Target{MaxAttempts: 3, Retry: schedule}, func(ctx context.Context, target *hook.Target, j *hook.Job, n int) hook.Attempt {
+			_, _, bytes := lookup(b.d, b.target.ID)
+			b.mu.Lock()
+			most = max(most, bytes)
+			b.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			return success(ctx, target, j, n)
+		}, nil)
+		for range 200 { // small ones, with which the lane grows
+			b.publish()
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		const size, waiting = 64 << 10, 200
+		for range waiting {
+			id := b.ids.New()
+			b.store.waiting(id, b.target, 0)
+			b.store.mu.Lock()
+			b.store.rows[id].event.Entity = make([]byte, size)
+			b.store.mu.Unlock()
+		}
+		b.d.Waiting(b.target)
+		time.Sleep(time.Minute)
+		if n := len(b.sends()); n != 200+waiting {
+			t.Errorf("%d of %d were sent", n, 200+waiting)
+		}
+		if limit := b.d.cfg.HandOver + 2*size; most > limit {
+			t.Errorf("%d bytes were in hand at a time, the limit is %d", most, limit)
+		}
+	})
 }

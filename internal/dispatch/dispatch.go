@@ -15,8 +15,9 @@ import (
 
 // Store is the part of the store that the worker needs.
 type Store interface {
-	// Claim takes due deliveries for a node, at most N of each target.
-	Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWant) ([]*hook.Job, error)
+	// Claim takes due deliveries for a node, at most N of each target and about as many bytes,
+	// but at least one if any is due. full: some were left for the bytes' sake.
+	Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWant, bytes int64) (jobs []*hook.Job, full bool, err error)
 	// DuePage lists targets with unclaimed waiting deliveries, in the order of ids.
 	DuePage(ctx context.Context, after hook.ID) (page []hook.DueTarget, last bool, now time.Time, err error)
 	// Finish records attempts and next states; held tells which deliveries the node

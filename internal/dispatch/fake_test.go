@@ -270,16 +270,17 @@ func (s *fakeStore) DuePage(context.Context, hook.ID) (page []hook.DueTarget, la
 	return page, true, time.Now(), nil
 }
 
-func (s *fakeStore) Claim(_ context.Context, n hook.NodeID, wants []hook.LaneWant) (jobs []*hook.Job, err error) {
+func (s *fakeStore) Claim(_ context.Context, n hook.NodeID, wants []hook.LaneWant, room int64) (jobs []*hook.Job, full bool, err error) {
 	leave, err := s.enter("claim")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer leave()
 	if !s.nodes[n] {
-		return nil, hook.ErrFenced
+		return nil, false, hook.ErrFenced
 	}
 	s.wants = wants
+	bytes := int64(0)
 	for _, w := range wants {
 		var due []*row
 		for _, r := range s.rows {
@@ -289,11 +290,14 @@ func (s *fakeStore) Claim(_ context.Context, n hook.NodeID, wants []hook.LaneWan
 		}
 		slices.SortFunc(due, func(a, b *row) int { return a.due.Compare(b.due) })
 		for _, r := range due[:min(len(due), w.N)] {
+			if bytes += int64(len(r.event.Entity)); bytes > room && len(jobs) > 0 {
+				return jobs, true, nil
+			}
 			r.heldBy = n
 			jobs = append(jobs, &hook.Job{Node: n, Delivery: r.delivery, Event: r.event, Claimed: true, Claims: r.claims, DueAt: r.due, Trigger: r.trigger})
 		}
 	}
-	return jobs, nil
+	return jobs, false, nil
 }
 
 func (s *fakeStore) Finish(_ context.Context, n hook.NodeID, batch []*hook.Finish) ([]bool, error) {

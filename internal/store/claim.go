@@ -80,40 +80,43 @@ SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts
 FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key
 WHERE d.id = ANY($1::uuid[])`
 
-// Claim takes due deliveries for a node, at most N of each target, and returns them
-// with their events, in no promised order. What is due the database's clock decides.
-// ErrFenced: the node was declared dead and took nothing. What was taken but could not
-// be returned, because of an error, the audit finds and gives back.
-func (s *Store) Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWant) ([]*hook.Job, error) {
+// Claim takes due deliveries for a node, at most N of each target and as many as have
+// entities of so many bytes together, but at least one, and returns them with their events,
+// in no promised order. full: some were left for the bytes' sake. What is due the database's
+// clock decides. ErrFenced: the node was declared dead and took nothing. What was taken but
+// could not be returned, because of an error, the audit finds and gives back.
+func (s *Store) Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWant, bytes int64) (jobs []*hook.Job, full bool, err error) {
 	if len(wants) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	var jobs []*hook.Job
-	var err error
 	if s.engine == Postgres {
-		jobs, err = s.claimPostgres(ctx, node, wants)
+		jobs, full, err = s.claimPostgres(ctx, node, wants, bytes)
 	} else {
-		jobs, err = s.claimSQLite(ctx, node, wants)
+		jobs, full, err = s.claimSQLite(ctx, node, wants, bytes)
 	}
-	return jobs, translate(err)
+	return jobs, full, translate(err)
 }
 
-func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hook.LaneWant) ([]*hook.Job, error) {
-	params, load := newPgParams(), newPgParams()
+// unclaimSQL gives back what was claimed a moment ago and is too much.
+const unclaimSQL = `UPDATE due SET held_by = NULL WHERE delivery_id = ANY($2::uuid[]) AND held_by = $1`
+
+func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hook.LaneWant, room int64) (jobs []*hook.Job, full bool, err error) {
+	params, load, left := newPgParams(), newPgParams(), newPgParams()
 	defer params.free()
 	defer load.free()
+	defer left.free()
 	t, n, floor := params.uuids(), params.int4s(), params.stamps()
 	for _, w := range wants {
 		t.uuid(w.Target)
 		n.int4(int32(w.N))
 		floor.stamp(w.Floor)
 	}
-	var jobs []*hook.Job
-	err := s.hotDo(ctx, func(conn *pgxpool.Conn) error {
-		fenced := false
+	err = s.hotDo(ctx, func(conn *pgxpool.Conn) error {
+		fenced, bytes := false, int64(0)
 		taken := make(map[hook.ID]*hook.Job)
-		load.used = 0
-		ids := load.uuids()
+		jobs, full = nil, false
+		load.used, left.used = 0, 0
+		ids, tooMuch := load.uuids(), left.uuids()
 		if err := s.hotQuery(ctx, conn, "claim", claimSQL, func(v [][]byte) error {
 			fenced = !readBool(v[0])
 			if v[1] == nil {
@@ -133,7 +136,12 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 		if len(taken) == 0 {
 			return nil
 		}
-		return s.hotQuery(ctx, conn, "load_jobs", loadJobsSQL, func(v [][]byte) error {
+		if err := s.hotQuery(ctx, conn, "load_jobs", loadJobsSQL, func(v [][]byte) error {
+			if bytes += int64(len(v[14])); bytes > room && len(jobs) > 0 {
+				full = true
+				tooMuch.uuid(readUUID(v[0]))
+				return nil
+			}
 			j := taken[readUUID(v[0])]
 			d := &j.Delivery
 			d.Workspace, d.EventKey, d.TargetKind, d.Target = readUUID(v[1]), readUUID(v[2]), targetKindCodes.from(readInt2(v[3])), readUUID(v[4])
@@ -153,15 +161,21 @@ func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hoo
 			j.Event = e
 			jobs = append(jobs, j)
 			return nil
-		}, load)
+		}, load); err != nil || !full {
+			return err
+		}
+		if err := s.hotQuery(ctx, conn, "unclaim", unclaimSQL, nil, left, pgInt8(int64(node))); err != nil {
+			s.log.WarnContext(ctx, "claim.give_back", "error", err) // the audit does
+		}
+		return nil
 	})
-	return jobs, err
+	return jobs, full, err
 }
 
-func (s *Store) claimSQLite(ctx context.Context, node hook.NodeID, wants []hook.LaneWant) ([]*hook.Job, error) {
-	var jobs []*hook.Job
-	err := s.sqliteTx(ctx, func(tx *sqliteTx) error {
-		jobs = nil
+func (s *Store) claimSQLite(ctx context.Context, node hook.NodeID, wants []hook.LaneWant, room int64) (jobs []*hook.Job, full bool, err error) {
+	err = s.sqliteTx(ctx, func(tx *sqliteTx) error {
+		jobs, full = nil, false
+		bytes := int64(0)
 		if err := tx.fence(node); err != nil {
 			return err
 		}
@@ -189,6 +203,9 @@ func (s *Store) claimSQLite(ctx context.Context, node hook.NodeID, wants []hook.
 				return err
 			}
 			for _, j := range lane {
+				if full = bytes > room && len(jobs) > 0; full {
+					return nil
+				}
 				if _, err := tx.exec("UPDATE due SET held_by = ? WHERE target_id = ? AND due_at = ? AND delivery_id = ?",
 					int64(node), w.Target[:], micros(j.DueAt), j.Delivery.ID[:]); err != nil {
 					return err
@@ -196,15 +213,16 @@ func (s *Store) claimSQLite(ctx context.Context, node hook.NodeID, wants []hook.
 				if err := tx.loadJob(j); err != nil {
 					return err
 				}
+				bytes += int64(len(j.Event.Entity))
+				jobs = append(jobs, j)
 			}
-			jobs = append(jobs, lane...)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return jobs, nil
+	return jobs, full, nil
 }
 
 func (t *sqliteTx) loadJob(j *hook.Job) error {

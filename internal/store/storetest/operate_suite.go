@@ -45,7 +45,7 @@ func retryByHand(t *testing.T, w *World) {
 		if n := w.count("SELECT count(*) FROM dead WHERE delivery_id = ?", w.id(id)); n != 0 {
 			t.Errorf("row %d is still in the dead letter", row)
 		}
-		jobs, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 1}})
+		jobs, _, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 1}}, 1<<30)
 		if err != nil || len(jobs) != 1 || jobs[0].Delivery.ID != id || jobs[0].Trigger != hook.TriggerManual {
 			t.Fatalf("row %d: claimed %v, %v", row, jobs, err)
 		}
@@ -128,7 +128,7 @@ func skipRacesClaim(t *testing.T, w *World) {
 		begin := sync.OnceFunc(func() { close(begun) })
 		defer begin()
 		for len(claimed) < len(ids)/2 {
-			jobs, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 3}})
+			jobs, _, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 3}}, 1<<30)
 			if err != nil || len(jobs) == 0 {
 				if err != nil {
 					t.Error(err)

@@ -29,6 +29,7 @@ func Pipeline(t *testing.T, open Opener) {
 		"what a node does not know is released":                 released,
 		"a start that is noted shows at the next claim":         noteStart,
 		"claims keep to their limits and lanes":                 claimLimits,
+		"claims are bounded in bytes":                           claimBytes,
 		"the due page lists each target once":                   duePage,
 		"a limited target has one home":                         homes,
 	} {
@@ -82,7 +83,7 @@ func fencedNode(t *testing.T, w *pipelineWorld) {
 	if res := w.accept(t, w.event(true, target)); !res.Fenced {
 		t.Error("a node without a row accepted")
 	}
-	if _, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: target, N: 1}}); err == nil {
+	if _, _, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: target, N: 1}}, 1<<30); err == nil {
 		t.Error("a node without a row claimed")
 	}
 	if alive, _, err := w.Beat(w.ctx, w.node, w.ids.New()); err != nil || alive {
@@ -260,10 +261,10 @@ func claimLimits(t *testing.T, w *pipelineWorld) {
 			floor = j.DueAt
 		}
 	}
-	if jobs, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: big, N: 100, Floor: floor.Add(time.Hour)}}); err != nil || len(jobs) != 0 {
+	if jobs, _, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: big, N: 100, Floor: floor.Add(time.Hour)}}, 1<<30); err != nil || len(jobs) != 0 {
 		t.Errorf("claimed %d below the floor, %v", len(jobs), err)
 	}
-	if jobs, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: big, N: 100}}); err != nil || len(jobs) != 17 {
+	if jobs, _, err := w.Claim(w.ctx, w.node, []hook.LaneWant{{Target: big, N: 100}}, 1<<30); err != nil || len(jobs) != 17 {
 		t.Errorf("claimed %d, %v; want the remaining 17", len(jobs), err)
 	}
 }
@@ -313,6 +314,40 @@ func homes(t *testing.T, w *pipelineWorld) {
 	}
 	if home, err := w.TakeHome(w.ctx, other, target); err != nil || home != other {
 		t.Errorf("home = %d, %v; want %d", home, err, other)
+	}
+}
+
+// What is too much at once stays free for the next claim, of whichever node, and does not
+// count as rescued.
+func claimBytes(t *testing.T, w *pipelineWorld) {
+	one, two := w.ids.New(), w.ids.New()
+	const size = 100 << 10
+	for range 4 {
+		e := w.event(false, one, two)
+		e.Event.Entity = append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, size-2)...), '"')
+		w.accept(t, e)
+	}
+	other := w.register(t, "two")
+	seen := make(map[hook.ID]bool)
+	for i, c := range []struct {
+		node  hook.NodeID
+		bytes int64
+		least int
+		full  bool
+	}{{w.node, -1, 1, true}, {other, 3 * size, 3, true}, {other, 10 * size, 2, false}} {
+		jobs, full, err := w.Claim(w.ctx, c.node, []hook.LaneWant{{Target: one, N: 4}, {Target: two, N: 4}}, c.bytes)
+		if err != nil || full != c.full || len(jobs) < c.least || int64(len(jobs)) > max(1, c.bytes/size+1) {
+			t.Fatalf("claim %d: %d, full %v, %v", i, len(jobs), full, err)
+		}
+		for _, j := range jobs {
+			if seen[j.Delivery.ID] || j.Claims != 0 || len(j.Event.Entity) != size {
+				t.Errorf("claim %d: %+v", i, j)
+			}
+			seen[j.Delivery.ID] = true
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("claimed %d of 8", len(seen))
 	}
 }
 

@@ -81,7 +81,7 @@ func (w *pipelineWorld) claim(t *testing.T, node hook.NodeID, n int, targets ...
 	for i, target := range targets {
 		wants[i] = hook.LaneWant{Target: target, N: n}
 	}
-	jobs, err := w.Claim(w.ctx, node, wants)
+	jobs, _, err := w.Claim(w.ctx, node, wants, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}

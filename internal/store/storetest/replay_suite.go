@@ -136,7 +136,7 @@ func pieceAgain(t *testing.T, w *World) {
 	if v := w.replayNow(r.ID); v.State != hook.ReplaySucceeded || v.Total == nil || *v.Total != 12 || v.FinishedAt == nil || v.Skipped != 8 {
 		t.Errorf("ended, it is %+v", v.Replay)
 	}
-	jobs, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 10}})
+	jobs, _, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 10}}, 1<<30)
 	i := slices.IndexFunc(jobs, func(j *hook.Job) bool { return j.Delivery.ID == ids[2] })
 	if err != nil || len(jobs) != 4 || i < 0 || jobs[i].Trigger != hook.TriggerReplay || jobs[i].Delivery.Fresh != 8 || jobs[i].Delivery.ReplayID != r.ID {
 		t.Fatalf("claimed %d, %v", len(jobs), err)
@@ -192,7 +192,7 @@ func pieceMissing(t *testing.T, w *World) {
 			t.Errorf("skipped: %+v", v)
 		}
 	}
-	jobs, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 10}, {Target: broken, N: 10}})
+	jobs, _, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 10}, {Target: broken, N: 10}}, 1<<30)
 	if err != nil || len(jobs) != 1 || jobs[0].Event.Key != there || jobs[0].Trigger != hook.TriggerReplay || jobs[0].Delivery.Fresh != 2 {
 		t.Errorf("claimed %+v, %v", jobs, err)
 	}
