@@ -102,7 +102,6 @@ func (e ActorKind) Valid() bool {
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
 	AttemptTriggerManual AttemptTrigger = "manual"
-	AttemptTriggerProbe  AttemptTrigger = "probe"
 	AttemptTriggerReplay AttemptTrigger = "replay"
 	AttemptTriggerRetry  AttemptTrigger = "retry"
 	AttemptTriggerTest   AttemptTrigger = "test"
@@ -114,8 +113,6 @@ func (e AttemptTrigger) Valid() bool {
 	case AttemptTriggerFirst:
 		return true
 	case AttemptTriggerManual:
-		return true
-	case AttemptTriggerProbe:
 		return true
 	case AttemptTriggerReplay:
 		return true
@@ -1684,7 +1681,7 @@ type APIKey struct {
 	// Examples: sp_4YwK
 	Prefix string `json:"prefix"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -1752,7 +1749,7 @@ type APIKeyInput struct {
 	// Examples: null
 	Prefix *Ignored `json:"prefix,omitempty"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -1831,7 +1828,7 @@ type APIKeyWithKey struct {
 	// Examples: sp_4YwK
 	Prefix string `json:"prefix"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -2544,7 +2541,7 @@ type BreakerState string
 
 // Check One of the looks at a call.
 type Check struct {
-	// Check Which: `known`, `active`, `method`, `ip`, `hash`, a pre-processor's name, `dedupe`, `parse`, or `route:` and a route's name.
+	// Check Which: `known`, `active`, `configuration`, `rate`, `method`, `ip`, `loop`, `body`, `handshake`, `hash`, a pre-processor's name, `dedupe`, `parse`, `item`, or `route:` and a route's name.
 	//
 	// Examples: hash
 	Check string `json:"check"`
@@ -3434,7 +3431,7 @@ type Health struct {
 	// Examples: 230
 	LatencyP99Ms nullable.Nullable[float64] `json:"latencyP99Ms"`
 
-	// OldestPendingAgeMs How long the oldest waiting one waits.
+	// OldestPendingAgeMs How long ago the oldest of those that wait was made; null if none waits.
 	//
 	// Examples: null
 	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
@@ -4135,7 +4132,7 @@ type Info struct {
 	// Examples: false
 	Platform bool `json:"platform"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -5103,7 +5100,7 @@ type Retry struct {
 	Schedule *[]Duration `json:"schedule,omitempty"`
 }
 
-// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 //
 // Examples: admin
 type Role string
@@ -5367,17 +5364,17 @@ type SignatureVerification struct {
 	// Examples: ,
 	Separator *string `json:"separator,omitempty"`
 
-	// TimestampField a field of the body,
+	// TimestampField Field of the body with the time of signing.
 	//
 	// Examples: signature.timestamp
 	TimestampField *string `json:"timestampField,omitempty"`
 
-	// TimestampHeader Where the time of signing is: a header,
+	// TimestampHeader Header with the time of signing; at most one of this, `timestampField` and `timestampPrefix`.
 	//
 	// Examples: webhook-timestamp
 	TimestampHeader *string `json:"timestampHeader,omitempty"`
 
-	// TimestampPrefix or the entry of the signature's own value that begins so.
+	// TimestampPrefix How the entry of the signature's own value begins that is the time of signing.
 	//
 	// Examples: t=
 	TimestampPrefix *string `json:"timestampPrefix,omitempty"`
@@ -5819,7 +5816,7 @@ type Webhook struct {
 	// Examples: active
 	State WebhookState `json:"state"`
 
-	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
@@ -6109,7 +6106,7 @@ type WebhookResumed struct {
 	Webhook WhatItIsAbout `json:"webhook"`
 }
 
-// WebhookStateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+// WebhookStateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 //
 // Examples: gone
 type WebhookStateReason = string
@@ -6275,7 +6272,7 @@ type WebhookWithSecret struct {
 	// Examples: active
 	State WebhookWithSecretState `json:"state"`
 
-	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`

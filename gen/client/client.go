@@ -101,7 +101,6 @@ func (e ActorKind) Valid() bool {
 const (
 	AttemptTriggerFirst  AttemptTrigger = "first"
 	AttemptTriggerManual AttemptTrigger = "manual"
-	AttemptTriggerProbe  AttemptTrigger = "probe"
 	AttemptTriggerReplay AttemptTrigger = "replay"
 	AttemptTriggerRetry  AttemptTrigger = "retry"
 	AttemptTriggerTest   AttemptTrigger = "test"
@@ -113,8 +112,6 @@ func (e AttemptTrigger) Valid() bool {
 	case AttemptTriggerFirst:
 		return true
 	case AttemptTriggerManual:
-		return true
-	case AttemptTriggerProbe:
 		return true
 	case AttemptTriggerReplay:
 		return true
@@ -1683,7 +1680,7 @@ type APIKey struct {
 	// Examples: sp_4YwK
 	Prefix string `json:"prefix"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -1751,7 +1748,7 @@ type APIKeyInput struct {
 	// Examples: null
 	Prefix *Ignored `json:"prefix,omitempty"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -1830,7 +1827,7 @@ type APIKeyWithKey struct {
 	// Examples: sp_4YwK
 	Prefix string `json:"prefix"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -2543,7 +2540,7 @@ type BreakerState string
 
 // Check One of the looks at a call.
 type Check struct {
-	// Check Which: `known`, `active`, `method`, `ip`, `hash`, a pre-processor's name, `dedupe`, `parse`, or `route:` and a route's name.
+	// Check Which: `known`, `active`, `configuration`, `rate`, `method`, `ip`, `loop`, `body`, `handshake`, `hash`, a pre-processor's name, `dedupe`, `parse`, `item`, or `route:` and a route's name.
 	//
 	// Examples: hash
 	Check string `json:"check"`
@@ -3433,7 +3430,7 @@ type Health struct {
 	// Examples: 230
 	LatencyP99Ms nullable.Nullable[float64] `json:"latencyP99Ms"`
 
-	// OldestPendingAgeMs How long the oldest waiting one waits.
+	// OldestPendingAgeMs How long ago the oldest of those that wait was made; null if none waits.
 	//
 	// Examples: null
 	OldestPendingAgeMs nullable.Nullable[float64] `json:"oldestPendingAgeMs"`
@@ -4134,7 +4131,7 @@ type Info struct {
 	// Examples: false
 	Platform bool `json:"platform"`
 
-	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+	// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 	//
 	// Examples: admin
 	Role Role `json:"role"`
@@ -5102,7 +5099,7 @@ type Retry struct {
 	Schedule *[]Duration `json:"schedule,omitempty"`
 }
 
-// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, pauses, resumes and tests; `publisher` publishes and reads what it published; `viewer` reads everything but keys.
+// Role `admin` may do everything in its workspace; `operator` reads, retries, skips, replays, pauses, resumes, and tests webhooks and templates; `publisher` publishes and reads what it published; `viewer` reads everything but keys and the audit log.
 //
 // Examples: admin
 type Role string
@@ -5366,17 +5363,17 @@ type SignatureVerification struct {
 	// Examples: ,
 	Separator *string `json:"separator,omitempty"`
 
-	// TimestampField a field of the body,
+	// TimestampField Field of the body with the time of signing.
 	//
 	// Examples: signature.timestamp
 	TimestampField *string `json:"timestampField,omitempty"`
 
-	// TimestampHeader Where the time of signing is: a header,
+	// TimestampHeader Header with the time of signing; at most one of this, `timestampField` and `timestampPrefix`.
 	//
 	// Examples: webhook-timestamp
 	TimestampHeader *string `json:"timestampHeader,omitempty"`
 
-	// TimestampPrefix or the entry of the signature's own value that begins so.
+	// TimestampPrefix How the entry of the signature's own value begins that is the time of signing.
 	//
 	// Examples: t=
 	TimestampPrefix *string `json:"timestampPrefix,omitempty"`
@@ -5818,7 +5815,7 @@ type Webhook struct {
 	// Examples: active
 	State WebhookState `json:"state"`
 
-	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
@@ -6108,7 +6105,7 @@ type WebhookResumed struct {
 	Webhook WhatItIsAbout `json:"webhook"`
 }
 
-// WebhookStateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+// WebhookStateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 //
 // Examples: gone
 type WebhookStateReason = string
@@ -6274,7 +6271,7 @@ type WebhookWithSecret struct {
 	// Examples: active
 	State WebhookWithSecretState `json:"state"`
 
-	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
+	// StateReason Of `suspended`: `gone` (the receiver answered 410) or `failing` (for five days unless configured otherwise). Of `paused`: `by_operator`. Of `disabled`: `by_owner`.
 	//
 	// Examples: gone
 	StateReason nullable.Nullable[WebhookStateReason] `json:"stateReason"`
@@ -8277,7 +8274,7 @@ type ClientInterface interface {
 
 	// ListAPIKeys List API keys
 	//
-	// The keys of the workspace, newest first, without their values.
+	// The keys of the workspace, newest first, without their values; for a platform key also those of the installation.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
 	ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8309,7 +8306,7 @@ type ClientInterface interface {
 
 	// GetAPIKey Get an API key
 	//
-	// One key by id or code, without its value.
+	// One key by id or code, without its value; a platform key finds those of the installation, too.
 	//
 	// Corresponds with GET /v1/api-keys/{key} (the `GetAPIKey` operationId).
 	GetAPIKey(ctx context.Context, key ThisKey, params *GetAPIKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8525,8 +8522,7 @@ type ClientInterface interface {
 
 	// PatchEventTypeWithBody Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8535,8 +8531,7 @@ type ClientInterface interface {
 
 	// PatchEventType Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -8545,8 +8540,7 @@ type ClientInterface interface {
 
 	// PatchEventTypeWithApplicationMergePatchPlusJSONBody Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -9459,7 +9453,7 @@ func (c *Client) TestAction(ctx context.Context, action ThisAction, params *Test
 
 // ListAPIKeys List API keys
 //
-// The keys of the workspace, newest first, without their values.
+// The keys of the workspace, newest first, without their values; for a platform key also those of the installation.
 //
 // Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
 func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9531,7 +9525,7 @@ func (c *Client) DeleteAPIKey(ctx context.Context, key ThisKey, params *DeleteAP
 
 // GetAPIKey Get an API key
 //
-// One key by id or code, without its value.
+// One key by id or code, without its value; a platform key finds those of the installation, too.
 //
 // Corresponds with GET /v1/api-keys/{key} (the `GetAPIKey` operationId).
 func (c *Client) GetAPIKey(ctx context.Context, key ThisKey, params *GetAPIKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10007,8 +10001,7 @@ func (c *Client) GetEventType(ctx context.Context, pType ThisType, params *GetEv
 
 // PatchEventTypeWithBody Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes any type of body and a specified content type.
 //
@@ -10027,8 +10020,7 @@ func (c *Client) PatchEventTypeWithBody(ctx context.Context, pType ThisType, par
 
 // PatchEventType Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -10047,8 +10039,7 @@ func (c *Client) PatchEventType(ctx context.Context, pType ThisType, params *Pat
 
 // PatchEventTypeWithApplicationMergePatchPlusJSONBody Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -18475,7 +18466,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAPIKeysWithResponse List API keys
 	//
-	// The keys of the workspace, newest first, without their values.
+	// The keys of the workspace, newest first, without their values; for a platform key also those of the installation.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18511,7 +18502,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAPIKeyWithResponse Get an API key
 	//
-	// One key by id or code, without its value.
+	// One key by id or code, without its value; a platform key finds those of the installation, too.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18761,8 +18752,7 @@ type ClientWithResponsesInterface interface {
 
 	// PatchEventTypeWithBodyWithResponse Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18771,8 +18761,7 @@ type ClientWithResponsesInterface interface {
 
 	// PatchEventTypeWithResponse Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18781,8 +18770,7 @@ type ClientWithResponsesInterface interface {
 
 	// PatchEventTypeWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an event type
 	//
-	// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-	// `schema` and `sample`.
+	// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -30608,7 +30596,7 @@ func (c *ClientWithResponses) TestActionWithResponse(ctx context.Context, action
 
 // ListAPIKeysWithResponse List API keys
 //
-// The keys of the workspace, newest first, without their values.
+// The keys of the workspace, newest first, without their values; for a platform key also those of the installation.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -30668,7 +30656,7 @@ func (c *ClientWithResponses) DeleteAPIKeyWithResponse(ctx context.Context, key 
 
 // GetAPIKeyWithResponse Get an API key
 //
-// One key by id or code, without its value.
+// One key by id or code, without its value; a platform key finds those of the installation, too.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31074,8 +31062,7 @@ func (c *ClientWithResponses) GetEventTypeWithResponse(ctx context.Context, pTyp
 
 // PatchEventTypeWithBodyWithResponse Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31090,8 +31077,7 @@ func (c *ClientWithResponses) PatchEventTypeWithBodyWithResponse(ctx context.Con
 
 // PatchEventTypeWithResponse Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31106,8 +31092,7 @@ func (c *ClientWithResponses) PatchEventTypeWithResponse(ctx context.Context, pT
 
 // PatchEventTypeWithApplicationMergePatchPlusJSONBodyWithResponse Change parts of an event type
 //
-// Applies a JSON Merge Patch; null resets a field to its default. Beware that a merge patch also merges into
-// `schema` and `sample`.
+// Applies a JSON Merge Patch; null resets a field to its default. `schema` and `sample` are replaced as a whole.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //

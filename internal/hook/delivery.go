@@ -89,7 +89,6 @@ const (
 	TriggerManual Trigger = "manual"
 	TriggerReplay Trigger = "replay"
 	TriggerTest   Trigger = "test"
-	TriggerProbe  Trigger = "probe"
 )
 
 // Outcome of an attempt.

@@ -28,7 +28,7 @@ func (e *Event) InboundRequest() ID {
 	switch e.Source.Kind {
 	case SourceIncoming, SourceAction, SourceRecord:
 		return e.Source.RequestID
-	case SourceAPI, SourceSystem, SourceReplay:
+	case SourceAPI, SourceSystem:
 	}
 	return NoID
 }
@@ -60,7 +60,6 @@ const (
 	SourceAction   SourceKind = "action"
 	SourceRecord   SourceKind = "record"
 	SourceSystem   SourceKind = "system"
-	SourceReplay   SourceKind = "replay"
 )
 
 // NewEvent is an event somebody wants to publish, already checked for form. ID is

@@ -17,9 +17,9 @@ var (
 		hook.ClassProtocol, hook.ClassStatus, hook.ClassRedirect, hook.ClassEgress, hook.ClassTooLarge, hook.ClassTemplate,
 		hook.ClassAborted, hook.ClassInternal)
 
-	triggerCodes = newCodes(hook.TriggerFirst, hook.TriggerRetry, hook.TriggerManual, hook.TriggerReplay, hook.TriggerTest, hook.TriggerProbe)
+	triggerCodes = newCodes(hook.TriggerFirst, hook.TriggerRetry, hook.TriggerManual, hook.TriggerReplay, hook.TriggerTest)
 
-	sourceCodes = newCodes(hook.SourceAPI, hook.SourceIncoming, hook.SourceAction, hook.SourceRecord, hook.SourceSystem, hook.SourceReplay)
+	sourceCodes = newCodes(hook.SourceAPI, hook.SourceIncoming, hook.SourceAction, hook.SourceRecord, hook.SourceSystem)
 
 	targetKindCodes = newCodes(hook.TargetWebhook, hook.TargetAction, hook.TargetIncoming, hook.TargetAlert)
 
