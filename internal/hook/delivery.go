@@ -136,7 +136,7 @@ type Body struct {
 	Bytes     []byte // at most the configured number of bytes
 	Size      int64  // of the whole body as far as it was read
 	Truncated bool   // Bytes is a beginning only
-	SHA256    []byte // of the whole body; nil when Bytes is all of it: compute it
+	SHA256    []byte // of the whole body; nil when nothing was cut off: compute it of Bytes
 }
 
 // SentRequest is the exact request of an attempt.

@@ -23,6 +23,25 @@ func warnings(w *hook.Webhook, known []string) []string {
 		if unknownType(t, known, d.EventTypes) {
 			out = append(out, "unknown_event_type: "+t+meant(t, known, d.EventTypes))
 		}
+		if left := leftOut(t, w.EventTypes); len(left) > 0 {
+			out = append(out, "operational_by_name: "+t+" leaves out "+strings.Join(left, ", "))
+		}
+	}
+	return out
+}
+
+// leftOut are the operational types that a pattern looks as if it meant: it matches none, and
+// they are not named beside it. The pattern for everything means none.
+func leftOut(pattern string, beside []string) []string {
+	prefix, ok := strings.CutSuffix(pattern, ".*")
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, t := range hook.OperationalTypes {
+		if strings.HasPrefix(t, prefix+".") && !slices.Contains(beside, t) {
+			out = append(out, t)
+		}
 	}
 	return out
 }

@@ -189,7 +189,9 @@ func (r *webhookReader) url() string {
 	}
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
+	case strings.ContainsFunc(s, func(c rune) bool { return c > '~' }):
+		r.fault("url", "invalid_url", "must be ASCII: names of hosts as xn--..., everything else percent-encoded")
+	case err != nil || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' }):
 		r.fault("url", "invalid_url", "is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		r.fault("url", "invalid_url", "must begin with http:// or https://")

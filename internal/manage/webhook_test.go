@@ -158,6 +158,21 @@ func TestProfilesDecideDefaults(t *testing.T) {
 	}
 }
 
+func TestPatternsLeaveOutOurOwnTypes(t *testing.T) {
+	t.Parallel()
+	for types, want := range map[string][]string{
+		`"*"`:         {"no_secret"},
+		`"Webhook.*"`: {"no_secret", "operational_by_name: Webhook.* leaves out Webhook.Suspended, Webhook.Resumed, Webhook.Recovered"},
+		`"Webhook.*","Webhook.Suspended","Webhook.Recovered"`:            {"no_secret", "operational_by_name: Webhook.* leaves out Webhook.Resumed"},
+		`"Delivery.*","Delivery.Exhausted","IncomingWebhooks.*","Web.*"`: {"no_secret"},
+	} {
+		w := setup(t)
+		if r := w.webhook(t, `{"name":"a","url":"`+ordersURL+`","eventTypes":[`+types+`]}`); !slices.Equal(r.Warnings, want) {
+			t.Errorf("%s: warnings = %q; want %q", types, r.Warnings, want)
+		}
+	}
+}
+
 func TestStrictWorkspaceRefusesUnknownTypes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

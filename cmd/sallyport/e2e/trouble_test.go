@@ -46,6 +46,7 @@ func testGuard(t *testing.T, s *server) {
 	if !strings.Contains(test.text("error"), "SALLYPORT_EGRESS_ALLOW") {
 		t.Errorf("the error is %q", test.text("error"))
 	}
+	guardedEverywhere(w, named)
 	if n := len(r.Received()); n != 0 {
 		t.Errorf("%d requests came through", n)
 	}
@@ -58,6 +59,40 @@ func testGuard(t *testing.T, s *server) {
 	w.admin.post("/v1/webhooks", doc{"code": "literal", "url": r.URL}).fault("/url", "url_not_allowed")
 	w.operator.post("/v1/webhooks/named/test", nil).want(http.StatusOK).has("outcome", "succeeded")
 	again.stop()
+}
+
+// guardedEverywhere: what the first attempt of a webhook may not reach, nothing else that sends
+// reaches: an attempt by hand, a replay, an action behind a door, the try of an action.
+func guardedEverywhere(w *world, url string) {
+	refused := doc{"stateReason": "permanent_error", "lastAttempt.errorClass": "egress_denied"}
+	delivery := w.viewer.get("/v1/webhooks/named/deliveries?state=failed&order=asc").want(http.StatusOK).list("id")[0]
+	w.operator.post("/v1/deliveries/"+delivery+"/retry", nil).want(http.StatusAccepted)
+	attempts := func(n int) {
+		w.t.Helper()
+		eventually(w.t, "another attempt", func() bool {
+			d := w.viewer.get("/v1/deliveries/" + delivery).want(http.StatusOK)
+			return d.number("attemptCount") == n && d.text("state") == "failed"
+		})
+		for field, want := range refused {
+			w.viewer.get("/v1/deliveries/"+delivery).want(http.StatusOK).has(field, want.(string))
+		}
+	}
+	attempts(2)
+	w.operator.post("/v1/replays", doc{"webhook": "named", "include": "failed", "since": "2026-01-01T00:00:00Z"}).want(http.StatusAccepted)
+	attempts(3)
+
+	w.action("call", "httpRequest", doc{"url": url})
+	w.admin.post("/v1/actions/call/test", doc{}).want(http.StatusOK).has("outcome", "failed", "errorClass", "egress_denied")
+	w.action("named-late", "httpRequest", doc{"url": "http://{{ item.host }}/"})
+	w.door("d", doc{"routes": to("call", "named-late")})
+	for _, host := range []string{"localhost", "169.254.169.254", "0x7f000001", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"} {
+		n := w.ran(w.nobody.post(w.in("d"), doc{"host": host}).want(http.StatusAccepted), doc{"failed": 2})
+		for _, id := range []string{n.text("deliveries.0.id"), n.text("deliveries.1.id")} {
+			if d := w.viewer.get("/v1/deliveries/" + id).want(http.StatusOK); host != "0x7f000001" || d.text("target.code") == "call" { // which a resolver may not know
+				d.has("stateReason", "permanent_error", "lastAttempt.errorClass", "egress_denied")
+			}
+		}
+	}
 }
 
 // testFullDisk: publishing stops before the disk of SQLite is full, reading does not.

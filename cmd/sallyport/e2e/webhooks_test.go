@@ -110,6 +110,7 @@ var _ = suite("webhooks", map[string]func(*world){
 			}
 		}
 		w.admin.post("/v1/webhooks", doc{"code": "u", "url": "https://u:p@a.example/"}).fault("/url", "invalid_url").says("basicAuth")
+		w.admin.post("/v1/webhooks", doc{"code": "u", "url": "https://bücher.example/"}).fault("/url", "invalid_url").says("xn--")
 		w.admin.post("/v1/webhooks", doc{"code": "u"}).fault("/url", "required")
 	},
 	"what a profile cannot send is refused": func(w *world) {
