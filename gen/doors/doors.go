@@ -2132,7 +2132,7 @@ type BodyFields struct {
 	// Examples: utf8
 	BodyEncoding BodyFieldsBodyEncoding `json:"bodyEncoding"`
 
-	// BodySha256 SHA-256 of all of it, hex.
+	// BodySha256 SHA-256 of all of it, hex; where secrets were taken out and nothing was cut off, of what is kept.
 	//
 	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
 	BodySha256 string `json:"bodySha256"`
@@ -3214,7 +3214,7 @@ type InboundRequestWithContent struct {
 	// Examples: utf8
 	BodyEncoding InboundRequestWithContentBodyEncoding `json:"bodyEncoding"`
 
-	// BodySha256 SHA-256 of all of it, hex.
+	// BodySha256 SHA-256 of all of it, hex; where secrets were taken out and nothing was cut off, of what is kept.
 	//
 	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
 	BodySha256 string `json:"bodySha256"`
@@ -4345,7 +4345,7 @@ type ReceivedResponse struct {
 	// Examples: utf8
 	BodyEncoding ReceivedResponseBodyEncoding `json:"bodyEncoding"`
 
-	// BodySha256 SHA-256 of all of it, hex.
+	// BodySha256 SHA-256 of all of it, hex; where secrets were taken out and nothing was cut off, of what is kept.
 	//
 	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
 	BodySha256 string `json:"bodySha256"`
@@ -4767,7 +4767,7 @@ type RotateInput struct {
 	// Examples: true
 	GenerateSecret *bool `json:"generateSecret,omitempty"`
 
-	// Overlap How long the secret before keeps signing: up to 30d, 24h unless given.
+	// Overlap How long the secret before keeps signing: up to 30d, 24h unless given. When given, older ones end by then as well; else they keep what they were promised.
 	//
 	// Examples: 1h30m
 	Overlap *Duration `json:"overlap,omitempty"`
@@ -4872,7 +4872,7 @@ type SentRequest struct {
 	// Examples: utf8
 	BodyEncoding SentRequestBodyEncoding `json:"bodyEncoding"`
 
-	// BodySha256 SHA-256 of all of it, hex.
+	// BodySha256 SHA-256 of all of it, hex; where secrets were taken out and nothing was cut off, of what is kept.
 	//
 	// Examples: 2f94a757d2246073e26781d117ce0183ebd87b4d66c460494376d5c37d71985b
 	BodySha256 string `json:"bodySha256"`
@@ -5488,7 +5488,7 @@ type Webhook struct {
 	// Examples: 3
 	Version int64 `json:"version"`
 
-	// Warnings What might not be meant: `no_secret`, `short_secret`, `unknown_event_type: …`.
+	// Warnings What might not be meant: `no_secret`, `short_secret`, `unknown_event_type: …`, `operational_by_name: …` (a pattern that looks as if it meant events of our own, which must be named).
 	Warnings []string `json:"warnings"`
 }
 
@@ -5944,7 +5944,7 @@ type WebhookWithSecret struct {
 	// Examples: 3
 	Version int64 `json:"version"`
 
-	// Warnings What might not be meant: `no_secret`, `short_secret`, `unknown_event_type: …`.
+	// Warnings What might not be meant: `no_secret`, `short_secret`, `unknown_event_type: …`, `operational_by_name: …` (a pattern that looks as if it meant events of our own, which must be named).
 	Warnings []string `json:"warnings"`
 }
 
