@@ -31,6 +31,11 @@ back in for who lost the admin key. Works beside a running serve, which acts on 
 	}
 	config.AddFlags(keys.PersistentFlags(), keySettings...)
 	keys.AddCommand(newKeysCreate(p), newKeysList(p), newKeysRevoke(p), newKeysRotateMaster(p), newKeysRotateData(p))
+	for _, cmd := range keys.Commands() {
+		if cmd.Long == "" { // which database it means is part of its help
+			cmd.Long = cmd.Short + ".\n\n" + config.Help(keySettings...)
+		}
+	}
 	return keys
 }
 

@@ -56,11 +56,29 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 pending migrations; plan: 0 same, 1 differ
 		&cobra.Group{ID: groupTry, Title: "Try:"},
 	)
 	root.AddCommand(commands(p)...)
-	// --help says the same; with a group, the help has no empty heading for what is hidden.
-	root.SetHelpCommand(&cobra.Command{Hidden: true, GroupID: groupTry})
+	root.SetHelpCommand(newHelp(root))
+	root.Version = version + buildDetails()
+	root.SetVersionTemplate("sallyport {{.Version}}\n")
 	root.SetCompletionCommandGroupID(groupTry)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	return root
+}
+
+// newHelp is what those type who do not know of --help.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Say what a command does and takes, as its --help does",
+		GroupID: groupTry,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError(fmt.Errorf("there is no command %q", strings.Join(args, " ")))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // commands lists the commands there are, in the order of the help.

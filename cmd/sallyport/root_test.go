@@ -19,15 +19,17 @@ func execute(ctx context.Context, args ...string) (code int, stdout, stderr stri
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	code, out, errs := execute(t.Context(), "version")
-	if code != exitOK || !strings.HasPrefix(out, "sallyport "+version) || errs != "" {
-		t.Errorf("%d %q %q", code, out, errs)
+	for _, arg := range []string{"version", "--version"} {
+		code, out, errs := execute(t.Context(), arg)
+		if code != exitOK || !strings.HasPrefix(out, "sallyport "+version+" (") || strings.Count(out, "\n") != 1 || errs != "" {
+			t.Errorf("%s: %d %q %q", arg, code, out, errs)
+		}
 	}
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{}, {"--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
 		code, out, errs := execute(t.Context(), args...)
 		if code != exitOK || errs != "" {
 			t.Errorf("%v: %d %q", args, code, errs)
@@ -39,6 +41,21 @@ func TestHelp(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("%v: %q is not in\n%s", args, want, out)
 			}
+		}
+	}
+}
+
+func TestHelpOfACommand(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"keys create", "keys list", "keys revoke", "keys rotate-data", "backup"} {
+		words := strings.Fields(name)
+		_, want, _ := execute(t.Context(), append(words, "--help")...)
+		code, out, errs := execute(t.Context(), append([]string{"help"}, words...)...)
+		if code != exitOK || out != want || errs != "" {
+			t.Errorf("help %s: %d %q, want %q %q", name, code, out, want, errs)
+		}
+		if !strings.Contains(out, "SALLYPORT_DATABASE_URL") || !strings.Contains(out, "sallyport "+name) {
+			t.Errorf("%s: the help does not say of which database\n%s", name, out)
 		}
 	}
 }
@@ -62,6 +79,7 @@ func TestUsageErrors(t *testing.T) {
 		want string
 	}{
 		"unknown command":        {[]string{"reveice"}, `unknown command "reveice"; did you mean receive?`},
+		"help for nothing":       {[]string{"help", "keys", "make"}, `there is no command "keys make"`},
 		"unknown flag":           {[]string{"receive", "--statsu", "1"}, "unknown flag: --statsu"},
 		"value that is none":     {[]string{"receive", "--status", "ok"}, "--status"},
 		"status out of range":    {[]string{"receive", "--status", "99"}, "99 is not a status"},
