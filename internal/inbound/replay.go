@@ -9,8 +9,8 @@ import (
 )
 
 // Verify tells whether a recorded request would pass its door as it is configured now. The
-// hash and signatures are held against the time when it came. Nothing runs, and whether it
-// is a repeat is not looked at.
+// hash and signatures are held against the time when it came; of a hash that does not fit the
+// check says what it seems to be. Nothing runs, and whether it is a repeat is not looked at.
 func (d *Doors) Verify(ctx context.Context, p hook.Principal, id hook.ID) (hook.Verdict, string, []hook.Check, error) {
 	j, _, r, err := d.recall(ctx, p.Workspace, id)
 	if err != nil {
@@ -20,6 +20,9 @@ func (d *Doors) Verify(ctx context.Context, p hook.Principal, id hook.ID) (hook.
 	switch {
 	case r != nil:
 		verdict, reason = hook.VerdictRefused, string(r.kind)
+		if r.kind == hook.KindHashMismatch {
+			j.explainHash()
+		}
 	case j.answer != nil:
 		verdict = hook.VerdictHandshake
 	}

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +44,15 @@ func (r *incomingReader) hash() {
 		r.language("hash", err)
 		return
 	}
+	// To a template what is not there is empty, and anybody can compute the hash of nothing.
+	for _, m := range secretInTemplate.FindAllStringSubmatch(source, -1) {
+		if name := cmp.Or(m[1], m[2], m[3]); m[4] == "" && !r.told["hash"] {
+			r.secretName("hash", name, w.Secrets)
+		}
+	}
+	if r.told["hash"] {
+		return
+	}
 	out, err := r.s.rules.RenderHash(source, w.HashTimezone, w.Secrets)
 	if err != nil {
 		r.language("hash", err)
@@ -67,6 +77,10 @@ func (r *incomingReader) emptyHash(rendered string) {
 		r.fault("hash", "template_renders_empty", "renders %q, which is nothing to know; to drop the check on purpose, DELETE .../hash", clip(s))
 	}
 }
+
+// secretInTemplate finds what a template reads of secrets, by dot or in brackets, and whether
+// it says itself what is to be where there is none.
+var secretInTemplate = regexp.MustCompile(`\bsecrets(?:\.(\w+)|\[\s*(?:"([^"]+)"|'([^']+)')\s*\])(\s*\?\?|\s*\|\s*default\b|\s+is\b)?`)
 
 func isTemplate(hash string) bool {
 	return strings.Contains(hash, "{{") || strings.Contains(hash, "{%") || strings.Contains(hash, "{#")

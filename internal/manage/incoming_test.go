@@ -135,6 +135,8 @@ func TestIncomingFaultsOneByOne(t *testing.T) {
 		`{"code":"a","hash":"{{0}}"}`:                                    "hash template_renders_empty",
 		`{"code":"a","hash":"{{ null }}"}`:                               "hash template_renders_empty",
 		`{"code":"a","hash":"{# {{ 'x'|md5 }} #}"}`:                      "hash template_renders_empty",
+		`{"code":"a","hash":"{{ secrets.erp|sha256 }}"}`:                 "hash invalid_format", // the hash of nothing is no secret
+		`{"code":"a","hash":"{{ (secrets['e-rp'] ~ 'x')|md5 }}"}`:        "hash invalid_format",
 		`{"code":"a","hash":"{{ fails }}"}`:                              "hash template_runtime",
 		`{"code":"a","hash":"{{ broken"}`:                                "hash template_syntax",
 		`{"code":"a","methods":[]}`:                                      "methods required",
@@ -171,6 +173,13 @@ func TestIncomingFaultsOneByOne(t *testing.T) {
 		if len(e.Faults) != 2 || !strings.Contains(e.Faults[i].Detail, hint) {
 			t.Errorf("faults %+v; want a hint: %s", e.Faults, hint)
 		}
+	}
+	_, err = w.CreateIncomingWebhook(t.Context(), w.admin, []byte(`{"code":"a","secrets":[{"name":"erp-1","value":"x"}],"hash":"{{ secrets.erp-1 }}"}`))
+	if e := wantKind(t, err, hook.KindInvalid); !strings.Contains(e.Detail, "did you mean erp-1?") {
+		t.Errorf("a name that needs brackets: %q", e.Detail)
+	}
+	if r := w.door(t, `{"code":"e","hash":"{{ (secrets.next ?? secrets['now'])|md5 }}","secrets":[{"name":"now","value":"x"}]}`); !r.HashConfigured {
+		t.Errorf("a template that does without one: %+v", r)
 	}
 	// A10, and what a template renders is judged, not what it says.
 	if r := w.door(t, `{"code":"b","hash":" s3cr3t\n"}`); !r.HashConfigured || len(r.Warnings) != 1 || r.Warnings[0] != "no_route" {

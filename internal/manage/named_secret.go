@@ -61,24 +61,31 @@ func (o *object) list(name string, hi int) []*object {
 
 // secretNames reads the names of secrets that must be there.
 func (o *object) secretNames(name string, secrets []hook.NamedSecret) []string {
-	var known, out []string
-	for _, s := range secrets {
-		known = append(known, s.Name)
-	}
+	var out []string
 	n, ok := o.texts(name, maxNamed, func(at, s string) {
-		if !slices.Contains(known, s) {
-			hint := "; put it among secrets"
-			if near := nearest.Name(s, known); near != "" {
-				hint = "; did you mean " + near + "?"
-			}
-			o.fault(at, "invalid_format", "the webhook has no secret named %q%s", clip(s), hint)
-		}
+		o.secretName(at, s, secrets)
 		out = append(out, s)
 	})
 	if ok && n == 0 {
 		o.fault(o.at(name), "empty_secret", "is empty: name at least one of the webhook's secrets")
 	}
 	return out
+}
+
+// secretName faults a name that no secret has.
+func (o *object) secretName(at, name string, secrets []hook.NamedSecret) {
+	var known []string
+	for _, s := range secrets {
+		if s.Name == name {
+			return
+		}
+		known = append(known, s.Name)
+	}
+	hint := "; put it among secrets"
+	if near := nearest.Name(name, known); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	o.fault(at, "invalid_format", "the webhook has no secret named %q%s", clip(name), hint)
 }
 
 // valuesOf finds a secret by its name.

@@ -24,6 +24,11 @@ var _ = suite("hashes", map[string]func(*world){
 		if got := check(n, "hash"); got != "failed no instant within 30s matched" {
 			w.t.Errorf("the check says %q", got)
 		}
+		inMoscow := call(time.Now().Add(3*time.Hour)).problem(http.StatusForbidden, "hash_mismatch")
+		verified := w.operator.post("/v1/requests/"+w.noted(inMoscow).text("id")+"/verify", nil).has("reason", "hash_mismatch")
+		if got := check(verified, "hash"); !strings.Contains(got, "time 3h later") || !strings.Contains(got, "hashTimezone, UTC") {
+			w.t.Errorf("verified, the check says %q", got)
+		}
 		w.nobody.post(w.in("clock"), `{}`).problem(http.StatusForbidden, "hash_missing")
 		for _, query := range []string{"?hash[]=x", "?hash=", "?hash=a&hash=b", "?HASH=x", "?hash=%"} {
 			a := w.nobody.post(w.in("clock")+query, `{}`).want(http.StatusForbidden)
@@ -53,6 +58,7 @@ var _ = suite("hashes", map[string]func(*world){
 		w.nobody.post(w.in("zoned")+"?hash=0+UTC", `{}`).problem(http.StatusForbidden, "hash_mismatch")
 		w.admin.post("/v1/incoming-webhooks", doc{"code": "bad", "hash": "x", "hashTimezone": "Mars/Olympus"}).problem(http.StatusUnprocessableEntity, "validation_failed").has("errors.0.pointer", "/hashTimezone")
 		w.admin.post("/v1/incoming-webhooks", doc{"code": "bad", "hash": "x", "hashTolerance": "6m"}).fault("/hashTolerance", "out_of_range")
+		w.admin.post("/v1/incoming-webhooks", doc{"code": "bad", "hash": "{{ secrets.erp|md5 }}"}).fault("/hash", "invalid_format")
 	},
 	"a static hash, where it is looked for, and nothing shows it": func(w *world) {
 		hash := w.planted.given("static=&+ü" + random(16))
