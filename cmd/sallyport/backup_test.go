@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sallyport/internal/store"
+	"sallyport/internal/testkit"
 	"sallyport/internal/vault"
 )
 
@@ -245,8 +246,22 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := lock.lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if code, said := p.runWith([]string{"SALLYPORT_DATABASE_URL=postgres://nobody@127.0.0.1:1/x"}, "restore", backup); code != exitError || !strings.Contains(said, "pg_restore") {
-		t.Errorf("on Postgres: %d %s", code, said)
+	if code, said := p.runWith([]string{"SALLYPORT_DATABASE_URL=postgres://nobody@127.0.0.1:1/x"}, "restore", write("pg.dump", []byte("PGDMP"))); code != exitError || !strings.Contains(said, "pg_restore") {
+		t.Errorf("a dump of Postgres: %d %s", code, said)
+	}
+	// Into a Postgres with the key of the backup only, and only into an empty one.
+	url := "SALLYPORT_DATABASE_URL=" + testkit.EmptyPostgres(t)
+	for _, c := range []struct {
+		code       int
+		says, file string
+	}{
+		{exitError, "encryption key does not match this database", otherBackup},
+		{exitOK, "restored " + backup + " into Postgres: 1 workspace", backup},
+		{exitError, "the database is in use", backup},
+	} {
+		if code, said := p.runWith([]string{url}, "restore", c.file); code != c.code || !strings.Contains(said, c.says) {
+			t.Errorf("%s into Postgres: %d %s; want %d %s", c.file, code, said, c.code, c.says)
+		}
 	}
 	after, err := os.Stat(filepath.Join(p.dir, "sallyport.db"))
 	if err != nil || !os.SameFile(before, after) {

@@ -22,10 +22,13 @@ func newRestore(p process) *cobra.Command {
 	force := false
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Put a backup in the place of the SQLite database",
+		Short: "Put a backup in the place of the SQLite database, or into an empty Postgres",
 		Long: `Put a backup in the place of the SQLite database, which is kept aside. It refuses while a serve runs on the
 data directory, and a file that is damaged, of a newer schema, or of another encryption key than the one that
-serve would use. On Postgres it says what to do instead.
+serve would use.
+
+With the URL of an empty Postgres database it copies the SQLite backup into that, all of it or nothing: this is how
+an installation moves from SQLite to Postgres. Of a dump of Postgres it says what to do instead.
 
 What waited when the backup was made is sent again by whoever serves it: begin with sallyport serve --hold.
 
@@ -43,7 +46,7 @@ What waited when the backup was made is sent again by whoever serves it: begin w
 				return usageError(err)
 			}
 			if cfg.Postgres() {
-				return errors.New(postgresRestore)
+				return restoreToPostgres(cmd.Context(), cfg, p, args[0], force)
 			}
 			return restore(cmd.Context(), cfg, p, args[0], force)
 		},
@@ -53,14 +56,33 @@ What waited when the backup was made is sent again by whoever serves it: begin w
 	return cmd
 }
 
-const postgresRestore = `the database is a Postgres, which has tools of its own for this. Into an empty database:
+const postgresRestore = `only a backup of SQLite is copied into a Postgres, which has tools of its own for its dumps. Into an empty database:
   pg_restore --no-owner --exit-on-error -d "$SALLYPORT_DATABASE_URL" sallyport.dump
   sallyport serve --hold
 with the encryption key of the installation that it is from; README, "Backup", has the whole of it`
 
 // restore puts the database in file in the place of the one in the data directory. Until the
 // last step, a rename, the old one is in its place.
-func restore(ctx context.Context, cfg config.Config, p process, file string, force bool) (err error) {
+func restore(ctx context.Context, cfg config.Config, p process, file string, force bool) error {
+	return inStage(ctx, cfg, p, file, force, func(stage string, contents store.Contents) error {
+		aside, err := swap(ctx, cfg, p, filepath.Join(stage, "sallyport.db"))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "restored %s: %s\n", file, describe(contents))
+		if aside != "" {
+			fmt.Fprintf(p.stdout, "The database that was there is kept as %s.\n", aside)
+		}
+		fmt.Fprintln(p.stdout, beginOnHold)
+		return nil
+	})
+}
+
+const beginOnHold = "Start with `sallyport serve --hold`: it sends nothing until you have looked, and POST /v1/dispatch/release."
+
+// inStage gives f a directory of the data directory with a copy of the backup, once that was
+// found to be whole, and removes it in the end. Meanwhile nobody serves the data directory.
+func inStage(ctx context.Context, cfg config.Config, p process, file string, force bool, f func(stage string, contents store.Contents) error) (err error) {
 	if err := whole(file, cfg.DataDir); err != nil {
 		return err
 	}
@@ -78,24 +100,14 @@ func restore(ctx context.Context, cfg config.Config, p process, file string, for
 		return err
 	}
 	defer os.RemoveAll(stage) //nolint:errcheck // the next restore removes it
-	staged := filepath.Join(stage, "sallyport.db")
-	if err := copyFile(file, staged, showProgress(p, "copying", time.Now())); err != nil {
+	if err := copyFile(file, filepath.Join(stage, "sallyport.db"), showProgress(p, "copying", time.Now())); err != nil {
 		return err
 	}
 	contents, err := inspect(ctx, cfg, p, file, stage, force)
 	if err != nil {
 		return err
 	}
-	aside, err := swap(ctx, cfg, p, staged)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "restored %s: %s\n", file, describe(contents))
-	if aside != "" {
-		fmt.Fprintf(p.stdout, "The database that was there is kept as %s.\n", aside)
-	}
-	fmt.Fprintln(p.stdout, "Start with `sallyport serve --hold`: it sends nothing until you have looked, and POST /v1/dispatch/release.")
-	return nil
+	return f(stage, contents)
 }
 
 // whole refuses what cannot be a backup before anything is touched.

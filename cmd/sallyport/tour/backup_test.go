@@ -14,7 +14,7 @@ import (
 )
 
 // TestBackup makes a backup as the page says, loses the database, restores as the page says,
-// and finds everything there: on hold, until it is let go.
+// on the other engine as well, and finds everything there: on hold, until it is let go.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	block := map[string]string{}
@@ -22,8 +22,10 @@ func TestBackup(t *testing.T) {
 		block[b.mark] = b.text
 	}
 	bin := filepath.Dir(testkit.Binary(t))
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
+	for _, c := range []struct{ backup, restore, into string }{
+		{"sqlite", "sqlite", "sqlite"}, {"postgres", "postgres", "postgres"}, {"sqlite", "move", "postgres"},
+	} {
+		t.Run(c.backup+" to "+c.into, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			s := &installation{url: "http://localhost:" + freePort(t), key: "the-key-of-the-page-0123456789abcdef"}
@@ -35,8 +37,11 @@ func TestBackup(t *testing.T) {
 				return append(env[:len(env):len(env)], "SALLYPORT_DATABASE_URL="+database)
 			}
 			first, second := "", ""
-			if engine == "postgres" {
-				first, second = testkit.EmptyPostgres(t), testkit.EmptyPostgres(t)
+			if c.backup == "postgres" {
+				first = testkit.EmptyPostgres(t)
+			}
+			if c.into == "postgres" {
+				second = testkit.EmptyPostgres(t)
 			}
 			at := testkit.NewReceiver(t)
 			at.Respond(testkit.Answer{Status: http.StatusServiceUnavailable})
@@ -46,14 +51,14 @@ func TestBackup(t *testing.T) {
 			s.create(t, "/v1/webhooks", `{"code":"out","url":"`+at.URL+`","secret":"kept-through-the-restore-0123","retry":{"schedule":["1s"],"jitter":0},"maxAttempts":50}`, nil)
 			s.publish(t, "order.paid")
 			at.Wait(1)
-			run(t, dir, on(first), block["backup: "+engine])
+			run(t, dir, on(first), block["backup: "+c.backup])
 			w.interrupt(t)
 			if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil {
 				t.Fatal(err)
 			}
 
 			had := len(at.Received())
-			w = open(t, dir, on(second), block["restore: "+engine])
+			w = open(t, dir, on(second), block["restore: "+c.restore])
 			defer w.interrupt(t)
 			waitFor(t, w, "  on hold     nothing is sent until POST /v1/dispatch/release\n")
 			s.publish(t, "order.packed")
