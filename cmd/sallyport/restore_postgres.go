@@ -61,7 +61,7 @@ func isSQLite(file string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	magic := []byte("SQLite format 3\x00")
 	begin := make([]byte, len(magic))
 	if _, err := io.ReadFull(f, begin); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
