@@ -3911,7 +3911,7 @@ type IncomingWebhookInput struct {
 	// Examples: null
 	Example *Ignored `json:"example,omitempty"`
 
-	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
+	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. A template that reads a secret which is not among `secrets` is refused, unless it says with `??`, `default` or `is defined` what is to be then. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
 	//
 	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
 	Hash *string `json:"hash,omitempty"`
@@ -8879,7 +8879,7 @@ type ClientInterface interface {
 
 	// VerifyRequest Would it pass now?
 	//
-	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Of a hash that does not fit, the check's `detail` says what it seems to be: that of another time zone or of a clock that is off, one in capitals, one of another length, or none that this secret makes. Nothing runs.
 	//
 	// Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
 	VerifyRequest(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -10748,7 +10748,7 @@ func (c *Client) ReplayRequest(ctx context.Context, call Call, params *ReplayReq
 
 // VerifyRequest Would it pass now?
 //
-// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Of a hash that does not fit, the check's `detail` says what it seems to be: that of another time zone or of a clock that is off, one in capitals, one of another length, or none that this secret makes. Nothing runs.
 //
 // Corresponds with POST /v1/requests/{request}/verify (the `VerifyRequest` operationId).
 func (c *Client) VerifyRequest(ctx context.Context, call Call, params *VerifyRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -19151,7 +19151,7 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyRequestWithResponse Would it pass now?
 	//
-	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+	// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Of a hash that does not fit, the check's `detail` says what it seems to be: that of another time zone or of a clock that is off, one in capitals, one of another length, or none that this secret makes. Nothing runs.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -31695,7 +31695,7 @@ func (c *ClientWithResponses) ReplayRequestWithResponse(ctx context.Context, cal
 
 // VerifyRequestWithResponse Would it pass now?
 //
-// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Nothing runs.
+// Holds a call against the present configuration, with the clock at the moment it came, and answers the verdict. Of a hash that does not fit, the check's `detail` says what it seems to be: that of another time zone or of a clock that is off, one in capitals, one of another length, or none that this secret makes. Nothing runs.
 //
 // Returns a wrapper object for the known response body format(s).
 //

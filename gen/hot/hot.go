@@ -3544,7 +3544,7 @@ type IncomingWebhookInput struct {
 	// Examples: null
 	Example *Ignored `json:"example,omitempty"`
 
-	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
+	// Hash What callers must send along: a text, or a Twig template over `secrets`, `config.siteUrl` and `now`, which a call with the right clock renders, too. A template that reads a secret which is not among `secrets` is refused, unless it says with `??`, `default` or `is defined` what is to be then. Left out on `PUT` it is kept; `DELETE …/hash` removes it.
 	//
 	// Examples: {{ (secrets.erp ~ 'now'|date('Y-m-d_H-i'))|md5 }}
 	Hash *string `json:"hash,omitempty"`
