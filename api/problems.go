@@ -54,7 +54,7 @@ var problems = []Problem{
 	{Code: hook.KindBodyTimeout, Status: 408, Title: "The body came too slowly", Advice: "Send it faster, or have the door's `bodyTimeout` raised."},
 	{Code: hook.KindCodeTaken, Status: 409, Title: "The code is taken", Advice: "`owner` is the id of who has it; codes are unique without regard to case."},
 	{Code: hook.KindNameTaken, Status: 409, Title: "The name is taken", Advice: "`owner` is the id of who has it."},
-	{Code: hook.KindEventIDReused, Status: 409, Title: "The event id was used for other content", Advice: "An id stands for one event for seven days; give the new event an id of its own."},
+	{Code: hook.KindEventIDReused, Status: 409, Title: "The event id was used for other content", Advice: "An id stands for one event for seven days unless configured otherwise; give the new event an id of its own."},
 	{Code: hook.KindIdempotencyBusy, Status: 409, Title: "The first call with this Idempotency-Key is still running", Advice: "Wait and repeat the call.", RetryAfter: time.Second},
 	{Code: hook.KindDeliveryRunning, Status: 409, Title: "The delivery is being sent", Advice: "Wait for the attempt to end.", RetryAfter: time.Second},
 	{Code: hook.KindInvalidState, Status: 409, Title: "Not possible in the present state", Advice: "Look at the present state first."},
