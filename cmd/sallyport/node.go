@@ -75,8 +75,8 @@ const retentionEvery = 10 * time.Minute
 // minutes.
 const boundsEvery = time.Minute
 
-// openNode opens the store and joins the rooms; nothing runs yet. migrate allows
-// pending migrations on a used Postgres.
+// openNode opens the store and joins the rooms; nothing runs yet. Pending migrations on a used
+// Postgres are a store.PendingMigrationsError unless the settings allow them.
 func openNode(ctx context.Context, cfg config.Config, log *slog.Logger, metrics *obs.Metrics) (*node, error) {
 	n := &node{cfg: cfg, log: log, ids: hook.NewIDs(), metrics: metrics, skip: make(chan struct{}, 1)}
 	if err := n.open(ctx); err != nil {
@@ -114,18 +114,9 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var proxy *url.URL
-	if n.cfg.EgressProxy != "" {
-		if proxy, err = url.Parse(n.cfg.EgressProxy); err != nil {
-			return fmt.Errorf("SALLYPORT_EGRESS_PROXY: %w", err)
-		}
+	if n.send, err = n.newSender(guard); err != nil {
+		return err
 	}
-	n.send = send.New(send.Config{
-		Guard: guard, IDs: n.ids, Node: n.cfg.NodeName, UserAgent: "Sallyport/" + version, ConnectTimeout: n.cfg.ConnectTimeout,
-		// Many webhooks may share a host: a quarter of all slots may stay connected to one.
-		IdlePerHost:  max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
-		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
-	})
 	if n.presets, err = loadPresets(n.cfg.PresetsDir); err != nil {
 		return err
 	}
@@ -147,6 +138,33 @@ func (n *node) open(ctx context.Context) error {
 			n.worker.TargetsChanged(old.Workspace.ID)
 		}
 	}
+	n.publish = n.newPublisher()
+	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost, mails: n.cfg.SMTPURL != ""}, pipeline{n})
+	n.replays = replay.New(replay.Config{Retention: n.cfg.Retention, Waiting: n.gauge.Waiting, Now: n.ids.Now},
+		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
+	n.metrics.WatchQueue(n.stats)
+	n.metrics.WatchSize(n.store.Size)
+	n.tail = tail.New(tail.Config{MaxStreams: n.cfg.MaxStreams, Holds: conditions{}.holds}, n.store, n.catalog, n.log)
+	return nil
+}
+
+func (n *node) newSender(guard *send.Guard) (*send.Sender, error) {
+	var proxy *url.URL
+	if n.cfg.EgressProxy != "" {
+		var err error
+		if proxy, err = url.Parse(n.cfg.EgressProxy); err != nil {
+			return nil, fmt.Errorf("SALLYPORT_EGRESS_PROXY: %w", err)
+		}
+	}
+	return send.New(send.Config{
+		Guard: guard, IDs: n.ids, Node: n.cfg.NodeName, UserAgent: "Sallyport/" + version, ConnectTimeout: n.cfg.ConnectTimeout,
+		// Many webhooks may share a host: a quarter of all slots may stay connected to one.
+		IdlePerHost:  max(send.DefaultIdlePerHost, n.cfg.MaxSlots/4),
+		ResponseRead: n.cfg.ResponseReadBytes, ResponseKept: n.cfg.ResponseKeepBytes, RequestKept: int(n.cfg.RequestKeepBytes), Proxy: proxy,
+	}), nil
+}
+
+func (n *node) newPublisher() *publish.Publisher {
 	limits := publish.DefaultConfig()
 	limits.Window = n.cfg.EventIDWindow
 	limits.IsDataError = store.IsDataError
@@ -156,14 +174,7 @@ func (n *node) open(ctx context.Context) error {
 	}
 	limits.Backlog = n.gauge.Waiting
 	limits.Conditions = conditions{}
-	n.publish = publish.New(limits, n.store, n.catalog, n.worker, n.meters(), n.ids, n.log)
-	n.manage = manage.New(n.store, egress{guard}, rules{siteURL: cmp.Or(n.cfg.BaseURL, "http://localhost"), presets: n.presets, reach: guard.CheckHost, mails: n.cfg.SMTPURL != ""}, pipeline{n})
-	n.replays = replay.New(replay.Config{Retention: n.cfg.Retention, Waiting: n.gauge.Waiting, Now: n.ids.Now},
-		n.store, n.catalog, n.publish, n.worker, n.metrics, n.log)
-	n.metrics.WatchQueue(n.stats)
-	n.metrics.WatchSize(n.store.Size)
-	n.tail = tail.New(tail.Config{MaxStreams: n.cfg.MaxStreams, Holds: conditions{}.holds}, n.store, n.catalog, n.log)
-	return nil
+	return publish.New(limits, n.store, n.catalog, n.worker, n.meters(), n.ids, n.log)
 }
 
 func openStore(ctx context.Context, cfg config.Config, ids *hook.IDs, log *slog.Logger) (*store.Store, error) {

@@ -129,60 +129,79 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		}
 	}
 
-	main := edge.Handler()
-	servers := []*http.Server{}
-	var serving sync.WaitGroup
-	failed := make(chan error, 2)
-	listen := func(l net.Listener, h http.Handler) {
-		s := newServer(h, log)
-		servers = append(servers, s)
-		serving.Go(func() {
-			var err error
-			if cfg.TLS() {
-				s.TLSConfig.GetCertificate = pair.get
-				err = s.ServeTLS(l, "", "")
-			} else {
-				err = s.Serve(l)
-			}
-			if !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
+	f := &front{log: log, failed: make(chan error, 2)}
 	if admin != nil {
-		listen(public, edge.Public())
-		listen(admin, main)
+		f.serve(public, edge.Public(), pair)
+		f.serve(admin, edge.Handler(), pair)
 	} else {
-		listen(public, main)
+		f.serve(public, edge.Handler(), pair)
 	}
 	n.announce(ctx, public, admin, p)
+	return n.work(ctx, f)
+}
 
+// work runs the node behind its listeners until ctx ends or either of them fails, and stops both.
+func (n *node) work(ctx context.Context, f *front) error {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	worked := make(chan error, 1)
 	go func() { worked <- n.run(working) }()
 
+	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-f.failed:
 	case err = <-worked:
 		worked <- nil
 	}
-	log.InfoContext(ctx, "stopping", "grace", cfg.ShutdownGrace.String())
-	end := time.Now().Add(cfg.ShutdownGrace) // one grace for callers and attempts alike
+	n.log.InfoContext(ctx, "stopping", "grace", n.cfg.ShutdownGrace.String())
+	end := time.Now().Add(n.cfg.ShutdownGrace) // one grace for callers and attempts alike
 	n.worker.EndBy(end)
 	n.tail.Stop() // streams would take the whole grace
 	grace, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
-	for _, s := range servers {
-		if serr := s.Shutdown(grace); serr != nil {
+	err = errors.Join(err, f.shutdown(grace))
+	stop()
+	err = errors.Join(err, <-worked)
+	n.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// front is the servers of a node's listeners.
+type front struct {
+	log     *slog.Logger
+	servers []*http.Server
+	serving sync.WaitGroup
+	failed  chan error // why one ended by itself
+}
+
+// serve answers on a listener, over TLS if there is a certificate.
+func (f *front) serve(l net.Listener, h http.Handler, pair *certificate) {
+	s := newServer(h, f.log)
+	f.servers = append(f.servers, s)
+	f.serving.Go(func() {
+		var err error
+		if pair != nil {
+			s.TLSConfig.GetCertificate = pair.get
+			err = s.ServeTLS(l, "", "")
+		} else {
+			err = s.Serve(l)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			f.failed <- err
+		}
+	})
+}
+
+// shutdown lets callers end until ctx does, and cuts off the rest.
+func (f *front) shutdown(ctx context.Context) error {
+	var err error
+	for _, s := range f.servers {
+		if s.Shutdown(ctx) != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}
-	serving.Wait()
-	stop()
-	err = errors.Join(err, <-worked)
-	log.InfoContext(ctx, "stopped")
+	f.serving.Wait()
 	return err
 }
 
