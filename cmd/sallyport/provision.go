@@ -312,9 +312,7 @@ Exit codes: 0 ok, 1 error, 2 usage.
 // carryOut shows a plan, asks, and makes its changes.
 func carryOut(ctx context.Context, p process, server provision.Server, plan *provision.Plan, yes, values bool) error {
 	if plan.Same() {
-		if plan.Print(p.stdout, values); len(plan.Changes) == 0 {
-			fmt.Fprintln(p.stdout, "nothing to do")
-		}
+		plan.Print(p.stdout, values)
 		return nil
 	}
 	todo := len(plan.Changes) - plan.Count(provision.Unchanged)
@@ -328,7 +326,11 @@ func carryOut(ctx context.Context, p process, server provision.Server, plan *pro
 			return err
 		}
 	}
-	err := provision.Apply(ctx, server, plan, func(c *provision.Change) { fmt.Fprintln(p.stdout, c.Line()) })
+	err := provision.Apply(ctx, server, plan, func(c *provision.Change) {
+		if fmt.Fprintln(p.stdout, c.Line()); values && yes { // who was asked has seen them
+			c.PrintValues(p.stdout)
+		}
+	})
 	if err != nil {
 		return hiding(plan.Set, err)
 	}

@@ -82,6 +82,22 @@ func TestPlanAndApply(t *testing.T) {
 `)
 }
 
+// A field is named with the place within it where only a value changed that nobody sees.
+func TestValuesThatNobodySees(t *testing.T) {
+	t.Parallel()
+	set, err := load(t, []string{"S=from-outside"}, file(`set: a
+webhooks: [{code: w, url: "https://a.example", headers: [{name: X-Key, value: literal-secret}], basicAuth: {username: u, password: "${S}"}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Change{Op: Update, Item: set.Items[0], Before: &Object{Doc: json.RawMessage(`{"headers":[{"name":"X-Key","secret":true}]}`)},
+		Changed: []string{"headers[0].value", "basicAuth.password", "secrets[1].value"}}
+	var b bytes.Buffer
+	c.PrintValues(&b)
+	wantText(t, "values that nobody sees", b.String(), "    headers[0].value: (not shown)\n    basicAuth.password: (not shown)\n    secrets[1].value: (not shown)\n")
+}
+
 func TestAnActionThatIsYetToBeMade(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer()

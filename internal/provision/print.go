@@ -33,13 +33,16 @@ func (p *Plan) Print(w io.Writer, values bool) {
 		case Update:
 			fmt.Fprintf(w, "~ %-*s  %s\n", width, c.Ref(), strings.Join(c.Changed, ", "))
 			if values {
-				c.printValues(w)
+				c.PrintValues(w)
 			}
 		case Unchanged:
 		}
 	}
 	if n := p.Count(Unchanged); n > 0 {
 		fmt.Fprintf(w, "= %d unchanged\n", n)
+	}
+	if len(p.Changes) == 0 {
+		fmt.Fprintln(w, "nothing to do")
 	}
 	if n := len(p.Extra); n > 0 {
 		refs := make([]string, 0, n)
@@ -50,7 +53,12 @@ func (p *Plan) Print(w io.Writer, values bool) {
 	}
 }
 
-func (c *Change) printValues(w io.Writer) {
+// PrintValues writes what an update changes, a line for each field: the old and the new value, but
+// none that is a secret. Of other changes there is nothing to write.
+func (c *Change) PrintValues(w io.Writer) {
+	if c.Op != Update {
+		return
+	}
 	var before, after map[string]json.RawMessage
 	_ = json.Unmarshal(c.Before.Doc, &before) // what cannot be read shows no values
 	_ = json.Unmarshal(c.after, &after)
@@ -58,7 +66,8 @@ func (c *Change) printValues(w io.Writer) {
 		written := c.Item.doc.get(name)
 		was, is := before[name], after[name]
 		switch {
-		case slices.Contains(hidden, name), name == "url" && (string(after["urlSecret"]) == "true" || string(before["urlSecret"]) == "true"), bytes.Equal(was, is) && is != nil:
+		case slices.Contains(hidden, name), strings.ContainsAny(name, ".["), // one value within a field is named only where nobody sees it
+			name == "url" && (string(after["urlSecret"]) == "true" || string(before["urlSecret"]) == "true"), bytes.Equal(was, is) && is != nil:
 			fmt.Fprintf(w, "    %s: (not shown)\n", name)
 		case written != nil && written.variable():
 			// What comes from the environment may be a secret, and so may what it takes the place of.

@@ -152,7 +152,8 @@ var _ = suite("provisioning", map[string]func(*world){
 			rotated := append(environ[:len(environ):len(environ)], "ERP_SECRET="+next, "RECEIVER_BASE="+r.URL+"/v2")
 			e.cli(dir, rotated, "plan", "-f", "conf", "--diff").ends(1).
 				prints("~ webhooks/erp-orders  url, secret\n    url: now \"${RECEIVER_BASE:?}/hooks\"\n    secret: (not shown)\n= 3 unchanged\n")
-			e.cli(dir, rotated, "apply", "-f", "conf", "-y").ends(0).prints("~ webhooks/erp-orders  url, secret\n0 created, 1 updated, 0 deleted, 3 unchanged\n")
+			e.cli(dir, rotated, "apply", "-f", "conf", "-y", "--diff").ends(0).
+				prints("~ webhooks/erp-orders  url, secret\n    url: now \"${RECEIVER_BASE:?}/hooks\"\n    secret: (not shown)\n0 created, 1 updated, 0 deleted, 3 unchanged\n")
 			e.cli(dir, rotated, "plan", "-f", "conf").ends(0)
 			// The key is of one workspace, and the file of another.
 			e.cli(dir, append(environ, "SALLYPORT_WORKSPACE="+w.workspace), "plan", "-f", "conf").ends(2).complains("workspace_forbidden")

@@ -52,13 +52,14 @@ type door struct {
 	secretNames   map[string]string // by value
 	preProcessors []provision.Fields
 	conditions    []string // of the route
-	broken        bool     // something that decides who may call is missing: it stays shut
+	unread        []jsonText
+	broken        bool // something that decides who may call is missing: it stays shut
 }
 
 func (a *adnanh) hook(f *fields) error {
 	id := f.text("id")
 	if id == "" || f.text("execute-command") == "" {
-		return fmt.Errorf("a hook has no id or no execute-command: %v", f.all["id"])
+		return without("hooks of adnanh/webhook", "id or no execute-command")
 	}
 	code := a.code(id, "hook")
 	d := &door{a: a, code: code, about: "incomingWebhooks/" + code, secretNames: map[string]string{}}

@@ -8,6 +8,14 @@ import (
 	"sallyport/internal/provision"
 )
 
+// jsonText is a value of a request that has JSON in its text.
+type jsonText struct{ source, name string }
+
+// holds reports whether a value is the parameter or lies below it.
+func (p jsonText) holds(source, name string) bool {
+	return source == p.source && (name == p.name || strings.HasPrefix(name, p.name+"."))
+}
+
 // rules imports the trigger rule: what says who may call becomes checks, which refuse; what says whether
 // a call matters becomes the condition of the route, which answers and runs nothing, as it was.
 func (d *door) rules(f *fields) {
@@ -18,6 +26,7 @@ func (d *door) rules(f *fields) {
 	f.ignore("trigger-signature-soft-failures")
 	for _, p := range f.objects("parse-parameters-as-json") {
 		x := fieldsOf(p)
+		d.unread = append(d.unread, jsonText{x.text("source"), x.text("name")})
 		d.a.warn(d.about, "JSON within the text of %s %s is not read: values below it are empty", x.text("source"), x.text("name"))
 	}
 	rule := f.object("trigger-rule")
@@ -169,6 +178,11 @@ func (d *door) match(f *fields) (text string, proves bool, err error) {
 	}
 	name := parameter.text("name")
 	left, problem := value(parameter.text("source"), name)
+	for _, p := range d.unread {
+		if p.holds(parameter.text("source"), name) {
+			problem = fmt.Sprintf("%s lies in JSON within a text, which is not read", name)
+		}
+	}
 	if problem != "" {
 		return "", false, fmt.Errorf("%s", problem)
 	}

@@ -30,6 +30,9 @@ func Convoy(endpoints, subscriptions []byte, set string) (*Result, error) {
 	used := map[int]bool{}
 	for _, e := range listed {
 		uid := fieldsOf(e).text("uid")
+		if fieldsOf(e).text("url", "target_url") == "" {
+			return nil, without("endpoints of Convoy", "url")
+		}
 		var own []map[string]any
 		for n, s := range subs {
 			x := fieldsOf(s)

@@ -10,6 +10,9 @@ func Etlworks(text []byte, set string) (*Result, error) {
 	}
 	m := newMaker("Etlworks", set)
 	for _, h := range hooks {
+		if fieldsOf(h).text("id", "name") == "" {
+			return nil, without("webhooks of Etlworks", "id and no name")
+		}
 		m.etlworks(fieldsOf(h))
 	}
 	return m.result()

@@ -164,7 +164,14 @@ func list(text []byte, what string) ([]map[string]any, error) {
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
 	for _, wrapper := range []string{"data", "content"} {
-		if object, ok := doc.(map[string]any); ok && object[wrapper] != nil {
+		object, ok := doc.(map[string]any)
+		if !ok {
+			break
+		}
+		if more(object) {
+			return nil, fmt.Errorf("%s: this is one page of several; fetch all (a larger limit or perPage), or the rest would be missing", what)
+		}
+		if object[wrapper] != nil {
 			doc = object[wrapper]
 		}
 	}
@@ -183,6 +190,21 @@ func list(text []byte, what string) ([]map[string]any, error) {
 		return out, nil
 	}
 	return nil, errors.New(what + ": there is no list of objects in it")
+}
+
+// more reports whether an answer of an API says that others follow it: that of Svix by done,
+// that of Convoy by its pagination.
+func more(answer map[string]any) bool {
+	if done, ok := answer["done"].(bool); ok && answer["data"] != nil {
+		return !done
+	}
+	pages, _ := answer["pagination"].(map[string]any)
+	return pages["has_next_page"] == true
+}
+
+// without is the error for an object that cannot be one of a list, as when an API answered with an error.
+func without(what, field string) error {
+	return fmt.Errorf("%s: one has no %s; is this the list, or an error that was answered instead?", what, field)
 }
 
 // document reads JSON, or YAML.

@@ -158,6 +158,34 @@ func TestWhatIsNoList(t *testing.T) {
 	}
 }
 
+// An API that pages or refuses answers 200 documents, too, that are no list of all there is.
+func TestWhatIsNotTheWholeList(t *testing.T) {
+	t.Parallel()
+	convoy := func(text []byte, set string) (*importer.Result, error) { return importer.Convoy(text, nil, set) }
+	for why, c := range map[string]struct {
+		run  func([]byte, string) (*importer.Result, error)
+		text string
+	}{
+		"a page of Svix":        {importer.Svix, `{"data":[{"id":"ep_1","url":"https://a.example"}],"iterator":"i","done":false}`},
+		"a page of Convoy":      {convoy, `{"status":true,"data":{"content":[{"uid":"1","url":"https://a.example"}],"pagination":{"has_next_page":true}}}`},
+		"a refusal of Svix":     {importer.Svix, `{"code":"authentication_failed","detail":"Invalid token"}`},
+		"a refusal of Convoy":   {convoy, `{"status":false,"message":"unauthorized"}`},
+		"a refusal of Etlworks": {importer.Etlworks, `{"message":"not authorized"}`},
+	} {
+		if r, err := c.run([]byte(c.text), "s"); err == nil {
+			t.Errorf("%s: taken for all there is:\n%s", why, r.File)
+		}
+	}
+	for why, c := range map[string]string{
+		"the last page": `{"data":[{"id":"ep_1","url":"https://a.example"}],"iterator":"i","done":true}`,
+		"one endpoint":  `{"id":"ep_1","url":"https://a.example"}`,
+	} {
+		if _, err := importer.Svix([]byte(c), "s"); err != nil {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
 // A part of a rule that cannot be written must not open a door.
 func TestWhoMayCallIsNeverLost(t *testing.T) {
 	t.Parallel()
@@ -170,9 +198,10 @@ func TestWhoMayCallIsNeverLost(t *testing.T) {
 		"signed headers":              `{"match":{"type":"payload-hmac-sha1","secret":"s","parameter":{"source":"header","name":"X","headers-to-add-to-signature-payload":["Date"]}}}`,
 		"a list of rules":             `[{"match":{"type":"value","value":"x","parameter":{"source":"header","name":"X-Token"}}}]`,
 		"what is no rule":             `{"and":["x",{"match":{"type":"value","value":"x","parameter":{"source":"header","name":"X-Token"}}}]}`,
+		"what lies in a text":         `{"not":{"match":{"type":"value","value":"x","parameter":{"source":"payload","name":"payload.user"}}}}`,
 		"one of several":              `{"and":[{"match":{"type":"value","value":"x","parameter":{"source":"payload","name":"X"}}},{"match":{"type":"new"}}]}`,
 	} {
-		r, err := importer.Adnanh([]byte(`[{"id":"a","execute-command":"/a","trigger-rule":`+rule+`}]`), "s")
+		r, err := importer.Adnanh([]byte(`[{"id":"a","execute-command":"/a","parse-parameters-as-json":[{"source":"payload","name":"payload"}],"trigger-rule":`+rule+`}]`), "s")
 		if err != nil {
 			t.Errorf("%s: %v", why, err)
 			continue

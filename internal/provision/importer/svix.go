@@ -17,6 +17,9 @@ func Svix(text []byte, set string) (*Result, error) {
 	}
 	m := newMaker("Svix", set)
 	for _, e := range endpoints {
+		if fieldsOf(e).text("url") == "" {
+			return nil, without("endpoints of Svix", "url")
+		}
 		m.svix(fieldsOf(e))
 	}
 	m.warn("", "bodies are {type, timestamp, data} of Standard Webhooks, with what you publish in data; Svix sends what you publish as it is")
