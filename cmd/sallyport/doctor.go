@@ -85,6 +85,7 @@ func (d *doctor) examine(ctx context.Context, flags map[string]string) {
 	d.database(ctx)
 	d.dns(ctx)
 	d.egress(ctx)
+	d.trusted()
 	d.server(ctx)
 	d.mail(ctx)
 }

@@ -43,7 +43,7 @@ func (d *doctor) dns(ctx context.Context) {
 func (d *doctor) egress(ctx context.Context) {
 	const check = "egress"
 	if d.cfg.EgressProxy != "" {
-		d.found(fine, check, "", "everything goes through the proxy of SALLYPORT_EGRESS_PROXY, which decides")
+		d.egressProxy(ctx)
 		if d.url != "" {
 			d.found(warn, check, "try it by a test of the webhook: POST /v1/webhooks/{webhook}/test", "--url is not tried: the proxy would have to")
 		}
@@ -67,6 +67,24 @@ func (d *doctor) egress(ctx context.Context) {
 	if d.url != "" {
 		d.receiver(ctx, guard)
 	}
+}
+
+// egressProxy connects to what everything is sent through.
+func (d *doctor) egressProxy(ctx context.Context) {
+	const check = "egress"
+	u, err := url.Parse(d.cfg.EgressProxy)
+	if err != nil { // Load has refused it
+		return
+	}
+	where := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
+	dialer := net.Dialer{Timeout: d.cfg.ConnectTimeout, Resolver: d.resolver}
+	c, err := dialer.DialContext(ctx, "tcp", where)
+	if err != nil {
+		d.found(fail, check, "see SALLYPORT_EGRESS_PROXY, and whether the proxy runs and lets this machine in", "nothing can be sent, the proxy %s does not answer: %v", where, err)
+		return
+	}
+	_ = c.Close() // nothing was sent
+	d.found(fine, check, "", "everything goes through the proxy %s, which decides", where)
 }
 
 // receiver takes every step to a receiver but the request.
@@ -143,6 +161,16 @@ type info struct {
 	YourAddress string `json:"yourAddress"`
 	PeerAddress string `json:"peerAddress"`
 	ForwardedBy string `json:"forwardedBy"`
+}
+
+// trusted judges whose word on callers' addresses is taken.
+func (d *doctor) trusted() {
+	for _, p := range d.cfg.TrustedProxies {
+		if p.Bits() == 0 {
+			d.found(warn, "proxy", "name only the addresses of the proxies themselves in SALLYPORT_TRUSTED_PROXIES",
+				"%s trusts everybody: a caller that writes X-Forwarded-For passes any ipAllowList", p)
+		}
+	}
 }
 
 // server asks the running installation, at the URL that others use, as whom it sees us.

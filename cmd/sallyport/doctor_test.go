@@ -135,7 +135,8 @@ func TestDoctorSeesWhatIsWrong(t *testing.T) {
 			return nil
 		}, finds: wants{"nodes": {"warn", "gone has been silent"}}},
 		"everything open":              {breaks: func(*place) []string { return []string{"SALLYPORT_EGRESS_ALLOW=0.0.0.0/0"} }, finds: wants{"egress": {"warn", "metadata"}}},
-		"a proxy":                      {breaks: func(*place) []string { return []string{"SALLYPORT_EGRESS_PROXY=http://127.0.0.1:1"} }, args: []string{"--url", "http://127.0.0.1:1"}, finds: wants{"egress": {"warn", "--url is not tried"}}},
+		"a proxy that is away":         {breaks: func(*place) []string { return []string{"SALLYPORT_EGRESS_PROXY=http://u:planted@127.0.0.1:1"} }, fails: true, finds: wants{"egress": {"fail", "the proxy 127.0.0.1:1 does not answer"}}},
+		"everybody is a proxy":         {breaks: func(*place) []string { return []string{"SALLYPORT_TRUSTED_PROXIES=10.0.0.0/8,::/0"} }, finds: wants{"proxy": {"warn", "::/0 trusts everybody"}}},
 		"a receiver that is no URL":    {args: []string{"--url", "127.0.0.1"}, fails: true, finds: wants{"receiver": {"fail", "is no http://"}}},
 		"a receiver without a name":    {args: []string{"--url", "https://sallyport-doctor.invalid/x"}, fails: true, finds: wants{"receiver": {"fail", "cannot be resolved"}}},
 		"a private receiver":           {args: []string{"--url", "http://localhost:1/planted"}, fails: true, finds: wants{"receiver": {"fail", "SALLYPORT_EGRESS_ALLOW=localhost"}}},
@@ -278,6 +279,13 @@ func TestDoctorAsksTheServer(t *testing.T) {
 		c.finds.hold(t, why, d.findings)
 		server.Close()
 	}
+	proxy := httptest.NewServer(says(200, ""))
+	defer proxy.Close()
+	d := &doctor{cfg: config.Default(), url: "https://a.example", resolver: net.DefaultResolver}
+	d.cfg.EgressProxy = proxy.URL
+	d.egress(t.Context())
+	wants{"egress": {"ok", "which decides"}}.hold(t, "a proxy", d.findings)
+	wants{"egress": {"warn", "--url is not tried"}}.hold(t, "a proxy", d.findings)
 	// The receiver's side of --url.
 	secure := httptest.NewTLSServer(says(200, ""))
 	defer secure.Close()

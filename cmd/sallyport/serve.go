@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/api"
+	"sallyport/internal/action"
 	"sallyport/internal/config"
 	"sallyport/internal/obs"
 	"sallyport/internal/send"
@@ -42,6 +43,9 @@ func newServe(p process) *cobra.Command {
 				for _, w := range cfg.Warnings {
 					fmt.Fprintf(p.stderr, "sallyport: %s\n", w)
 				}
+				if err := checkFiles(cfg); err != nil {
+					return usageError(err)
+				}
 				fmt.Fprintln(p.stdout, "the settings are in order")
 				return nil
 			}
@@ -52,6 +56,30 @@ func newServe(p process) *cobra.Command {
 	cmd.Flags().BoolVar(&check, "check", false, "check the settings and exit")
 	return cmd
 }
+
+// checkFiles reads the files that settings name, as a start does.
+func checkFiles(cfg config.Config) error {
+	var errs []error
+	note := func(settings string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", settings, err))
+		}
+	}
+	_, err := loadPresets(cfg.PresetsDir)
+	errs = append(errs, err) // it names its setting
+	if cfg.Commands != "" {
+		_, err := action.LoadCommands(cfg.Commands)
+		note("SALLYPORT_COMMANDS", err)
+	}
+	if cfg.TLS() {
+		_, err := loadCertificate(cfg.TLSCert, cfg.TLSKey, slog.New(slog.DiscardHandler))
+		note(tlsSettings, err)
+	}
+	return errors.Join(errs...)
+}
+
+// tlsSettings are named together where a certificate cannot be loaded.
+const tlsSettings = "SALLYPORT_TLS_CERT and SALLYPORT_TLS_KEY"
 
 // Limits of the listeners. There is no limit on the time of a whole request here: slow
 // bodies are cut by those who read them.
@@ -82,7 +110,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	if cfg.TLS() {
 		var err error
 		if pair, err = loadCertificate(cfg.TLSCert, cfg.TLSKey, log); err != nil {
-			return fmt.Errorf("SALLYPORT_TLS_CERT and SALLYPORT_TLS_KEY: %w", err)
+			return fmt.Errorf("%s: %w", tlsSettings, err)
 		}
 		onHangup(ctx, pair)
 	}

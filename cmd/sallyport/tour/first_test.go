@@ -77,6 +77,10 @@ func TestCheck(t *testing.T) {
 	if code != 2 || !strings.Contains(said, "SALLYPORT_RETENTION") || !strings.Contains(said, "SALLYPORT_MAX_SLOTS") {
 		t.Errorf("exit %d: %s", code, said)
 	}
+	said, code = says(t, dir, []string{"SALLYPORT_COMMANDS=none.yaml", "SALLYPORT_PRESETS_DIR=none", "SALLYPORT_TLS_CERT=none.pem", "SALLYPORT_TLS_KEY=none.key"}, binary, "serve", "--check")
+	if code != 2 || !strings.Contains(said, "SALLYPORT_COMMANDS") || !strings.Contains(said, "SALLYPORT_PRESETS_DIR") || !strings.Contains(said, "none.pem") || !strings.Contains(said, "none.key") {
+		t.Errorf("files that are not there: exit %d: %s", code, said)
+	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("checking leaves %v (%v)", left, err)
 	}
