@@ -44,6 +44,11 @@ func (h handlers) StreamEvents(ctx context.Context, r gen.StreamEventsRequestObj
 		return nil, err
 	}
 	q := hook.StreamQuery{Workspace: cl.principal.Workspace, EventTypes: values(r.Params.EventTypes)}
+	for _, p := range q.EventTypes {
+		if !hook.IsTypePattern(p) {
+			return nil, invalidParameter("eventTypes", strconv.Quote(p)+" is neither a name nor a pattern such as order.* with the star as last segment")
+		}
+	}
 	if r.Params.Webhook != nil {
 		q.Webhook = *r.Params.Webhook
 	}

@@ -223,6 +223,7 @@ func TestStreamRefusals(t *testing.T) {
 		"a Last-Event-ID of another site": {"viewer", "/v1/stream", "invalid_cursor", "cursor", []string{"Last-Event-ID", "7"}},
 		"wait for a stream":               {"viewer", "/v1/stream?wait=1s", "invalid_parameter", "wait", nil},
 		"limit for a stream":              {"viewer", "/v1/stream?limit=1", "invalid_parameter", "limit", []string{"Accept", "application/json, text/event-stream"}},
+		"what is no pattern":              {"viewer", "/v1/stream?eventTypes=a.b&eventTypes=a.*.b", "invalid_parameter", "eventTypes", nil},
 		"too long a wait":                 {"viewer", "/v1/stream?wait=2m", "invalid_parameter", "wait", []string{"Accept", "application/json"}},
 		"a role that may not":             {"publisher", "/v1/stream", "forbidden", "", nil},
 	} {

@@ -45,6 +45,9 @@ the next one has its turn; real deliveries, with their retries, are the server's
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
+			if forward == "" && (f.profile != "" || f.secret != "") {
+				return usageError(errors.New("--profile and --secret go with --forward: they say how it is sent"))
+			}
 			if l.query, err = listenQuery(types, f.webhook, since, time.Now()); err != nil {
 				return usageError(err)
 			}

@@ -89,6 +89,7 @@ func TestUsageErrors(t *testing.T) {
 		"unknown source":         {[]string{"import", "hook0", "x.json"}, `"hook0" is none of adnanh, etlworks, svix, convoy`},
 		"no file to import":      {[]string{"import", "svix"}, "sallyport import svix endpoints.json"},
 		"which export":           {[]string{"export"}, "--set NAME, or --all"},
+		"a profile for nobody":   {[]string{"listen", "--profile", "github"}, "--profile and --secret go with --forward"},
 		"argument":               {[]string{"version", "1"}, `takes no argument, but got "1"`},
 	} {
 		code, out, errs := execute(t.Context(), c.args...)

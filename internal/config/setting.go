@@ -110,7 +110,7 @@ var settings = []Setting{
 		Name: "SALLYPORT_MAX_SLOTS", Default: "4096", Help: "requests that one node sends at the same time",
 		set: number(func(c *Config) *int { return &c.MaxSlots }, 1, 1<<16),
 	}, {
-		Name: "SALLYPORT_MAX_STREAMS", Default: "200", Help: "streams (`GET /v1/stream`) that one node serves at the same time",
+		Name: "SALLYPORT_MAX_STREAMS", Default: "200", Help: "streams (`GET /v1/stream`) that one node serves at the same time; beyond it the workspace with the most gives way to one with fewer",
 		set: number(func(c *Config) *int { return &c.MaxStreams }, 0, 1<<16),
 	}, {
 		Name: "SALLYPORT_SHUTDOWN_GRACE", Default: "25s", Help: "how long a stop waits for requests under way; Kubernetes kills after 30s",

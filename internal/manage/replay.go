@@ -169,7 +169,7 @@ func (o *object) patterns(name string) []string {
 		switch {
 		case len(text) > maxTypeName+2:
 			o.fault(at, "too_long", "has %d characters; at most %d are allowed", len(text), maxTypeName+2)
-		case !subscriptionPattern.MatchString(text):
+		case !hook.IsTypePattern(text):
 			o.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(text))
 		default:
 			out = append(out, text)

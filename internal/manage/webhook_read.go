@@ -39,10 +39,9 @@ const (
 )
 
 var (
-	subscriptionPattern = regexp.MustCompile(`^(\*|[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*(\.\*)?)$`)
-	contentTypePattern  = regexp.MustCompile(`^(application/x-www-form-urlencoded|application/([A-Za-z0-9.!#$&^_-]+\+)?json)(;.*)?$`)
-	namePattern         = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // of headers, RFC 9110 section 5.6.2
-	successPattern      = regexp.MustCompile(`^([1245]xx|[1245][0-9]{2})$`)
+	contentTypePattern = regexp.MustCompile(`^(application/x-www-form-urlencoded|application/([A-Za-z0-9.!#$&^_-]+\+)?json)(;.*)?$`)
+	namePattern        = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // of headers, RFC 9110 section 5.6.2
+	successPattern     = regexp.MustCompile(`^([1245]xx|[1245][0-9]{2})$`)
 )
 
 // webhookReader reads one document; d are the defaults of its profile.
@@ -234,7 +233,7 @@ func (r *webhookReader) eventTypes() []string {
 		switch {
 		case len(t) > maxTypeName+2:
 			r.fault(at, "too_long", "has %d characters; at most %d are allowed", len(t), maxTypeName+2)
-		case !subscriptionPattern.MatchString(t):
+		case !hook.IsTypePattern(t):
 			r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(t))
 		case strict && unknownType(t, known, r.d.EventTypes):
 			r.fault(at, "unknown_event_type", "%q is not in the catalogue of this strict workspace%s", t, meant(t, known, r.d.EventTypes))

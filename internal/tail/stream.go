@@ -25,16 +25,17 @@ type Stream struct {
 	head  int64 // what was there when it was opened
 	read  int64 // up to here nothing is left
 	since time.Time
+
+	displaced chan struct{} // closed when it has to give way
 }
 
 // Open begins a stream. Errors: KindNotFound for a webhook, KindInvalidCursor and
 // KindCursorExpired, KindUnavailable for too many, KindShuttingDown.
 func (t *Tail) Open(ctx context.Context, q hook.StreamQuery) (*Stream, error) {
-	w, err := t.follow(q.Workspace)
-	if err != nil {
+	s := &Stream{t: t, query: q, displaced: make(chan struct{})}
+	if err := t.follow(s); err != nil {
 		return nil, err
 	}
-	s := &Stream{t: t, w: w, query: q}
 	if err := s.begin(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -43,7 +44,7 @@ func (t *Tail) Open(ctx context.Context, q hook.StreamQuery) (*Stream, error) {
 }
 
 // Close ends it.
-func (s *Stream) Close() { s.t.leave(s.w) }
+func (s *Stream) Close() { s.t.leave(s) }
 
 // At is where it is.
 func (s *Stream) At() hook.Position { return s.at }
@@ -92,6 +93,8 @@ func (s *Stream) settled(ctx context.Context) (int64, error) {
 				Detail: "a transaction that stores events has been open for long, so that it cannot be told where now is; begin with since, or try again"}
 		case <-s.t.stopped:
 			return 0, errStopping()
+		case <-s.displaced:
+			return 0, errDisplaced()
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -110,6 +113,8 @@ func (s *Stream) Next(ctx context.Context, wait time.Duration, limit, maxBytes i
 		select {
 		case <-s.t.stopped:
 			return hook.StreamPage{Next: s.at}, errStopping()
+		case <-s.displaced:
+			return hook.StreamPage{Next: s.at}, errDisplaced()
 		default:
 		}
 		settled, known, changed := s.t.state(s.w)
@@ -142,6 +147,7 @@ func (s *Stream) Next(ctx context.Context, wait time.Duration, limit, maxBytes i
 		case <-changed:
 		case <-due:
 		case <-s.t.stopped:
+		case <-s.displaced:
 		case <-ctx.Done():
 			return hook.StreamPage{Next: s.at}, nil
 		}

@@ -30,7 +30,9 @@ type Catalog interface {
 
 // Config says how much is followed. Holds is required.
 type Config struct {
-	MaxStreams int // at once; more are told to come back
+	// MaxStreams at once. Beyond it the workspace with the most gives way to one that has fewer,
+	// and who has the most is told to come back.
+	MaxStreams int
 	// Holds evaluates a webhook's filter.
 	Holds func(filter string, e *hook.Event) (bool, error)
 }
@@ -62,14 +64,14 @@ type Tail struct {
 	failing bool // Run's own
 
 	mu      sync.Mutex
-	streams int
+	streams int // of all watched
 	watched map[hook.ID]*watched
 }
 
 // watched is a workspace that is followed.
 type watched struct {
 	workspace hook.ID
-	streams   int
+	streams   []*Stream     // in the order in which they were opened
 	settled   int64         // up to this row nothing can come any more; unknown until known
 	known     bool          //
 	changed   chan struct{} // closed when settled changes
@@ -178,18 +180,18 @@ func (t *Tail) settle(settled map[hook.ID]int64) {
 	}
 }
 
-// follow counts one more stream of a workspace.
-func (t *Tail) follow(workspace hook.ID) (*watched, error) {
+// follow counts one more stream of its workspace.
+func (t *Tail) follow(s *Stream) error {
 	select {
 	case <-t.stopped:
-		return nil, errStopping()
+		return errStopping()
 	default:
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.streams >= t.cfg.MaxStreams {
-		return nil, &hook.Error{Kind: hook.KindUnavailable, RetryAfter: 5 * time.Second,
-			Detail: "as many streams are open on this node as SALLYPORT_MAX_STREAMS allows; close some, or try again later"}
+	workspace := s.query.Workspace
+	if t.streams >= t.cfg.MaxStreams && !t.makeRoom(workspace) {
+		return errFull("as many streams are open on this node as SALLYPORT_MAX_STREAMS allows; close some, or try again later")
 	}
 	w := t.watched[workspace]
 	if w == nil {
@@ -197,20 +199,52 @@ func (t *Tail) follow(workspace hook.ID) (*watched, error) {
 		t.watched[workspace] = w
 	}
 	t.streams++
-	w.streams++
+	s.w, w.streams = w, append(w.streams, s)
 	select {
 	case t.poke <- struct{}{}:
 	default:
 	}
-	return w, nil
+	return nil
 }
 
-func (t *Tail) leave(w *watched) {
+// makeRoom has the newest stream of the workspace with the most give way, if that workspace still
+// has as many afterwards as the one that asks: it goes on from its cursor when there is room, and
+// nobody takes a place back and forth. The lock is held.
+func (t *Tail) makeRoom(asking hook.ID) bool {
+	var most *watched
+	for _, w := range t.watched {
+		if most == nil || len(w.streams) > len(most.streams) {
+			most = w
+		}
+	}
+	own := 0
+	if w := t.watched[asking]; w != nil {
+		own = len(w.streams)
+	}
+	if most == nil || len(most.streams) <= own+1 {
+		return false
+	}
+	last := most.streams[len(most.streams)-1]
+	close(last.displaced)
+	t.remove(last)
+	return true
+}
+
+func (t *Tail) leave(s *Stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.remove(s)
+}
+
+// remove counts a stream no longer, at most once. The lock is held.
+func (t *Tail) remove(s *Stream) {
+	at := slices.Index(s.w.streams, s)
+	if at < 0 {
+		return
+	}
 	t.streams--
-	if w.streams--; w.streams == 0 {
-		delete(t.watched, w.workspace)
+	if s.w.streams = slices.Delete(s.w.streams, at, at+1); len(s.w.streams) == 0 {
+		delete(t.watched, s.w.workspace)
 	}
 }
 
@@ -219,6 +253,14 @@ func (t *Tail) state(w *watched) (settled int64, known bool, changed <-chan stru
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return w.settled, w.known, w.changed
+}
+
+func errFull(detail string) error {
+	return &hook.Error{Kind: hook.KindUnavailable, Detail: detail, RetryAfter: 5 * time.Second}
+}
+
+func errDisplaced() error {
+	return errFull("as many streams are open on this node as SALLYPORT_MAX_STREAMS allows, and this workspace had the most; go on from your cursor later")
 }
 
 func errStopping() error {

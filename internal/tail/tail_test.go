@@ -362,3 +362,54 @@ func TestAStreamAheadOfItsLogFindsOut(t *testing.T) {
 		}
 	})
 }
+
+// A workspace that has all streams does not keep another from following.
+func TestWhoHasTheMostGivesWay(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.cfg.MaxStreams = 4
+		open := func(workspace hook.ID) (*Stream, error) {
+			return w.Open(t.Context(), hook.StreamQuery{Workspace: workspace, From: &hook.Position{}})
+		}
+		var mine []*Stream
+		for range 4 {
+			s, err := open(ws)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine = append(mine, s)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := mine[3].Next(t.Context(), time.Hour, 100, 1<<20)
+			ended <- err
+		}()
+		synctest.Wait()
+		theirs, err := open(hook.ID{2})
+		if err != nil {
+			t.Fatalf("another workspace: %v", err)
+		}
+		if err := <-ended; hook.KindOf(err) != hook.KindUnavailable || !strings.Contains(err.Error(), "go on from your cursor") {
+			t.Errorf("the newest of those with the most ended with %v", err)
+		}
+		mine[3].Close() // it is not counted twice
+		if _, err := open(ws); hook.KindOf(err) != hook.KindUnavailable {
+			t.Errorf("who has the most comes back at once: %v", err)
+		}
+		again, err := open(hook.ID{2})
+		if err != nil {
+			t.Fatalf("half of the streams: %v", err)
+		}
+		if _, err := open(hook.ID{2}); hook.KindOf(err) != hook.KindUnavailable {
+			t.Errorf("more than half of the streams: %v", err)
+		}
+		if got := next(t, mine[0], time.Second); got != nil {
+			t.Errorf("the oldest got %q", got)
+		}
+		for _, s := range []*Stream{mine[0], mine[1], mine[2], theirs, again} {
+			s.Close()
+		}
+		if w.streams != 0 || len(w.watched) != 0 {
+			t.Errorf("%d streams of %d workspaces are left", w.streams, len(w.watched))
+		}
+	})
+}
