@@ -149,10 +149,16 @@ func (e *sendEmail) render(c *call, server *MailServer) (l letter, err error) {
 	return l, nil
 }
 
-// messageID is the same on every attempt, so that a mail that comes twice can be told.
+// messageID is the same on every attempt that Sallyport makes of its own accord, so that a mail that
+// comes twice can be told. Who has it sent again, by a retry or a replay, wants it seen again: mail
+// servers and clients drop what has the id of a mail that they have.
 func messageID(j *hook.Job, server *MailServer) string {
 	domain := server.From.Address[strings.LastIndexByte(server.From.Address, '@')+1:]
-	return j.Delivery.ID.String() + "." + strconv.Itoa(j.Delivery.Step) + "@" + domain
+	id := j.Delivery.ID.String() + "." + strconv.Itoa(j.Delivery.Step)
+	if j.Delivery.Base > 0 {
+		id += "." + strconv.Itoa(j.Delivery.Base)
+	}
+	return id + "@" + domain
 }
 
 // noMailServer says which settings are missing.

@@ -228,6 +228,33 @@ func TestSendEmail(t *testing.T) {
 	}
 }
 
+// Another attempt is the same mail. What somebody has sent again, by a retry or a replay, is to be seen
+// again: whoever gets it would drop what has the id of a mail that he has.
+func TestTheIDsOfMails(t *testing.T) {
+	t.Parallel()
+	m := newMailbox(t, "starttls")
+	w := newWorld()
+	a := w.add("mail", hook.ActionSendEmail, `{"to":"a@example.com","text":"Hi"}`)
+	j := w.job(`{}`)
+	x := w.executor(t, m.configured(t, "smtp", credentials, ""))
+	var ids []string
+	for _, d := range []struct{ attempts, base int }{{0, 0}, {1, 0}, {2, 2}, {3, 2}, {4, 4}} {
+		j.Delivery.Attempts, j.Delivery.Base = d.attempts, d.base
+		if got := run(t, x, a, j); got.Outcome != hook.OutcomeSucceeded {
+			t.Fatalf("%+v", got)
+		}
+		mails := m.all()
+		msg, err := netmail.ReadMessage(strings.NewReader(mails[len(mails)-1].data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, msg.Header.Get("Message-Id"))
+	}
+	if ids[0] != ids[1] || ids[2] != ids[3] || ids[0] == ids[2] || ids[2] == ids[4] || ids[0] == ids[4] {
+		t.Errorf("the ids are %q", ids)
+	}
+}
+
 func TestSendEmailOverImplicitTLSAndPlain(t *testing.T) {
 	t.Parallel()
 	for how, scheme := range map[string]string{"implicit": "smtps", "": "smtp"} {
