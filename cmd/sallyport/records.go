@@ -54,9 +54,13 @@ func (k recordKeeper) PutRecord(ctx context.Context, p hook.Principal, collectio
 			out.Change = hook.Created
 		}
 		if w.DryRun {
-			if old == nil {
-				out.Record = &hook.Record{Workspace: p.Workspace, Collection: collection, Key: key, Document: document, Version: 1, CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
+			now := time.Now().UTC()
+			next := hook.Record{Workspace: p.Workspace, Collection: collection, Key: key, CreatedAt: now}
+			if old != nil {
+				next = *old
 			}
+			next.Document, next.Version, next.UpdatedAt = document, next.Version+1, now
+			out.Record = &next
 			return nil, nil
 		}
 		return &hook.RecordChange{Document: document}, nil

@@ -150,7 +150,7 @@ func RecordEvent(old *hook.Record, change *hook.RecordChange) (e hook.NewEvent, 
 	e.Type, result, version = hook.TypeRecordCreated, "created", 1
 	if old != nil {
 		e.Type, result, version = hook.TypeRecordUpdated, "updated", old.Version+1
-		change.Expect = old.Version
+		change.Expect, change.Made = old.Version, old.CreatedAt
 	}
 	if change.Document == nil {
 		e.Type, result, version = hook.TypeRecordDeleted, "deleted", old.Version

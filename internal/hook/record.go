@@ -26,14 +26,15 @@ const (
 	TypeRecordDeleted = "Record.Deleted"
 )
 
-// RecordChange is one record's next state. It counts only if the record still has the
-// version it was made of.
+// RecordChange is one record's next state. It counts only if the record still is the one that
+// it was made of, in the same version.
 type RecordChange struct {
 	Workspace  ID
 	Collection string
 	Key        string
-	Expect     int64  // version; 0: there is none
-	Document   []byte // nil: it is deleted
+	Expect     int64     // version; 0: there is none
+	Made       time.Time // when the record with that version was created: one that was deleted and made anew begins with version 1 again
+	Document   []byte    // nil: it is deleted
 }
 
 // Effects are what an action does in the store. They happen in the transaction that

@@ -14,7 +14,7 @@ func ETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + 
 // nothing is. It returns an error of KindPrecondition where they differ.
 func Guarded(g hook.Guard, version int64) error {
 	if g.IfMatch != "" && (version == 0 || !tagged(g.IfMatch, version)) {
-		return hook.Errorf(hook.KindPrecondition, "If-Match is %s but %s", g.IfMatch, shown(version))
+		return hook.Errorf(hook.KindPrecondition, "If-Match is %s but %s%s", g.IfMatch, shown(version), slip(g.IfMatch, version))
 	}
 	if g.IfNoneMatch != "" && version != 0 && tagged(g.IfNoneMatch, version) {
 		return hook.Errorf(hook.KindPrecondition, "If-None-Match is %s but %s", g.IfNoneMatch, shown(version))
@@ -27,6 +27,20 @@ func shown(version int64) string {
 		return "it does not exist"
 	}
 	return "the version is " + ETag(version)
+}
+
+// slip says what is wrong with tags that mean the version and are not its ETag, "" for others.
+func slip(tags string, version int64) string {
+	number := strings.Trim(ETag(version), `"`)
+	for tag := range strings.SplitSeq(tags, ",") {
+		switch tag = strings.TrimSpace(tag); {
+		case tag == number:
+			return "; send it with its quotes"
+		case tag == "W/"+ETag(version):
+			return "; send it without W/, which a proxy that compresses may have added: weak tags never match"
+		}
+	}
+	return ""
 }
 
 // tagged reports whether a list of entity tags, or *, names the version. Weak tags

@@ -105,8 +105,9 @@ const (
 	recordInsert = `INSERT INTO records (document, created_at, updated_at, version, workspace_id, collection, key)
 		VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING`
 	recordUpdate = `UPDATE records SET document = ?, version = version + 1, updated_at = ?
-		WHERE workspace_id = ? AND collection = ? AND key = ? AND version = ?`
-	recordDelete = "DELETE FROM records WHERE workspace_id = ? AND collection = ? AND key = ? AND version = ?"
+		WHERE workspace_id = ? AND collection = ? AND key = ? AND version = ? AND created_at = ?`
+	recordDelete = `DELETE FROM records
+		WHERE workspace_id = ? AND collection = ? AND key = ? AND version = ? AND created_at = ?`
 	recordAbsent = "SELECT count(*) FROM records WHERE workspace_id = ? AND collection = ? AND key = ?"
 )
 
@@ -117,11 +118,11 @@ func recordStatement(c *hook.RecordChange, now int64) (query string, args []any)
 	case c.Document == nil && c.Expect == 0:
 		return recordAbsent, key
 	case c.Document == nil:
-		return recordDelete, append(key, c.Expect)
+		return recordDelete, append(key, c.Expect, micros(c.Made))
 	case c.Expect == 0:
 		return recordInsert, append([]any{c.Document, now, now}, key...)
 	}
-	return recordUpdate, append(append([]any{c.Document, now}, key...), c.Expect)
+	return recordUpdate, append(append([]any{c.Document, now}, key...), c.Expect, micros(c.Made))
 }
 
 // numbered writes the parameters of a statement as Postgres has them.

@@ -83,6 +83,10 @@ var _ = suite("records", map[string]func(*world){
 		w.admin.put(path("b"), doc{"n": 3}, "If-None-Match", `*`).problem(http.StatusPreconditionFailed, "precondition_failed")
 		w.admin.put(path("x")+"?dryRun=true", doc{"n": 3}).want(http.StatusCreated).heads("Sallyport-Result", "created")
 		w.viewer.get(path("x")).problem(http.StatusNotFound, "not_found")
+		w.admin.put(path("b")+"?dryRun=true", doc{"n": 3}).want(http.StatusOK).heads("Sallyport-Result", "updated", "ETag", `"3"`).has("document.n", "3", "version", "3")
+		w.viewer.get(path("b")).want(http.StatusOK).has("document.n", "2", "version", "2")
+		w.admin.put(path("b"), doc{"n": 3}, "If-Match", `2`).problem(http.StatusPreconditionFailed, "precondition_failed").says("with its quotes")
+		w.admin.put(path("b"), doc{"n": 3}, "If-Match", `"1", W/"2"`).problem(http.StatusPreconditionFailed, "precondition_failed").says("without W/")
 		for _, key := range []string{"a", "c", "a%2Fb", "ba"} {
 			w.admin.put(path(key), doc{"k": key}).want(http.StatusCreated)
 		}

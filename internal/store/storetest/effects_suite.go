@@ -43,6 +43,9 @@ func (w *effectsWorld) running(t *testing.T) *hook.Job {
 func (w *effectsWorld) effects(targets []hook.ID, changes ...hook.RecordChange) *hook.Effects {
 	for i := range changes {
 		changes[i].Workspace, changes[i].Collection = w.ws, "stock"
+		if r, err := w.Record(w.ctx, w.ws, "stock", changes[i].Key); err == nil && r != nil && changes[i].Expect > 0 {
+			changes[i].Made = r.CreatedAt
+		}
 	}
 	return &hook.Effects{Versions: map[hook.ID]int64{w.ws: w.ver}, Events: []*hook.PlannedEvent{w.event(false, targets...)}, Records: changes}
 }

@@ -15,6 +15,11 @@ import (
 func (w *inboundWorld) change(collection, key string, expect int64, document string, at time.Time) bool {
 	w.t.Helper()
 	c := &hook.RecordChange{Workspace: w.ws, Collection: collection, Key: key, Expect: expect}
+	if r, err := w.Record(w.t.Context(), w.ws, collection, key); err != nil {
+		w.t.Fatal(err)
+	} else if r != nil && expect > 0 {
+		c.Made = r.CreatedAt
+	}
 	if document != "" {
 		c.Document = []byte(document)
 	}
@@ -127,6 +132,30 @@ func recordsChanged(t *testing.T, w *inboundWorld) {
 	}
 }
 
+// A key that was deleted and made anew is another record, though its versions begin again.
+func recordsMadeAnew(t *testing.T, w *inboundWorld) {
+	ctx, later := t.Context(), w.now.Add(time.Microsecond)
+	w.change("c", "k", 0, `{"old":true}`, w.now)
+	old, err := w.Record(ctx, w.ws, "c", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.change("c", "k", 1, "", w.now)
+	w.change("c", "k", 0, `{"new":true}`, later)
+	for _, document := range []string{`{"old":true,"merged":1}`, ""} {
+		c := &hook.RecordChange{Workspace: w.ws, Collection: "c", Key: "k", Expect: old.Version, Made: old.CreatedAt}
+		if document != "" {
+			c.Document = []byte(document)
+		}
+		if fresh, err := w.ApplyRecord(ctx, w.Store, c, later); err != nil || fresh {
+			t.Errorf("what was made of the record before (%q) counts: %v, %v", document, fresh, err)
+		}
+	}
+	if r, err := w.Record(ctx, w.ws, "c", "k"); err != nil || r == nil || string(r.Document) != `{"new":true}` {
+		t.Errorf("record = %+v, %v", r, err)
+	}
+}
+
 func recordRaces(t *testing.T, w *inboundWorld) {
 	const many = 8
 	for version := range int64(5) { // made, then changed four times
@@ -135,7 +164,7 @@ func recordRaces(t *testing.T, w *inboundWorld) {
 		var wg sync.WaitGroup
 		for i := range many {
 			wg.Go(func() {
-				c := &hook.RecordChange{Workspace: w.ws, Collection: "c", Key: "k", Expect: version, Document: fmt.Append(nil, i)}
+				c := &hook.RecordChange{Workspace: w.ws, Collection: "c", Key: "k", Expect: version, Made: w.now, Document: fmt.Append(nil, i)}
 				wins[i], errs[i] = w.ApplyRecord(t.Context(), w.Store, c, w.now)
 			})
 		}

@@ -36,6 +36,7 @@ func Inbound(t *testing.T, open WorldOpener, inside Inside) {
 		"records are read by key and prefix":                   recordsRead,
 		"a record changes only as it was expected to be":       recordsChanged,
 		"of two who change a record one wins":                  recordRaces,
+		"a record made anew is another one":                    recordsMadeAnew,
 		"retention of requests keeps the last of a door":       requestRetention,
 		"retention bounds what was not accepted":               refusedRetention,
 		"bodies of what was not accepted are bounded":          refusedBytes,
