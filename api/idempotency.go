@@ -15,8 +15,7 @@ import (
 var storedHeaders = []string{"Content-Type", "Etag", "Location", "Sallyport-Result", "Sallyport-Changed"}
 
 // once runs a call the first time its Idempotency-Key is seen and replays the answer
-// after that. Only final answers are kept: not 429, not 5xx, and not conflicts that
-// pass by themselves.
+// after that. Only final answers are kept: not 429, not 5xx, and no refusal that passes.
 func (s *Server) once(c echo.Context, cl *call, key string, next echo.HandlerFunc) error {
 	ctx := c.Request().Context()
 	scope := hook.IdempotencyScope{
@@ -47,12 +46,13 @@ func (s *Server) once(c echo.Context, cl *call, key string, next echo.HandlerFun
 			s.forget(c, scope)
 		}
 	}()
-	if err := next(c); err != nil {
+	err = next(c)
+	if err != nil {
 		s.handleError(err, c)
 	}
 	finished = true
 	// The outcome is kept even if the caller has hung up: that is when it is needed.
-	if kept.status >= 500 || kept.status == http.StatusTooManyRequests {
+	if kept.status >= 500 || kept.status == http.StatusTooManyRequests || passes(err) {
 		s.forget(c, scope)
 	} else {
 		s.keep(c, scope, kept)
@@ -60,6 +60,16 @@ func (s *Server) once(c echo.Context, cl *call, key string, next echo.HandlerFun
 	real.WriteHeader(kept.status)
 	_, err = real.Write(kept.body.Bytes())
 	return err
+}
+
+// passes reports whether a call was refused for the state that something is in now: repeated after
+// a while, or once that was changed, it is another matter.
+func passes(err error) bool {
+	if err == nil {
+		return false
+	}
+	kind := hook.KindOf(err)
+	return kind == hook.KindInvalidState || kind == hook.KindDeliveryRunning
 }
 
 func (s *Server) keep(c echo.Context, scope hook.IdempotencyScope, kept *recorder) {

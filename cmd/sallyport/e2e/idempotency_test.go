@@ -47,6 +47,30 @@ var _ = suite("idempotency", map[string]func(*world){
 		}
 		w.viewer.get("/v1/webhooks/rot").want(http.StatusOK).has("secrets.1.id", first.text("id"), "secrets.2", "")
 	},
+	"what is sent again is sent again once": func(w *world) {
+		r := w.receiver()
+		w.webhook(r, doc{"code": "again", "eventTypes": []string{"again.*"}})
+		delivery := w.deliver(doc{"type": "again.a"}, "succeeded").text("id")
+		retry := func(key string) *answer {
+			return w.operator.post("/v1/deliveries/"+delivery+"/retry", nil, "Idempotency-Key", key).want(http.StatusAccepted)
+		}
+		first := retry("k")
+		w.await(delivery, "succeeded")
+		if again := retry("k").heads("Idempotent-Replayed", "true", "Location", "/v1/deliveries/"+delivery); string(again.body) != string(first.body) {
+			w.t.Errorf("the answer was %s and is %s", first.body, again.body)
+		}
+		w.operator.post("/v1/webhooks/again/test", nil, "Idempotency-Key", "k").want(http.StatusOK)
+		w.operator.post("/v1/webhooks/again/test", nil, "Idempotency-Key", "k").want(http.StatusOK).heads("Idempotent-Replayed", "true")
+		// The first delivery, one retry and one test.
+		if n := len(r.Wait(3)); n != 3 || w.viewer.get("/v1/deliveries/"+delivery).want(http.StatusOK).text("attemptCount") != "2" {
+			w.t.Errorf("%d requests came", n)
+		}
+		// A refusal for what is so now is none for what will be.
+		w.operator.post("/v1/webhooks/again/resume", doc{"replay": "missed"}, "Idempotency-Key", "k").problem(http.StatusConflict, "invalid_state")
+		w.operator.post("/v1/webhooks/again/pause", nil).want(http.StatusOK)
+		w.operator.post("/v1/webhooks/again/resume", nil, "Idempotency-Key", "l").want(http.StatusOK)
+		w.operator.post("/v1/webhooks/again/resume", doc{"replay": "missed"}, "Idempotency-Key", "k").problem(http.StatusConflict, "invalid_state").heads("Idempotent-Replayed", "")
+	},
 	"a key is each caller's own": func(w *world) {
 		body := doc{"name": "Own", "url": "https://a.example"}
 		w.admin.post("/v1/webhooks", body, "Idempotency-Key", "k").want(http.StatusCreated)
