@@ -6743,7 +6743,7 @@ type CreateActionParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -6821,7 +6821,7 @@ type ListActionDeliveriesParamsOrder string
 
 // TestActionParams defines parameters for TestAction.
 type TestActionParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -6860,7 +6860,7 @@ type CreateAPIKeyParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7082,6 +7082,9 @@ type GetAttemptResponseBodyParams struct {
 
 // RetryDeliveryParams defines parameters for RetryDelivery.
 type RetryDeliveryParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7124,7 +7127,7 @@ type CreateEventTypeParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7271,7 +7274,7 @@ type CreateIncomingWebhookParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7409,7 +7412,7 @@ type CreateReplayParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7487,7 +7490,7 @@ type GetRequestBodyParams struct {
 
 // ReplayRequestParams defines parameters for ReplayRequest.
 type ReplayRequestParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -7571,7 +7574,7 @@ type CreateWebhookParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7661,6 +7664,9 @@ type PauseWebhookParams struct {
 
 // ResumeWebhookParams defines parameters for ResumeWebhook.
 type ResumeWebhookParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7676,7 +7682,7 @@ type DeleteWebhookSecretParams struct {
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -7685,6 +7691,9 @@ type RotateWebhookSecretParams struct {
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7727,7 +7736,7 @@ type ListWorkspacesParamsOrder string
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -9784,6 +9793,21 @@ func (w *ServerInterfaceWrapper) RetryDelivery(ctx echo.Context) error {
 	var params RetryDeliveryParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "Sallyport-Workspace" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
 		var SallyportWorkspace InWorkspace
@@ -12149,6 +12173,21 @@ func (w *ServerInterfaceWrapper) ResumeWebhook(ctx echo.Context) error {
 	var params ResumeWebhookParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "Sallyport-Workspace" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
 		var SallyportWorkspace InWorkspace
@@ -12278,6 +12317,21 @@ func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
 	var params TestWebhookParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "Sallyport-Workspace" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sallyport-Workspace")]; found {
 		var SallyportWorkspace InWorkspace

@@ -6742,7 +6742,7 @@ type CreateActionParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -6820,7 +6820,7 @@ type ListActionDeliveriesParamsOrder string
 
 // TestActionParams defines parameters for TestAction.
 type TestActionParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -6859,7 +6859,7 @@ type CreateAPIKeyParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7081,6 +7081,9 @@ type GetAttemptResponseBodyParams struct {
 
 // RetryDeliveryParams defines parameters for RetryDelivery.
 type RetryDeliveryParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7123,7 +7126,7 @@ type CreateEventTypeParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7288,7 +7291,7 @@ type CreateIncomingWebhookParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7426,7 +7429,7 @@ type CreateReplayParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7504,7 +7507,7 @@ type GetRequestBodyParams struct {
 
 // ReplayRequestParams defines parameters for ReplayRequest.
 type ReplayRequestParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -7588,7 +7591,7 @@ type CreateWebhookParams struct {
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -7678,6 +7681,9 @@ type PauseWebhookParams struct {
 
 // ResumeWebhookParams defines parameters for ResumeWebhook.
 type ResumeWebhookParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7693,7 +7699,7 @@ type DeleteWebhookSecretParams struct {
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
@@ -7702,6 +7708,9 @@ type RotateWebhookSecretParams struct {
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// SallyportWorkspace The workspace meant, by code or id. A workspace key implies its own and may name no other; a platform key means `default` unless it names one.
 	SallyportWorkspace *InWorkspace `json:"Sallyport-Workspace,omitempty"`
 }
@@ -7744,7 +7753,7 @@ type ListWorkspacesParamsOrder string
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of a second thing.
+	// IdempotencyKey Any text of your own for this call: repeated within 24 hours, it brings the first answer again instead of doing it a second time. Answers 429 and 5xx are not kept, nor 409 `invalid_state` and `delivery_running`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -8902,7 +8911,9 @@ type ClientInterface interface {
 	// `data` (a line break within an entity is LF there), and its cursor as `id`, which a client that was cut off sends
 	// back as `Last-Event-ID`; browsers do so by themselves. A message with only an `id` moves the cursor over events that
 	// were not asked for; a comment comes every 15 seconds, so silence of 30 is a lost connection. `event: problem` with a
-	// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention.
+	// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention,
+	// and with the code `unavailable` one that gives way: when a node serves as many as it may (`SALLYPORT_MAX_STREAMS`), the
+	// workspace with the most makes room for one with fewer. Its reader goes on from its cursor when there is room again.
 	//
 	// **By polling** (`Accept: application/json`): at most `limit` events (fewer when they are large) and the cursor for
 	// the next call, which waits up to `wait` for the first one. Entities are exactly the bytes received. A cursor serves
@@ -10791,7 +10802,9 @@ func (c *Client) GetStats(ctx context.Context, params *GetStatsParams, reqEditor
 // `data` (a line break within an entity is LF there), and its cursor as `id`, which a client that was cut off sends
 // back as `Last-Event-ID`; browsers do so by themselves. A message with only an `id` moves the cursor over events that
 // were not asked for; a comment comes every 15 seconds, so silence of 30 is a lost connection. `event: problem` with a
-// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention.
+// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention,
+// and with the code `unavailable` one that gives way: when a node serves as many as it may (`SALLYPORT_MAX_STREAMS`), the
+// workspace with the most makes room for one with fewer. Its reader goes on from its cursor when there is room again.
 //
 // **By polling** (`Accept: application/json`): at most `limit` events (fewer when they are large) and the cursor for
 // the next call, which waits up to `wait` for the first one. Entities are exactly the bytes received. A cursor serves
@@ -13707,15 +13720,26 @@ func NewRetryDeliveryRequest(server string, delivery ThisDelivery, params *Retry
 
 	if params != nil {
 
-		if params.SallyportWorkspace != nil {
+		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Sallyport-Workspace", headerParam0)
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
 		}
 
 	}
@@ -17554,15 +17578,26 @@ func NewResumeWebhookRequestWithBody(server string, webhook ThisWebhook, params 
 
 	if params != nil {
 
-		if params.SallyportWorkspace != nil {
+		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Sallyport-Workspace", headerParam0)
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
 		}
 
 	}
@@ -17765,15 +17800,26 @@ func NewTestWebhookRequestWithBody(server string, webhook ThisWebhook, params *T
 
 	if params != nil {
 
-		if params.SallyportWorkspace != nil {
+		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Sallyport-Workspace", headerParam0)
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.SallyportWorkspace != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Sallyport-Workspace", *params.SallyportWorkspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sallyport-Workspace", headerParam1)
 		}
 
 	}
@@ -19178,7 +19224,9 @@ type ClientWithResponsesInterface interface {
 	// `data` (a line break within an entity is LF there), and its cursor as `id`, which a client that was cut off sends
 	// back as `Last-Event-ID`; browsers do so by themselves. A message with only an `id` moves the cursor over events that
 	// were not asked for; a comment comes every 15 seconds, so silence of 30 is a lost connection. `event: problem` with a
-	// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention.
+	// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention,
+	// and with the code `unavailable` one that gives way: when a node serves as many as it may (`SALLYPORT_MAX_STREAMS`), the
+	// workspace with the most makes room for one with fewer. Its reader goes on from its cursor when there is room again.
 	//
 	// **By polling** (`Accept: application/json`): at most `limit` events (fewer when they are large) and the cursor for
 	// the next call, which waits up to `wait` for the first one. Entities are exactly the bytes received. A cursor serves
@@ -31734,7 +31782,9 @@ func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, params *
 // `data` (a line break within an entity is LF there), and its cursor as `id`, which a client that was cut off sends
 // back as `Last-Event-ID`; browsers do so by themselves. A message with only an `id` moves the cursor over events that
 // were not asked for; a comment comes every 15 seconds, so silence of 30 is a lost connection. `event: problem` with a
-// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention.
+// problem as `data` ends a stream whose key was revoked, whose webhook is gone or whose reader fell behind the retention,
+// and with the code `unavailable` one that gives way: when a node serves as many as it may (`SALLYPORT_MAX_STREAMS`), the
+// workspace with the most makes room for one with fewer. Its reader goes on from its cursor when there is room again.
 //
 // **By polling** (`Accept: application/json`): at most `limit` events (fewer when they are large) and the cursor for
 // the next call, which waits up to `wait` for the first one. Entities are exactly the bytes received. A cursor serves
