@@ -69,8 +69,24 @@ func (d doorTemplates) Hash(source, zone string, secrets []hook.NamedSecret, now
 	if err != nil {
 		return "", err
 	}
+	if err := missing(t.Reads("secrets"), secrets); err != nil {
+		return "", err
+	}
 	values := template.NewMap().Set("secrets", secretValues(secrets)).Set("config", template.NewMap().Set("siteUrl", d.siteURL))
 	return t.Render(values, template.Options{Now: now, Zone: zone})
+}
+
+// missing is an error if a secret that a template reads is not there. It must not become
+// nothing: what is left of a hash others can compute, and nothing equals nothing.
+func missing(read []string, secrets []hook.NamedSecret) error {
+	names := make([]string, len(secrets))
+	for i, s := range secrets {
+		names[i] = s.Name
+	}
+	if unknown := hook.UnknownSecrets(read, names); len(unknown) > 0 {
+		return hook.Errorf(hook.KindTemplateRuntime, "%s", unknown[0])
+	}
+	return nil
 }
 
 func secretValues(secrets []hook.NamedSecret) *template.Array {
@@ -83,6 +99,9 @@ func secretValues(secrets []hook.NamedSecret) *template.Array {
 
 func (doorTemplates) Condition(expression string, s *inbound.Scene) (bool, error) {
 	x, err := template.CompileExpression(expression)
+	if err == nil {
+		err = missing(x.Reads("secrets"), s.Door.Secrets)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -30,7 +30,25 @@ func (rules) CheckTemplate(source string) error {
 }
 
 // Check reads an expression without evaluating it.
-func (r rules) Check(expression string) error { return told(r.conditions.Check(expression)) }
+func (r rules) Check(expression string) error {
+	err := told(r.conditions.Check(expression))
+	if trimmed := strings.TrimLeft(expression, " \t\r\n"); err != nil && (strings.HasPrefix(trimmed, "{{") || strings.HasPrefix(trimmed, "{%")) {
+		return &hook.Error{Kind: hook.KindTemplateSyntax, Detail: "leave the braces out: this is a bare expression, such as event.entity.total > 100", Line: 1, Column: 1}
+	}
+	return err
+}
+
+// SecretsOf returns the secrets that a template names, or an expression.
+func (rules) SecretsOf(source string, expression bool) []string {
+	if expression {
+		if x, err := template.CompileExpression(source); err == nil {
+			return x.Reads("secrets")
+		}
+	} else if t, err := template.Compile(source); err == nil {
+		return t.Reads("secrets")
+	}
+	return nil
+}
 
 // RenderHash renders as the door does: a hash sees secrets, the site's URL and the clock.
 func (r rules) RenderHash(source, zone string, secrets []hook.NamedSecret) (string, error) {
@@ -73,8 +91,8 @@ func (r rules) DedupeKey(name string) string {
 
 // CheckAction reads a configuration. An address that may not be called is told now; what a
 // name leads to, and what a template renders, when it is called.
-func (r rules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
-	faults := action.CheckConfig(t, config)
+func (r rules) CheckAction(t hook.ActionType, config []byte, secrets []string) []hook.Fault {
+	faults := action.CheckConfig(t, config, secrets)
 	if t != hook.ActionHTTPRequest || len(faults) > 0 || r.reach == nil {
 		return faults
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // what callers of the product we follow compute
 	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,13 @@ func TestRulesRenderAHash(t *testing.T) {
 			t.Errorf("%s rendered %q, %v; want %q", source, out, err, want)
 		}
 	}
+	// A secret that is not there is not nothing: everybody could compute what is left.
+	for _, source := range []string{"{{ (secrets.typo ~ 'now'|date('Y-m-d_H-i'))|md5 }}", "{{ (secrets['typo'] ~ 'x')|sha256 }}"} {
+		out, err := r.RenderHash(source, "UTC", secrets)
+		if hook.KindOf(err) != hook.KindTemplateRuntime || !strings.Contains(err.Error(), `no secret named "typo"`) {
+			t.Errorf("%s rendered %q, %v", source, out, err)
+		}
+	}
 	// It does not see the request.
 	if out, err := r.RenderHash("{{ request.query.hash }}", "UTC", nil); err != nil || out != "" {
 		t.Errorf("a request's hash rendered %q, %v", out, err)
@@ -52,6 +60,9 @@ func TestRulesNameThePlace(t *testing.T) {
 		if e, ok := err.(*hook.Error); !ok || e.Kind != hook.KindTemplateSyntax || e.Line != 1 || e.Column == 0 || e.Detail == "" { //nolint:errorlint // as it is used
 			t.Errorf("%s: %#v", what, err)
 		}
+	}
+	if err := r.Check(" {{ item.a > 1 }}"); err == nil || !strings.Contains(err.Error(), "leave the braces out") {
+		t.Errorf("a condition in braces: %v", err)
 	}
 	if err := r.CheckTemplate("{{ item|json_encode|raw }}"); err != nil {
 		t.Errorf("a good template: %v", err)
@@ -83,8 +94,9 @@ func TestRulesOfPartsNameTheirFields(t *testing.T) {
 		{r.CheckSignature(hook.PreProcessor{Type: "signature", Signature: []byte(`{"header":"X-S","prefix":"sha256="}`), Secrets: []string{"gh"}}, secret), nil},
 		{r.CheckParser(hook.DefaultParser()), nil},
 		{r.CheckParser(hook.Parser{Type: "json", Items: "rows[", Split: true}), []string{"items invalid_format"}},
-		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"url":"https://x.example","body":"{{ item|json_encode|raw }}"}`)), nil},
-		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"body":"{{ item|"}`)), []string{"config.body template_syntax", "config.url required"}},
+		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"url":"https://x.example","body":"{{ item|json_encode|raw }}"}`), nil), nil},
+		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"body":"{{ item|"}`), nil), []string{"config.body template_syntax", "config.url required"}},
+		{r.CheckAction(hook.ActionHTTPRequest, []byte(`{"url":"https://x.example","bearer":"{{ secrets.erp }}"}`), []string{"crm"}), []string{"config.bearer invalid_format"}},
 	} {
 		if got := fields(c.got); !slices.Equal(got, c.want) {
 			t.Errorf("faults %q; want %q", got, c.want)

@@ -32,3 +32,12 @@ func TestConditionsReadABodyOnce(t *testing.T) {
 		t.Errorf("the body was read %d times", reads)
 	}
 }
+
+// Of a door that has lost a secret, a condition that names it is an error and not a
+// comparison of nothing with nothing.
+func TestConditionsNeedTheSecretsTheyName(t *testing.T) {
+	s := &inbound.Scene{Request: &hook.Request{}, Door: &hook.IncomingWebhook{}, Now: time.Unix(0, 0), Kept: map[string]any{}}
+	if ok, err := (doorTemplates{}).Condition("request.headers['X-Token'] == secrets.token", s); err == nil {
+		t.Errorf("a missing header equals a missing secret: %t", ok)
+	}
+}

@@ -44,10 +44,13 @@ func TestCheckConfig(t *testing.T) {
 		}},
 		{hook.ActionHTTPRequest, `{"url":"https://x/","basicAuth":{"username":"a:b","password":"plain"}}`, []string{"config.basicAuth.username invalid_format", "config.basicAuth.password invalid_format"}},
 		{hook.ActionHTTPRequest, `{"url":"https://x/","bearer":"{{ secrets.t }}","basicAuth":{"username":"a","password":"{{ secrets.p }}"}}`, []string{"config.bearer reserved_header"}},
+		{hook.ActionHTTPRequest, `{"url":"https://x/{{ secrets.typo }}","bearer":"{{ secrets['tt'] }}","body":{"a":["{{ secrets.t ~ secrets.q }}"]}}`, []string{
+			"config.url invalid_format", "config.bearer invalid_format", "config.body.a[0] invalid_format"}},
+		{hook.ActionPublishEvent, `{"type":"a","entity":"{% set secrets = {q: 1} %}{{ secrets.q }}"}`, nil},
 		{"fly", `{}`, []string{"type invalid_format"}},
 	} {
 		var got []string
-		for _, f := range action.CheckConfig(c.kind, []byte(c.config)) {
+		for _, f := range action.CheckConfig(c.kind, []byte(c.config), []string{"t", "p"}) {
 			got = append(got, f.Field+" "+f.Code)
 			if f.Detail == "" {
 				t.Errorf("%s %s: %s says nothing", c.kind, c.config, f.Field)
@@ -63,7 +66,7 @@ func TestCheckConfig(t *testing.T) {
 
 func TestFaultsSayWhereAndWhatWasMeant(t *testing.T) {
 	t.Parallel()
-	faults := action.CheckConfig(hook.ActionPublishEvent, []byte(`{"type":"a","entityid":"x","entity":"{{ item }}\n {{ item. }}"}`))
+	faults := action.CheckConfig(hook.ActionPublishEvent, []byte(`{"type":"a","entityid":"x","entity":"{{ item }}\n {{ item. }}"}`), nil)
 	got := map[string]string{}
 	for _, f := range faults {
 		got[f.Field] = f.Detail

@@ -70,18 +70,20 @@ func (x *Executor) compile(p place) (*compiled, error) {
 	return c, nil
 }
 
-// CheckConfig returns the faults of a configuration for a type of action. Fields are named
-// from the action: config.url.
-func CheckConfig(t hook.ActionType, config []byte) []hook.Fault {
-	b := builder{}
+// CheckConfig returns the faults of a configuration for a type of action; its templates may
+// name these secrets. Fields are named from the action: config.url.
+func CheckConfig(t hook.ActionType, config []byte, secrets []string) []hook.Fault {
+	b := builder{secrets: secrets, checks: true}
 	b.build(t, config)
 	return b.faults
 }
 
 // builder reads a configuration and notes what is wrong with it.
 type builder struct {
-	faults []hook.Fault
-	uses   uses
+	faults  []hook.Fault
+	uses    uses
+	secrets []string // that there are
+	checks  bool     // whether its templates may name no others
 }
 
 func (b *builder) build(t hook.ActionType, config []byte) runner {

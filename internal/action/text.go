@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sallyport/internal/hook"
 	"sallyport/internal/template"
 )
 
@@ -43,6 +44,11 @@ func (b *builder) text(field, source string) *text {
 	}
 	t.template = compiled
 	b.uses |= usesOf(source)
+	if b.checks {
+		for _, detail := range hook.UnknownSecrets(compiled.Reads("secrets"), b.secrets) {
+			b.fault(field, "invalid_format", detail)
+		}
+	}
 	return t
 }
 

@@ -1,7 +1,9 @@
 package hook
 
 import (
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -49,4 +51,18 @@ func Hint(value string) string {
 		return "…"
 	}
 	return "…" + value[len(value)-4:]
+}
+
+// UnknownSecrets says, in a sentence each, which of the secrets that a template reads are not
+// among those that there are.
+func UnknownSecrets(read, known []string) []string {
+	var out []string
+	told := map[string]bool{}
+	for _, name := range read {
+		if !told[name] && !slices.Contains(known, name) {
+			told[name] = true
+			out = append(out, fmt.Sprintf("there is no secret named %q; put it among secrets", name))
+		}
+	}
+	return out
 }

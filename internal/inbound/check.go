@@ -167,7 +167,7 @@ func (d *Doors) conditionCheck(p *hook.PreProcessor) func(*judged) *refusal {
 		ok, err := d.templates.Condition(p.Condition, j.scene(nil))
 		switch {
 		case err != nil:
-			return refused("the condition cannot be evaluated: %v", err)
+			return refused("the condition cannot be evaluated: %s", withoutSecrets(detailOf(err), j.door.Secrets))
 		case !ok:
 			return refused("the condition is false")
 		}

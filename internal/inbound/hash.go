@@ -26,14 +26,16 @@ type hasher struct {
 	place     hook.HashPlace
 	php       bool // the query is read as PHP reads it
 	render    func(now time.Time) (string, error)
+	hide      func(text string) string // takes secrets out of what went wrong
 
 	mu       sync.Mutex
 	rendered map[int64]rendering // by Unix second
 }
 
 type rendering struct {
-	text string
-	ok   bool
+	text  string
+	ok    bool
+	fault string // why there is no text; names no secret
 }
 
 // isTemplate reports that a hash is to be rendered rather than compared as it is.
@@ -53,34 +55,42 @@ func newHasher(w *hook.IncomingWebhook, t Templates) *hasher {
 		h.place = hook.HashPlace{In: "query", Name: "hash"}
 	}
 	h.static = !isTemplate(h.source)
+	h.hide = func(text string) string { return withoutSecrets(text, w.Secrets) }
 	h.render = func(now time.Time) (string, error) { return t.Hash(h.source, h.zone, w.Secrets, now) }
 	return h
 }
 
-// at is the hash of an instant, and whether there is one: a template that fails or renders
-// nothing refuses, it never opens the door.
-func (h *hasher) at(now time.Time) (string, bool) {
+// at is the hash of an instant, if there is one: a template that fails or renders nothing
+// refuses, it never opens the door.
+func (h *hasher) at(now time.Time) rendering {
 	if h.static {
 		text := strings.TrimSpace(h.source)
-		return text, text != ""
+		return rendering{text: text, ok: text != ""}
 	}
 	second := now.Unix()
 	h.mu.Lock()
 	r, known := h.rendered[second]
 	h.mu.Unlock()
 	if known {
-		return r.text, r.ok
+		return r
 	}
 	text, err := h.render(time.Unix(second, 0).UTC())
 	text = strings.TrimSpace(text)
-	r = rendering{text: text, ok: err == nil && text != "" && text != "0" && !strings.EqualFold(text, "null")}
+	switch {
+	case err != nil:
+		r.fault = "the hash cannot be rendered: " + h.hide(detailOf(err))
+	case text == "" || text == "0" || strings.EqualFold(text, "null"):
+		r.fault = "the hash renders nothing to know"
+	default:
+		r = rendering{text: text, ok: true}
+	}
 	h.mu.Lock()
 	if len(h.rendered) >= maxRenderings {
 		clear(h.rendered)
 	}
 	h.rendered[second] = r
 	h.mu.Unlock()
-	return r.text, r.ok
+	return r
 }
 
 // given finds the hash in a call. With several of them none is.
@@ -124,8 +134,8 @@ func (h *hasher) match(given string, now time.Time) (offset time.Duration, ok bo
 		step = time.Second
 	}
 	try := func(at time.Duration) {
-		want, usable := h.at(now.Add(at))
-		if subtle.ConstantTimeCompare([]byte(want), []byte(given)) == 1 && usable && !ok {
+		want := h.at(now.Add(at))
+		if subtle.ConstantTimeCompare([]byte(want.text), []byte(given)) == 1 && want.ok && !ok {
 			offset, ok = at, true
 		}
 	}

@@ -130,13 +130,19 @@ func TestWhereTheHashIs(t *testing.T) {
 
 // A hash that cannot be rendered, or renders nothing, refuses; it never opens the door.
 func TestBrokenHashRefuses(t *testing.T) {
-	for _, source := range []string{"{{ 1 // 0 }}", "{# {{ 'x'|md5 }} #}", "{{ null }}", "{{ 'null' }}", "{{ 5 - 5 }}", "{{ 'a'|nosuchfilter }}"} {
+	for _, source := range []string{"{{ 1 // 0 }}", "{# {{ 'x'|md5 }} #}", "{{ null }}", "{{ 'null' }}", "{{ 5 - 5 }}", "{{ 'a'|nosuchfilter }}", "{{ secrets.a|date('Y') }}"} {
 		for _, given := range []string{"", "0", "null", "Error"} {
 			w := start(t)
-			w.door(func(x *hook.IncomingWebhook) { x.Hash = hook.Sensitive(source) })
+			w.door(func(x *hook.IncomingWebhook) {
+				x.Hash, x.Secrets = hook.Sensitive(source), []hook.NamedSecret{{Name: "a", Value: "planted"}}
+			})
 			answer, _ := w.call(func(c *hook.DoorCall) { c.RawQuery = "hash=" + given })
 			if kind(answer) != hook.KindHashMismatch {
 				t.Errorf("%s given %q: %q", source, given, kind(answer))
+			}
+			checks := w.refused(1)[0].Checks
+			if detail := checks[len(checks)-1].Detail; !strings.Contains(detail, "render") || strings.Contains(detail, "planted") {
+				t.Errorf("%s is refused because %q", source, detail)
 			}
 		}
 	}

@@ -147,6 +147,9 @@ func (j *judged) checkHash() *refusal {
 	}
 	offset, ok := j.door.hash.match(given, j.now)
 	if !ok {
+		if fault := j.door.hash.at(j.now).fault; fault != "" {
+			return refuse(hook.KindHashMismatch, "%s", fault)
+		}
 		if t := j.door.HashTolerance; t > 0 && !j.door.hash.static {
 			return refuse(hook.KindHashMismatch, "no instant within %s matched", hook.FormatDuration(t))
 		}

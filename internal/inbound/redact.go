@@ -67,6 +67,17 @@ func (h *hidden) redactBody(c *hook.DoorCall, raw []byte) (body []byte, out []ho
 	return body, out
 }
 
+// withoutSecrets is what went wrong with a template without the values of secrets, which
+// errors may quote.
+func withoutSecrets(text string, secrets []hook.NamedSecret) string {
+	for _, s := range secrets {
+		if s.Value != "" {
+			text = strings.ReplaceAll(text, string(s.Value), hook.HiddenMark)
+		}
+	}
+	return text
+}
+
 // spellings are how a value may stand in JSON and in a form; the first is that of JSON.
 func spellings(value string) []string {
 	var b bytes.Buffer

@@ -216,7 +216,7 @@ func (d *Doors) dedupeKey(j *judged) (*hook.DedupeKey, *refusal) {
 	}
 	text, err := d.templates.Render(p.Key, j.scene(nil))
 	if err != nil {
-		r := refused("the key of dedupe cannot be rendered: %v", err)
+		r := refused("the key of dedupe cannot be rendered: %s", withoutSecrets(detailOf(err), j.door.Secrets))
 		j.note("dedupe", r)
 		return nil, r
 	}

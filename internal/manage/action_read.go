@@ -33,7 +33,8 @@ func (s *Service) readAction(doc []byte, ref string, scene hook.ActionScene) (*h
 	next.Enabled = o.flag("enabled", true)
 	next.Metadata = o.metadata()
 	next.Type = o.actionType(next.Type)
-	next.Condition = s.condition(o, "condition")
+	next.Secrets = o.namedSecrets(next.Secrets)
+	next.Condition = s.condition(o, "condition", next.Secrets)
 	next.MaxAttempts = o.integer("maxAttempts", defaultAttempts, 1, maxAttempts)
 	next.Retry = o.retry()
 	longest := maxTimeout
@@ -41,7 +42,6 @@ func (s *Service) readAction(doc []byte, ref string, scene hook.ActionScene) (*h
 		longest = maxCommandTimeout
 	}
 	next.Timeout = o.duration("timeout", defaultTimeout, minTimeout, longest)
-	next.Secrets = o.namedSecrets(next.Secrets)
 	if next.Config = o.jsonObject("config"); next.Config == nil {
 		next.Config = []byte("{}")
 	}
@@ -76,28 +76,39 @@ func (o *object) actionType(fixed hook.ActionType) hook.ActionType {
 	return fixed
 }
 
-// condition reads an expression, which must be one that can be evaluated; null is none.
-func (s *Service) condition(o *object, name string) string {
+// condition reads an expression, which must be one that can be evaluated and names no other
+// secrets than these; null is none.
+func (s *Service) condition(o *object, name string, secrets []hook.NamedSecret) string {
 	if o.isNull(name) {
 		return ""
 	}
 	text := o.text(name, "", 0, maxFilter)
 	if text != "" {
 		o.language(o.at(name), s.rules.Check(text))
+		o.onlySecrets(o.at(name), s.rules.SecretsOf(text, true), secrets)
 	}
 	return text
 }
 
-// template reads a template, which must be one that can be rendered; null is none.
-func (s *Service) template(o *object, name string) string {
+// template reads a template, which must be one that can be rendered and names no other
+// secrets than these; null is none.
+func (s *Service) template(o *object, name string, secrets []hook.NamedSecret) string {
 	if o.isNull(name) {
 		return ""
 	}
 	text := o.text(name, "", 0, maxTemplate)
 	if text != "" {
 		o.language(o.at(name), s.rules.CheckTemplate(text))
+		o.onlySecrets(o.at(name), s.rules.SecretsOf(text, false), secrets)
 	}
 	return text
+}
+
+// onlySecrets tells of secrets that a template reads and nobody has: they would be nothing.
+func (r *reader) onlySecrets(field string, read []string, secrets []hook.NamedSecret) {
+	for _, detail := range hook.UnknownSecrets(read, namesOf(secrets)) {
+		r.fault(field, "invalid_format", "%s", detail)
+	}
 }
 
 // language notes what is wrong with a template or an expression.
@@ -143,7 +154,7 @@ func (s *Service) checkConfig(o *object, next *hook.Action, scene hook.ActionSce
 			o.fault(at, "invalid_format", "%s is a set, and a set cannot contain sets; name its actions instead", member.Code)
 		}
 	}
-	o.below("", s.rules.CheckAction(next.Type, next.Config))
+	o.below("", s.rules.CheckAction(next.Type, next.Config, namesOf(next.Secrets)))
 }
 
 func (r *reader) unknownAction(field, code string, actions map[string]*hook.Action) {

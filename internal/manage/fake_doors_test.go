@@ -77,7 +77,19 @@ func (fakeRules) DedupeKey(preset string) string {
 
 func (fakeRules) SendsMail() bool { return true }
 
-func (fakeRules) CheckAction(t hook.ActionType, config []byte) []hook.Fault {
+// SecretsOf finds what follows "secrets." as far as a blank or a bracket.
+func (fakeRules) SecretsOf(source string, _ bool) []string {
+	var out []string
+	for _, rest := range strings.Split(source, "secrets.")[1:] {
+		out = append(out, strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(" |}),", r) })[0])
+	}
+	return out
+}
+
+func (r fakeRules) CheckAction(t hook.ActionType, config []byte, secrets []string) []hook.Fault {
+	for _, detail := range hook.UnknownSecrets(r.SecretsOf(string(config), false), secrets) {
+		return []hook.Fault{{Field: "config", Code: "invalid_format", Detail: detail}}
+	}
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
 		return []hook.Fault{{Field: "config", Code: "invalid_format", Detail: err.Error()}}

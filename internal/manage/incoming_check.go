@@ -185,8 +185,8 @@ func (r *incomingReader) apiKeyCheck(o *object, p *hook.PreProcessor) {
 
 func (r *incomingReader) ipCheck(o *object, p *hook.PreProcessor) {
 	o.need("allow")
-	p.Allow = o.addresses("allow", true)
-	if o.has("allow") && len(p.Allow) == 0 {
+	var empty bool
+	if p.Allow, empty = o.addresses("allow", true); empty {
 		o.fault(o.at("allow"), "required", "must not be empty")
 	}
 }
@@ -201,7 +201,7 @@ func (r *incomingReader) schemaCheck(o *object, p *hook.PreProcessor) {
 }
 
 func (r *incomingReader) conditionCheck(o *object, p *hook.PreProcessor) {
-	if p.Condition = r.s.condition(o, "condition"); p.Condition == "" {
+	if p.Condition = r.s.condition(o, "condition", r.next.Secrets); p.Condition == "" {
 		o.fault(o.at("condition"), "required", "is needed")
 	}
 }

@@ -75,7 +75,7 @@ func (s *Service) readIncoming(doc []byte, ref string, scene hook.IncomingScene)
 	w.Enabled = r.flag("enabled", true)
 	w.Metadata = r.metadata()
 	w.Methods = r.methods()
-	w.IPAllowList = r.addresses("ipAllowList", w.Profile != hook.DoorAtroCore)
+	w.IPAllowList, _ = r.addresses("ipAllowList", w.Profile != hook.DoorAtroCore)
 	r.next.Secrets = r.namedSecrets(r.next.Secrets)
 	r.hash()
 	w.PreProcessors = r.preProcessors()
@@ -120,10 +120,10 @@ func (r *incomingReader) methods() []string {
 	return out
 }
 
-// addresses reads a list of addresses and, if they may be, networks.
-func (o *object) addresses(name string, networks bool) []string {
-	var out []string
-	o.texts(name, maxAddresses, func(at, s string) {
+// addresses reads a list of addresses and, if they may be, networks. empty reports that it
+// is a list of none.
+func (o *object) addresses(name string, networks bool) (out []string, empty bool) {
+	n, ok := o.texts(name, maxAddresses, func(at, s string) {
 		a, err := netip.ParseAddr(s)
 		_, network := netip.ParsePrefix(s)
 		switch {
@@ -137,7 +137,7 @@ func (o *object) addresses(name string, networks bool) []string {
 			o.fault(at, "invalid_cidr", "%q is not an address such as 203.0.113.7 or 2001:db8::7, without a port", clip(s))
 		}
 	})
-	return out
+	return out, ok && n == 0
 }
 
 // limits reads what bounds a request and what is kept of it.
@@ -172,7 +172,7 @@ func (r *incomingReader) dedupe() *hook.Dedupe {
 		return nil
 	}
 	d := &hook.Dedupe{
-		Key:         r.s.template(o, "key"),
+		Key:         r.s.template(o, "key", r.next.Secrets),
 		Window:      o.duration("window", defaultWindow, time.Second, maxWindow),
 		OnDuplicate: o.oneOf("onDuplicate", hook.DuplicateAccept, hook.DuplicateAccept, hook.DuplicateRefuse),
 	}
@@ -198,7 +198,7 @@ func (r *incomingReader) response() hook.DoorResponse {
 	out.Status = o.integer("status", r.d.status, http.StatusOK, 399)
 	out.Timeout = o.duration("timeout", defaultAnswerTimeout, minAnswerTimeout, maxAnswerTimeout)
 	if o.has("body") && !o.isNull("body") {
-		body := r.s.template(o, "body")
+		body := r.s.template(o, "body", r.next.Secrets)
 		out.Body = &body
 	}
 	for _, h := range o.list("headers", maxHeaders) {

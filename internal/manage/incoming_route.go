@@ -20,8 +20,8 @@ func (r *incomingReader) routes() []hook.Route {
 	for i, o := range list {
 		o.need("action")
 		x := hook.Route{
-			Action: r.action(o), Condition: r.s.condition(o, "condition"), Parser: r.parser(o, "parser"),
-			Transform: r.s.template(o, "transform"),
+			Action: r.action(o), Condition: r.s.condition(o, "condition", r.next.Secrets), Parser: r.parser(o, "parser"),
+			Transform: r.s.template(o, "transform", r.next.Secrets),
 		}
 		if x.Name = names[i]; x.Name == "" {
 			if x.Name = primaryRoute; i > 0 || slices.Contains(names, primaryRoute) {
@@ -95,7 +95,7 @@ func (r *incomingReader) postProcessors() []hook.PostProcessor {
 				p.Config = []byte("{}")
 			}
 			if !o.told[o.at("config")] {
-				o.below(o.path+".", r.s.rules.CheckAction(hook.ActionType(p.Type), p.Config))
+				o.below(o.path+".", r.s.rules.CheckAction(hook.ActionType(p.Type), p.Config, namesOf(r.next.Secrets)))
 			}
 		}
 		o.done()

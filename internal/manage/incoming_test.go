@@ -77,6 +77,28 @@ func TestCreateIncomingWebhookWithDefaults(t *testing.T) {
 	}
 }
 
+// A secret that a template names must be there: what is left of a hash without it everybody
+// could compute, and a credential that is nothing would be sent as nothing.
+func TestTemplatesNameSecretsThatThereAre(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.action(t, bookStock)
+	_, err := w.CreateIncomingWebhook(t.Context(), w.admin, []byte(`{"code":"d","secrets":[{"name":"erp","value":"value-of-erp"}],
+		"preProcessors":[{"type":"condition","condition":"request.headers.x == secrets.typo"},{"type":"condition","condition":"request.headers.x == secrets.erp"},{"type":"ip","allow":[]}],
+		"routes":[{"action":"book-stock","condition":"secrets.a == 1","transform":"{{ secrets.b }}{{ secrets.erp }}"}],
+		"postProcessors":[{"type":"publishEvent","config":{"type":"a","entity":"{{ secrets.c }}"}}],
+		"dedupe":{"key":"{{ secrets.d }}"},"response":{"body":"{{ secrets.e }}"}}`))
+	wantFaults(t, err, "preProcessors[0].condition invalid_format", "preProcessors[2].allow required", "routes[0].condition invalid_format",
+		"routes[0].transform invalid_format", "postProcessors[0].config invalid_format", "dedupe.key invalid_format", "response.body invalid_format")
+	_, err = w.CreateAction(t.Context(), w.admin, []byte(`{"code":"x","type":"httpRequest","condition":"secrets.a","config":{"url":"https://x.example","bearer":"{{ secrets.b }}"},
+		"secrets":[{"name":"c","value":"value-of-c"}]}`))
+	wantFaults(t, err, "condition invalid_format", "config invalid_format")
+	// Nor may one go that is still named.
+	w.door(t, `{"code":"e","secrets":[{"name":"erp","value":"value-of-erp"}],"dedupe":{"key":"{{ secrets.erp }}"}}`)
+	_, err = w.PatchIncomingWebhook(t.Context(), w.admin, "e", []byte(`{"secrets":[]}`), hook.Write{})
+	wantFaults(t, err, "dedupe.key invalid_format")
+}
+
 func TestIncomingFaultsAreToldAllAtOnce(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -103,7 +125,7 @@ func TestIncomingFaultsAreToldAllAtOnce(t *testing.T) {
 		"preProcessors[0].header invalid_format", "preProcessors[0].matches invalid_format", "preProcessors[1].parameter required",
 		"preProcessors[2].path invalid_format", "preProcessors[2].equals required", "preProcessors[3].username invalid_format",
 		"preProcessors[3].secrets[0] invalid_format", "preProcessors[4].secrets required", "preProcessors[5].header required",
-		"preProcessors[5].secrets empty_secret", "preProcessors[6].allow[0] invalid_cidr", "preProcessors[6].allow required",
+		"preProcessors[5].secrets empty_secret", "preProcessors[6].allow[0] invalid_cidr",
 		"preProcessors[7].schema invalid_format", "preProcessors[8].condition template_syntax", "preProcessors[9].preset invalid_format",
 		"preProcessors[9].secrets[0] invalid_format", "preProcessors[10].preset required", "preProcessors[11].verification.algorithm invalid_format",
 		"preProcessors[11].tolerance out_of_range", "preProcessors[12].type invalid_format", "preProcessors[13].type required",

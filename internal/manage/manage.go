@@ -84,6 +84,8 @@ type Rules interface {
 	Conditions
 	// CheckTemplate says what is wrong with a template before it is rendered.
 	CheckTemplate(source string) error
+	// SecretsOf returns the names of the secrets that a template reads, or an expression.
+	SecretsOf(source string, expression bool) []string
 	// RenderHash renders the template of a door's hash as it would be checked now.
 	RenderHash(source, zone string, secrets []hook.NamedSecret) (string, error)
 	// KnowsZone reports whether there is a time zone of this name.
@@ -95,9 +97,9 @@ type Rules interface {
 	CheckSignature(p hook.PreProcessor, secret func(name string) (hook.Sensitive, bool)) []hook.Fault
 	// DedupeKey is the template by which a preset knows repeats, "" if it cannot.
 	DedupeKey(preset string) string
-	// CheckAction says what is wrong with the configuration of a type of action. Fields begin
-	// with config.
-	CheckAction(t hook.ActionType, config []byte) []hook.Fault
+	// CheckAction says what is wrong with the configuration of a type of action, whose
+	// templates may name these secrets. Fields begin with config.
+	CheckAction(t hook.ActionType, config []byte, secrets []string) []hook.Fault
 	// SendsMail reports whether the installation has a mail server.
 	SendsMail() bool
 }

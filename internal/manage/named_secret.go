@@ -74,18 +74,23 @@ func (o *object) secretNames(name string, secrets []hook.NamedSecret) []string {
 
 // secretName faults a name that no secret has.
 func (o *object) secretName(at, name string, secrets []hook.NamedSecret) {
-	var known []string
-	for _, s := range secrets {
-		if s.Name == name {
-			return
-		}
-		known = append(known, s.Name)
+	known := namesOf(secrets)
+	if slices.Contains(known, name) {
+		return
 	}
 	hint := "; put it among secrets"
 	if near := nearest.Name(name, known); near != "" {
 		hint = "; did you mean " + near + "?"
 	}
 	o.fault(at, "invalid_format", "the webhook has no secret named %q%s", clip(name), hint)
+}
+
+func namesOf(secrets []hook.NamedSecret) []string {
+	var out []string
+	for _, s := range secrets {
+		out = append(out, s.Name)
+	}
+	return out
 }
 
 // valuesOf finds a secret by its name.

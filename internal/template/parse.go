@@ -16,11 +16,35 @@ type parser struct {
 	loopSeen  bool
 	escape    []string // strategies of the autoescape tags around, "" for off
 	extending bool
+
+	reads    map[string][]string // members that are read of variables, where the name of the member stands there
+	assigned map[string]bool     // variables that the template makes itself
 }
 
 func newParser(tokens []token) *parser {
 	return &parser{tokens: tokens, macros: map[string]*macro{}, blocks: map[string]*block{},
-		modules: map[string]bool{"_self": true}, imported: map[string]string{}}
+		modules: map[string]bool{"_self": true}, imported: map[string]string{}, reads: map[string][]string{}, assigned: map[string]bool{}}
+}
+
+// read notes that a member of a variable is read.
+func (p *parser) read(object, key expr) {
+	variable, ok := object.(*nameExpr)
+	if !ok {
+		return
+	}
+	if c, ok := key.(constExpr); ok {
+		if name, ok := c.value.(string); ok {
+			p.reads[variable.key.text] = append(p.reads[variable.key.text], name)
+		}
+	}
+}
+
+// outside is what is read of variables that the template does not make itself.
+func (p *parser) outside() map[string][]string {
+	for name := range p.assigned {
+		delete(p.reads, name)
+	}
+	return p.reads
 }
 
 func (p *parser) current() *token { return &p.tokens[p.at] }

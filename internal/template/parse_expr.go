@@ -375,6 +375,7 @@ func (p *parser) attribute(object expr, pos int) expr {
 		key = t.value
 	}
 	e := &attrExpr{object: object, key: constExpr{key}, pos: pos}
+	p.read(object, e.key)
 	if p.punct("(") {
 		args := p.arguments(true, false)
 		if module, ok := object.(*nameExpr); ok && p.modules[module.key.text] {
@@ -401,6 +402,7 @@ func (p *parser) subscript(object expr, pos int) expr {
 	}
 	if !slice {
 		p.expect(tokPunctuation, "]", "")
+		p.read(object, key)
 		return &attrExpr{object: object, key: key, subscript: true, pos: pos}
 	}
 	var length expr = constExpr{nil}

@@ -59,6 +59,7 @@ func (p *parser) assignment() []Key {
 			panic(syntaxError(t.pos, "You cannot assign a value to %q", t.text))
 		}
 		targets = append(targets, textKey(t.text))
+		p.assigned[t.text] = true
 		if !p.accept(tokPunctuation, ",") {
 			return targets
 		}

@@ -28,6 +28,7 @@ type compiled struct {
 	value  expr
 	macros map[string]*macro
 	blocks map[string]*block
+	reads  map[string][]string // of its variables, by name
 }
 
 // Template is a compiled template, safe for concurrent use.
@@ -54,6 +55,13 @@ func CompileExpression(source string) (*Expression, error) {
 	}
 	return &Expression{c}, nil
 }
+
+// Reads returns the members that the template reads of a variable by names written in it, as
+// in secrets.erp or secrets['erp'], in their order and maybe repeated; not those of names that are computed.
+func (t *Template) Reads(variable string) []string { return t.compiled.reads[variable] }
+
+// Reads is as of Template.
+func (e *Expression) Reads(variable string) []string { return e.compiled.reads[variable] }
 
 // Render evaluates the template with these values (nil for none). The error is an *Error of kind Runtime
 // or Limit; there is no output with one.
@@ -129,12 +137,12 @@ func compile(kind byte, source string) (c *compiled, err error) {
 		p := newParser(lexExpression(source))
 		c.value = p.expression(0)
 		p.expect(tokEOF, "", "")
-		c.macros, c.blocks = p.macros, p.blocks
+		c.macros, c.blocks, c.reads = p.macros, p.blocks, p.outside()
 		return c, nil
 	}
 	p := newParser(lex(source))
 	body := p.template()
-	c.macros, c.blocks = p.macros, p.blocks
+	c.macros, c.blocks, c.reads = p.macros, p.blocks, p.outside()
 	c.main = lower(body)
 	for _, m := range p.macros {
 		m.program, m.body = lower(m.body), nil

@@ -217,6 +217,28 @@ func TestValuesGivenAreNotChanged(t *testing.T) {
 	}
 }
 
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		`{{ (secrets.erp ~ 'now'|date('Y'))|md5 }}{{ secrets['gh-next'] }}`:                                "erp gh-next",
+		`{% if secrets.a %}{% for x in [secrets.b.c] %}{{ x }}{% endfor %}{% endif %}{{ "#{secrets.d}" }}`: "a b d",
+		`{{ other.erp }}{{ x.secrets.erp }}{{ secrets[name] }}{{ secrets }}`:                               "",
+		`{% set secrets = {a: 1} %}{{ secrets.a }}`:                                                        "",
+	} {
+		tpl, err := Compile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(tpl.Reads("secrets"), " "); got != want {
+			t.Errorf("%s reads %q, want %q", source, got, want)
+		}
+	}
+	e, err := CompileExpression(`request.headers['x'] == secrets.token`)
+	if err != nil || len(e.Reads("secrets")) != 1 || e.Reads("secrets")[0] != "token" {
+		t.Errorf("the expression reads %q, %v", e.Reads("secrets"), err)
+	}
+}
+
 func BenchmarkHashOfTheMinute(b *testing.B) {
 	tpl, err := Compile(hashTemplate)
 	if err != nil {
