@@ -128,7 +128,7 @@ func (p *Parser) multipart(in *input) ([]byte, error) {
 	r := multipart.NewReader(bytes.NewReader(in.Body), in.params["boundary"])
 	for n := 1; ; n++ {
 		part, err := r.NextPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && (n > 1 || empty(in.Body, in.params["boundary"])) {
 			return out.json(), nil
 		}
 		if err != nil {
@@ -149,6 +149,12 @@ func (p *Parser) multipart(in *input) ([]byte, error) {
 		}
 		out.add(strings.ToValidUTF8(part.FormName(), "\uFFFD"), value)
 	}
+}
+
+// empty reports whether a multipart body in which no part was found has none: it is nothing,
+// or closed at once. Of parts with another boundary the reader finds none either.
+func empty(body []byte, boundary string) bool {
+	return len(bytes.TrimSpace(body)) == 0 || bytes.Contains(body, []byte("--"+boundary+"--"))
 }
 
 // part is the JSON of one part: a string, or of what is a file, or neither text nor JSON,

@@ -175,10 +175,13 @@ func (q *query) search(body []byte) (found any, doc *document, err error) {
 	case c.left < 0: // of which the library may not have told
 		return nil, nil, errTooLong
 	case err != nil:
-		return nil, nil, malformed("parser.items cannot be evaluated over this body: %s", clip(err.Error()))
+		return nil, nil, malformed("parser.items cannot be evaluated over this body: %s", clip(libraryType.ReplaceAllString(err.Error(), "$1")))
 	}
 	return found, doc, nil
 }
+
+// libraryType is how the library spells the types that a function takes.
+var libraryType = regexp.MustCompile(`\[\]functions\.JpType\{([^}]*)\}`)
 
 // Bounds of an evaluation: elements looked at, again each time an expression goes
 // through the same list, and the largest text a function may make.
