@@ -121,9 +121,15 @@ func (s *Server) admit(r *http.Request, op, workspace string) (hook.Principal, e
 // checkParameters holds path, query and headers against the contract.
 func checkParameters(op *operation, c echo.Context) (url.Values, error) {
 	for _, name := range c.ParamNames() {
-		value, err := url.PathUnescape(c.Param(name))
-		if err != nil || value == "" || strings.HasSuffix(value, "/") {
+		value := c.Param(name)
+		if value == "" || strings.HasSuffix(value, "/") {
 			return nil, echo.ErrNotFound
+		}
+		if c.Request().URL.RawPath != "" { // else the router has unescaped it
+			var err error
+			if value, err = url.PathUnescape(value); err != nil {
+				return nil, echo.ErrNotFound
+			}
 		}
 		if !isText(value) {
 			return nil, hook.NotFound(name, value)

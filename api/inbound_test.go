@@ -211,6 +211,13 @@ func TestRecordsArePagedByKey(t *testing.T) {
 			t.Errorf("%s takes the cursor: %d", other, a.StatusCode)
 		}
 	}
+	for path, key := range map[string]string{"50%25": "50%", "%252F": "%2F", "%25zz": "%zz", "a%2520b": "a%20b", "a%2Fb%25": "a/b%", "x%2F": "x/"} {
+		if a := s.do(t, "viewer", "GET", "/v1/collections/stock/records/"+path, ""); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		} else if got := s.last(t, "Record"); got.ref != "stock/"+key {
+			t.Errorf("%s: asked for %q", path, got.ref)
+		}
+	}
 	s.do(t, "viewer", "GET", "/v1/collections/a%20b/records/x%2Fy?", "")
 	if got := s.last(t, "Record").ref; got != "a b/x/y" {
 		t.Errorf("asked for %q", got)
