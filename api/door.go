@@ -105,6 +105,9 @@ func (d doorway) serve(c echo.Context, profile, code string) error {
 	if err != nil {
 		return err
 	}
+	if r.Host != "" { // which net/http keeps apart
+		r.Header.Set("Host", r.Host)
+	}
 	body := &callBody{c: c, r: r, control: http.NewResponseController(c.Response()), room: &s.bodies}
 	defer body.giveBack()
 	answer := s.services.Doors.Serve(r.Context(), &hook.DoorCall{
@@ -118,6 +121,10 @@ func (d doorway) serve(c echo.Context, profile, code string) error {
 	h.Set("Cache-Control", "no-store")
 	if answer.Problem != nil {
 		return answer.Problem
+	}
+	if answer.Status == http.StatusNoContent || answer.Status == http.StatusNotModified { // which have no body (RFC 9110 section 6.4.1)
+		h.Del("Content-Type")
+		return c.NoContent(answer.Status)
 	}
 	if r.Method == http.MethodHead || len(answer.Body) == 0 {
 		return c.NoContent(answer.Status)
@@ -236,7 +243,7 @@ func (b *callBody) Evidence(limit int64, total time.Duration) ([]byte, bool) {
 // leave ends the call's reading. What was not read is not waited for: net/http would read
 // on for a while before it answers.
 func (b *callBody) leave() {
-	if b.read {
+	if b.read || b.r.ContentLength == 0 {
 		return
 	}
 	b.c.Response().Header().Set("Connection", "close")

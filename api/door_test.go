@@ -127,6 +127,40 @@ func TestBodiesOfDoors(t *testing.T) {
 	}
 }
 
+// What a door is told, and what its caller gets, besides bodies.
+func TestHeadersOfDoors(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, status := range []int{http.StatusOK, http.StatusNoContent, http.StatusNotModified} {
+		var host []string
+		s.world.doorAnswer = func(c *hook.DoorCall) hook.DoorAnswer {
+			host = c.Header["Host"]
+			return hook.DoorAnswer{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}")}
+		}
+		conn, r := dial(t, s)
+		for range 2 { // the connection goes on: there was no body to wait for
+			if _, err := io.WriteString(conn, "POST /in/x HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: 0\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != status || answer.Close {
+				t.Fatalf("%d, closed %t, %v", answer.StatusCode, answer.Close, err)
+			}
+			_ = answer.Body.Close()
+			if bodyless := status != http.StatusOK; bodyless != (len(body) == 0) || bodyless != (answer.Header.Get("Content-Type") == "") {
+				t.Errorf("%d with the body %q of type %q", status, body, answer.Header.Get("Content-Type"))
+			}
+		}
+		if len(host) != 1 || host[0] != "hooks.example.com" {
+			t.Errorf("told the host %q", host)
+		}
+	}
+}
+
 // A connection serves the next call after a body was read with limits of its own.
 func TestConnectionGoesOn(t *testing.T) {
 	t.Parallel()
