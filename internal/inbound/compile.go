@@ -173,7 +173,11 @@ func (d *Doors) newCheck(x *door, p *hook.PreProcessor) (check, error) {
 		})
 	case "query":
 		x.hide.guess("query", p.Parameter)
-		c.run, err = matching(p, "the query", func(j *judged) (string, bool, error) {
+		what := "the query parameter " + p.Parameter
+		if p.Parameter == "" {
+			what = "the query"
+		}
+		c.run, err = matching(p, what, func(j *judged) (string, bool, error) {
 			if p.Parameter == "" {
 				return j.call.Path + "?" + j.call.RawQuery, true, nil
 			}

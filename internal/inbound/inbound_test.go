@@ -271,6 +271,18 @@ func TestRoutesDoNotStopEachOther(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("events:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	// The record says why items did not go where a route leads.
+	var notes []string
+	for _, c := range w.admitted[0].Request.Checks {
+		if strings.HasPrefix(c.Name, "route:") {
+			notes = append(notes, c.Name+" "+c.Result+" "+c.Detail)
+		}
+	}
+	if len(notes) != 3 || notes[0] != "route:filtered skipped the condition is false" ||
+		!strings.HasPrefix(notes[1], `route:broken failed the condition cannot be evaluated: Unknown "nosuch" filter`) ||
+		notes[2] != "route:gone skipped the action nobody is disabled" {
+		t.Errorf("notes:\n%s", strings.Join(notes, "\n"))
+	}
 	if r := w.admitted[0].Request; r.Events != 5 || r.Deliveries != 6 || !strings.Contains(string(answer.Body), `"events":5,"deliveries":6`) {
 		t.Errorf("counted %d events, %d deliveries: %s", r.Events, r.Deliveries, answer.Body)
 	}
@@ -391,6 +403,9 @@ func TestWaiting(t *testing.T) {
 		"the first attempt failed": {func(f *hook.Finish) {
 			f.State, f.Attempt = hook.StatePending, &hook.Attempt{Outcome: hook.OutcomeFailed}
 		}, 0, hook.KindActionFailed},
+		"it failed for good": {func(f *hook.Finish) {
+			f.State, f.Attempt = hook.StateFailed, &hook.Attempt{Outcome: hook.OutcomeFailed}
+		}, 0, hook.KindActionFailed},
 		"the action did not want it": {func(f *hook.Finish) { f.State = hook.StateSkipped }, 201, ""},
 		"it is cut off by a stop": {func(f *hook.Finish) {
 			f.State, f.Attempt = hook.StatePending, &hook.Attempt{Outcome: hook.OutcomeAborted}
@@ -417,6 +432,9 @@ func TestWaiting(t *testing.T) {
 			}
 			if name == "all succeeded" && string(answer.Body) != `{"said": "hi"}` {
 				t.Errorf("answered %s", answer.Body)
+			}
+			if p := answer.Problem; p != nil && strings.Contains(p.Error(), "will be tried again") != (name == "the first attempt failed") {
+				t.Errorf("told %v", p)
 			}
 			if want := map[bool]int{true: 502, false: 202}[c.kind != ""]; c.status != 201 && w.answered[call.ID] != want {
 				t.Errorf("recorded as answered %d", w.answered[call.ID])
@@ -465,6 +483,34 @@ func TestManyItems(t *testing.T) {
 	}
 	if next != 1234 || posts != 1 {
 		t.Errorf("%d items became events, post-processors ran %d times", next, posts)
+	}
+}
+
+// A door that waits does not say that all is done when its actions have not begun.
+func TestNobodyWaitsForManyItems(t *testing.T) {
+	w := start(t)
+	w.action("a")
+	w.door(func(x *hook.IncomingWebhook) {
+		x.Routes = []hook.Route{{Name: "primary", Action: "a"}}
+		done := "done"
+		x.Response = hook.DoorResponse{Mode: hook.ResponseWait, Status: 200, Body: &done}
+	})
+	answer, _ := w.call(func(c *hook.DoorCall) { c.Body = &body{bytes: []byte("[0" + strings.Repeat(",0", maxAtOnce) + "]")} })
+	if answer.Status != http.StatusAccepted || !strings.Contains(string(answer.Body), `"events":501`) || w.admitted[0].Request.Status != http.StatusAccepted {
+		t.Errorf("answered %d %s, recorded %d", answer.Status, answer.Body, w.admitted[0].Request.Status)
+	}
+}
+
+// An answer that cannot be rendered is another than was announced, and recorded as it is.
+func TestBrokenAnswerIsRecordedAsItIs(t *testing.T) {
+	w := start(t)
+	w.door(func(x *hook.IncomingWebhook) {
+		broken := "{{ 1 // 0 }}"
+		x.Response = hook.DoorResponse{Mode: hook.ResponseNow, Status: 200, Body: &broken}
+	})
+	answer, call := w.call(nil)
+	if answer.Status != http.StatusAccepted || w.answered[call.ID] != http.StatusAccepted {
+		t.Errorf("answered %d, recorded %d", answer.Status, w.answered[call.ID])
 	}
 }
 

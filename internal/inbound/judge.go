@@ -34,6 +34,7 @@ type judged struct {
 	parsed  []parsed
 	kept    map[string]any // what templates see of it
 	answer  *preset.Answer // of a handshake
+	routed  []routed       // of routes that did not lead on
 }
 
 type parsed struct {

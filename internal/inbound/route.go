@@ -45,7 +45,12 @@ func (d *Doors) count(j *judged) (counted, *refusal, error) {
 		out.total += result.Count
 		for _, s := range result.Skipped {
 			j.request.Checks = append(j.request.Checks, hook.Check{
-				Name: "item", Result: hook.CheckSkipped, Detail: fmt.Sprintf("row %d, line %d: %s", s.Row, s.Line, s.Reason),
+				Name: "item", Result: hook.CheckSkipped, Detail: fmt.Sprintf("line %d: %s", s.Line, s.Reason),
+			})
+		}
+		if more := result.SkippedCount - len(result.Skipped); more > 0 {
+			j.request.Checks = append(j.request.Checks, hook.Check{
+				Name: "item", Result: hook.CheckSkipped, Detail: fmt.Sprintf("%d more rows cannot be read, %d in all", more, result.SkippedCount),
 			})
 		}
 	}
@@ -106,6 +111,7 @@ func (d *Doors) event(j *judged, v *hook.View, g *group, item json.RawMessage) h
 		r := &g.routes[i]
 		t := v.Action(r.Action)
 		if t == nil || t.State != hook.TargetActive {
+			j.told(r).off = true
 			continue
 		}
 		had := deliveryTo(&e, t)
@@ -117,7 +123,9 @@ func (d *Doors) event(j *judged, v *hook.View, g *group, item json.RawMessage) h
 			ok, err := d.templates.Condition(r.Condition, j.scene(item))
 			if err != nil {
 				skipped = hook.ReasonConditionError
+				j.told(r).broke("the condition cannot be evaluated", err, j.door)
 			} else if !ok {
+				j.told(r).filtered++
 				continue
 			}
 		}
@@ -133,6 +141,7 @@ func (d *Doors) event(j *judged, v *hook.View, g *group, item json.RawMessage) h
 		}
 		if broken != nil {
 			skipped = hook.ReasonConditionError
+			j.told(r).broke("the transform cannot be used", broken, j.door)
 		}
 		if had != nil { // a route that is broken does not stop another to the same action
 			had.Skipped = skipped

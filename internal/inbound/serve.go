@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ const maxRounds = 20
 func (d *Doors) again(j *judged, w *hook.IncomingWebhook) {
 	j.door = d.door(w)
 	j.request.Checks, j.request.ClockOffset, j.request.Incoming = nil, nil, w.ID
-	j.shown, j.parsed, j.kept, j.answer, j.signed = nil, nil, nil, nil, nil
+	j.shown, j.parsed, j.kept, j.answer, j.signed, j.routed = nil, nil, nil, nil, nil, nil
 	if j.raw != nil { // what is hidden in it the door says
 		j.setBody(j.raw, j.whole)
 	}
@@ -238,10 +239,14 @@ func (d *Doors) admit(ctx context.Context, j *judged, view *hook.View, n counted
 	r := a.Request
 	r.Status = acceptedStatus(x)
 	r.Duration = time.Since(began)
-	waits := x.Response.Mode == hook.ResponseWait && a.Expand == 0
 	var wait *waiting
-	if waits {
-		wait = newWaiting(a)
+	late := false // of so many items nobody waits for the actions
+	if x.Response.Mode == hook.ResponseWait {
+		if late = a.Expand > 0; late {
+			r.Status = http.StatusAccepted
+		} else {
+			wait = newWaiting(a)
+		}
 	}
 	if r.Deliveries > 0 || a.Expand > 0 { // else there is no action that will ask for it
 		d.runner.Remember(r)
@@ -263,8 +268,13 @@ func (d *Doors) admit(ctx context.Context, j *judged, view *hook.View, n counted
 	if a.Expand > 0 {
 		d.kickExpansion()
 	}
+	if late {
+		return d.plainReceipt(r, false), nil
+	}
 	if wait == nil {
-		return d.accepted(j, r, false), nil
+		answer := d.accepted(j, r, false)
+		d.recordAnswer(ctx, r, answer, began)
+		return answer, nil
 	}
 	return d.waited(ctx, j, a, wait, began), nil
 }
@@ -293,6 +303,7 @@ func (d *Doors) admission(j *judged, view *hook.View, n counted) (*hook.Admissio
 	if a.Events, err = d.events(j, view, n, 0, n.total); err != nil {
 		return nil, err
 	}
+	r.Checks = append(r.Checks, j.routeChecks()...)
 	post(view, x.IncomingWebhook, a.Events)
 	r.Events = len(a.Events)
 	for _, e := range a.Events {

@@ -13,6 +13,7 @@ type waiting struct {
 	mu      sync.Mutex
 	open    int
 	failed  bool
+	final   bool // what failed is not tried again
 	results []Result
 	done    chan struct{}
 	names   map[hook.ID]string
@@ -55,7 +56,9 @@ func (w *waiting) told(f *hook.Finish) {
 		return
 	}
 	w.results = append(w.results, r)
-	w.failed = w.failed || f.State != hook.StateSucceeded && (f.State != hook.StateSkipped || f.Reason == hook.ReasonConditionError)
+	if f.State != hook.StateSucceeded && (f.State != hook.StateSkipped || f.Reason == hook.ReasonConditionError) {
+		w.failed, w.final = true, f.State.Final()
+	}
 	if w.open--; w.open == 0 || w.failed {
 		w.open = 0
 		close(w.done)
@@ -84,7 +87,7 @@ func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *wai
 		}
 	}
 	w.mu.Lock()
-	failed, results := w.failed, w.results
+	failed, final, results := w.failed, w.final, w.results
 	w.mu.Unlock()
 	var answer hook.DoorAnswer
 	switch {
@@ -92,15 +95,24 @@ func (d *Doors) waited(ctx context.Context, j *judged, a *hook.Admission, w *wai
 		answer = d.plainReceipt(a.Request, false)
 	case failed && (x.Profile == hook.DoorAtroCore || x.Refusal == hook.RefusalUniform):
 		answer = notFound(j.call)
+	case failed && final:
+		answer = hook.DoorAnswer{Problem: hook.Errorf(hook.KindActionFailed, "an action failed and will not be tried again; the request is stored, and its owner can run it anew")}
 	case failed:
 		answer = hook.DoorAnswer{Problem: hook.Errorf(hook.KindActionFailed, "an action failed; it will be tried again, so do not send the request again")}
 	default:
 		answer = d.accepted(j, a.Request, false, results...)
 	}
-	if status := statusOf(answer); status != a.Request.Status {
-		if err := d.store.AnswerRequest(context.WithoutCancel(ctx), a.Request.Workspace, a.Request.ID, status, time.Since(began)); err != nil {
-			d.log.WarnContext(ctx, "door.answer_not_recorded", "request_id", a.Request.ID, "error", err)
-		}
-	}
+	d.recordAnswer(ctx, a.Request, answer, began)
 	return answer
+}
+
+// recordAnswer notes what a stored request was answered, if that is not what was stored with it.
+func (d *Doors) recordAnswer(ctx context.Context, r *hook.Request, answer hook.DoorAnswer, began time.Time) {
+	status := statusOf(answer)
+	if status == r.Status {
+		return
+	}
+	if err := d.store.AnswerRequest(context.WithoutCancel(ctx), r.Workspace, r.ID, status, time.Since(began)); err != nil {
+		d.log.WarnContext(ctx, "door.answer_not_recorded", "request_id", r.ID, "error", err)
+	}
 }
