@@ -192,5 +192,13 @@ func (t actionTester) TestAction(ctx context.Context, p hook.Principal, id hook.
 		t.n.actions.Remember(q)
 	}
 	a, err := t.n.worker.Test(ctx, target, e, source)
-	return &a, err
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Skip == hook.ReasonConditionError:
+		return nil, hook.Errorf(hook.KindInvalidState, "nothing ran: the condition cannot be evaluated: %s", a.Error)
+	case a.Skip != hook.ReasonNone:
+		return nil, hook.Errorf(hook.KindInvalidState, "nothing ran: the condition is false for what you gave it")
+	}
+	return &a, nil
 }

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/template"
@@ -155,10 +156,11 @@ func (x *Executor) sendMembers(ctx context.Context, s *scene, members []member) 
 		if err != nil {
 			return x.unready(ctx, s, err)
 		}
+		if reason.skip == hook.ReasonConditionError && len(members) > 1 {
+			return x.undecided(ctx, s, m, i, reason.text)
+		}
 		if reason.skip != hook.ReasonNone {
-			if skip != hook.ReasonConditionError {
-				skip, text = reason.skip, reason.text
-			}
+			skip, text = reason.skip, reason.text
 			continue
 		}
 		if m.off {
@@ -182,6 +184,16 @@ func (x *Executor) sendMembers(ctx context.Context, s *scene, members []member) 
 	}
 	a.Request = &hook.SentRequest{Method: string(hook.ActionSet), Headers: []hook.HeaderField{}, EntityAt: -1}
 	a.Response = &hook.ReceivedResponse{Status: 200, Headers: []hook.HeaderField{}, Body: bodyOf([]byte(`{"ran":null}`), 64)}
+	return a
+}
+
+// undecided is the attempt of a member of which nobody knows whether it is to run. Were it
+// passed over, the others would succeed and nobody would learn of it.
+func (x *Executor) undecided(ctx context.Context, s *scene, m *member, step int, text string) hook.Attempt {
+	a := s.attempt()
+	x.failed(ctx, &a, &badTemplate{field: "condition of " + m.action.Code, text: strings.TrimPrefix(text, "condition: ")})
+	a.Action = &hook.RanAction{ID: m.action.ID, Code: m.action.Code, Type: m.action.Type, Step: step}
+	a.Timings.Total = x.cfg.Now().Sub(s.now)
 	return a
 }
 
@@ -214,14 +226,14 @@ func (x *Executor) passedOver(ctx context.Context, s *scene, m *member) (over, e
 	return over{}, nil
 }
 
-// follows reports whether any of these is to run. An error counts as yes: the next attempt
-// will meet it.
+// follows reports whether any of these is to run. An error, of a condition too, counts as
+// yes: the next attempt will meet it.
 func (x *Executor) follows(ctx context.Context, s *scene, members []member) bool {
 	for i := range members {
 		if members[i].off {
 			continue
 		}
-		if reason, err := x.passedOver(ctx, s, &members[i]); err != nil || reason.skip == hook.ReasonNone {
+		if reason, err := x.passedOver(ctx, s, &members[i]); err != nil || reason.skip != hook.ReasonConditionFalse {
 			return true
 		}
 	}
