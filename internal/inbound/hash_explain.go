@@ -19,10 +19,11 @@ const (
 // renders some hundred instants, which nobody may make us do who only calls: it is for those
 // who have a recorded call verified. "" if nothing can be said.
 func (h *hasher) explain(given string, now time.Time) string {
-	want, ok := h.at(now)
-	if !ok {
-		return "the template renders nothing for the time when it came"
+	present := h.at(now)
+	if !present.ok { // the check has said so
+		return ""
 	}
+	want := present.text
 	var off time.Duration
 	found, folded := false, false
 	until := time.Now().Add(explainTime)

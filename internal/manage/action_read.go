@@ -105,9 +105,11 @@ func (s *Service) template(o *object, name string, secrets []hook.NamedSecret) s
 }
 
 // onlySecrets tells of secrets that a template reads and nobody has: they would be nothing.
-func (r *reader) onlySecrets(field string, read []string, secrets []hook.NamedSecret) {
-	for _, detail := range hook.UnknownSecrets(read, namesOf(secrets)) {
-		r.fault(field, "invalid_format", "%s", detail)
+func (o *object) onlySecrets(field string, read []string, secrets []hook.NamedSecret) {
+	for _, name := range read {
+		if !o.told[field] {
+			o.secretName(field, name, secrets)
+		}
 	}
 }
 

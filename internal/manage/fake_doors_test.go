@@ -2,10 +2,12 @@ package manage_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,11 +79,16 @@ func (fakeRules) DedupeKey(preset string) string {
 
 func (fakeRules) SendsMail() bool { return true }
 
-// SecretsOf finds what follows "secrets." as far as a blank or a bracket.
+// secretInTemplate finds what a template reads of secrets, by dot or in brackets, and whether
+// it says itself what is to be where there is none.
+var secretInTemplate = regexp.MustCompile(`\bsecrets(?:\.(\w+)|\[\s*(?:"([^"]+)"|'([^']+)')\s*\])(\s*\?\?|\s*\|\s*default\b|\s+is\b)?`)
+
 func (fakeRules) SecretsOf(source string, _ bool) []string {
 	var out []string
-	for _, rest := range strings.Split(source, "secrets.")[1:] {
-		out = append(out, strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(" |}),", r) })[0])
+	for _, m := range secretInTemplate.FindAllStringSubmatch(source, -1) {
+		if m[4] == "" {
+			out = append(out, cmp.Or(m[1], m[2], m[3]))
+		}
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package manage
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,11 +44,7 @@ func (r *incomingReader) hash() {
 		return
 	}
 	// To a template what is not there is empty, and anybody can compute the hash of nothing.
-	for _, m := range secretInTemplate.FindAllStringSubmatch(source, -1) {
-		if name := cmp.Or(m[1], m[2], m[3]); m[4] == "" && !r.told["hash"] {
-			r.secretName("hash", name, w.Secrets)
-		}
-	}
+	r.onlySecrets("hash", r.s.rules.SecretsOf(source, false), w.Secrets)
 	if r.told["hash"] {
 		return
 	}
@@ -77,10 +72,6 @@ func (r *incomingReader) emptyHash(rendered string) {
 		r.fault("hash", "template_renders_empty", "renders %q, which is nothing to know; to drop the check on purpose, DELETE .../hash", clip(s))
 	}
 }
-
-// secretInTemplate finds what a template reads of secrets, by dot or in brackets, and whether
-// it says itself what is to be where there is none.
-var secretInTemplate = regexp.MustCompile(`\bsecrets(?:\.(\w+)|\[\s*(?:"([^"]+)"|'([^']+)')\s*\])(\s*\?\?|\s*\|\s*default\b|\s+is\b)?`)
 
 func isTemplate(hash string) bool {
 	return strings.Contains(hash, "{{") || strings.Contains(hash, "{%") || strings.Contains(hash, "{#")

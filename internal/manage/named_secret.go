@@ -82,7 +82,7 @@ func (o *object) secretName(at, name string, secrets []hook.NamedSecret) {
 	if near := nearest.Name(name, known); near != "" {
 		hint = "; did you mean " + near + "?"
 	}
-	o.fault(at, "invalid_format", "the webhook has no secret named %q%s", clip(name), hint)
+	o.fault(at, "invalid_format", "there is no secret named %q%s", clip(name), hint)
 }
 
 func namesOf(secrets []hook.NamedSecret) []string {

@@ -26,10 +26,14 @@ func newParser(tokens []token) *parser {
 		modules: map[string]bool{"_self": true}, imported: map[string]string{}, reads: map[string][]string{}, assigned: map[string]bool{}}
 }
 
-// read notes that a member of a variable is read.
+// read notes that a member of a variable is read, unless the template says itself what is to
+// be if there is none.
 func (p *parser) read(object, key expr) {
 	variable, ok := object.(*nameExpr)
-	if !ok {
+	t := p.current()
+	guarded := t.is(tokOperator, "??") || t.is(tokOperator, "is") || t.is(tokOperator, "is not") ||
+		t.is(tokPunctuation, "|") && p.look(1).text == "default"
+	if !ok || guarded {
 		return
 	}
 	if c, ok := key.(constExpr); ok {

@@ -57,7 +57,8 @@ func CompileExpression(source string) (*Expression, error) {
 }
 
 // Reads returns the members that the template reads of a variable by names written in it, as
-// in secrets.erp or secrets['erp'], in their order and maybe repeated; not those of names that are computed.
+// in secrets.erp or secrets['erp'], in their order and maybe repeated; not those of names that
+// are computed, nor those for which it says what is to be if there is none, as in secrets.erp ?? 'x'.
 func (t *Template) Reads(variable string) []string { return t.compiled.reads[variable] }
 
 // Reads is as of Template.
