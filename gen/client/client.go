@@ -2027,7 +2027,7 @@ type ActionInput struct {
 	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
 	Retry *Retry `json:"retry,omitempty"`
 
-	// Secrets Secrets that templates name: `{{ secrets.erp }}`. Left out, all are kept; a list names all that stay.
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`, which must be here. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
@@ -4003,7 +4003,7 @@ type IncomingWebhookInput struct {
 	// Examples: [{"action":"book-stock","name":"primary"}]
 	Routes *[]Route `json:"routes,omitempty"`
 
-	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. Left out, all are kept; a list names all that stay.
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name, which must be here. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
@@ -8262,8 +8262,8 @@ type ClientInterface interface {
 	// TestActionWithBody Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-	// nothing is run: 409 `invalid_state`.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+	// action's condition is false, nothing is run: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8273,8 +8273,8 @@ type ClientInterface interface {
 	// TestAction Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-	// nothing is run: 409 `invalid_state`.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+	// action's condition is false, nothing is run: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9423,8 +9423,8 @@ func (c *Client) ListActionDeliveries(ctx context.Context, action ThisAction, pa
 // TestActionWithBody Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-// nothing is run: 409 `invalid_state`.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+// action's condition is false, nothing is run: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9444,8 +9444,8 @@ func (c *Client) TestActionWithBody(ctx context.Context, action ThisAction, para
 // TestAction Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-// nothing is run: 409 `invalid_state`.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+// action's condition is false, nothing is run: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18491,8 +18491,8 @@ type ClientWithResponsesInterface interface {
 	// TestActionWithBodyWithResponse Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-	// nothing is run: 409 `invalid_state`.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+	// action's condition is false, nothing is run: 409 `invalid_state`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18502,8 +18502,8 @@ type ClientWithResponsesInterface interface {
 	// TestActionWithResponse Run an action now
 	//
 	// Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-	// nothing is run: 409 `invalid_state`.
+	// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+	// action's condition is false, nothing is run: 409 `invalid_state`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -30611,8 +30611,8 @@ func (c *ClientWithResponses) ListActionDeliveriesWithResponse(ctx context.Conte
 // TestActionWithBodyWithResponse Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-// nothing is run: 409 `invalid_state`.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+// action's condition is false, nothing is run: 409 `invalid_state`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30628,8 +30628,8 @@ func (c *ClientWithResponses) TestActionWithBodyWithResponse(ctx context.Context
 // TestActionWithResponse Run an action now
 //
 // Runs the action once with what you give it, and answers the attempt. It really does what it does: it sends, publishes or writes. Works
-// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold
-// nothing is run: 409 `invalid_state`.
+// on disabled actions, is recorded with `test: true`, and is not tried again. While the installation is on hold, or where the
+// action's condition is false, nothing is run: 409 `invalid_state`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

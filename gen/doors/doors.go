@@ -1660,7 +1660,7 @@ type ActionInput struct {
 	// Retry How long to wait between attempts, in exactly one of three forms. The last wait repeats if more attempts are allowed than waits are listed; waits are 100ms to 30d.
 	Retry *Retry `json:"retry,omitempty"`
 
-	// Secrets Secrets that templates name: `{{ secrets.erp }}`. Left out, all are kept; a list names all that stay.
+	// Secrets Secrets that templates name: `{{ secrets.erp }}`, which must be here. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
@@ -3636,7 +3636,7 @@ type IncomingWebhookInput struct {
 	// Examples: [{"action":"book-stock","name":"primary"}]
 	Routes *[]Route `json:"routes,omitempty"`
 
-	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name. Left out, all are kept; a list names all that stay.
+	// Secrets Secrets that templates (`{{ secrets.erp }}`) and checks name, which must be here. Left out, all are kept; a list names all that stay.
 	//
 	// Examples: [{"name":"erp","value":"not-a-real-secret-x1"}]
 	Secrets *[]NamedSecretInput `json:"secrets,omitempty"`
