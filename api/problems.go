@@ -162,9 +162,7 @@ func (s *Server) problem(err error, requestID string) (problemJSON, time.Duratio
 	}
 	j.Line, j.Column = e.Line, e.Column
 	j.Detail, j.Field, j.UsedBy, j.Owner = e.Detail, e.Field, e.UsedBy, e.Owner
-	for _, f := range e.Faults {
-		j.Errors = append(j.Errors, faultJSON{Pointer: pointer(f.Field), Field: f.Field, Code: f.Code, Detail: f.Detail})
-	}
+	j.Errors = faultsJSON(e.Faults)
 	if j.Field == "" && len(e.Faults) > 0 {
 		j.Field = e.Faults[0].Field
 	}
@@ -173,6 +171,13 @@ func (s *Server) problem(err error, requestID string) (problemJSON, time.Duratio
 		wait = p.RetryAfter
 	}
 	return j, wait
+}
+
+func faultsJSON(faults []hook.Fault) (out []faultJSON) {
+	for _, f := range faults {
+		out = append(out, faultJSON{Pointer: pointer(f.Field), Field: f.Field, Code: f.Code, Detail: f.Detail})
+	}
+	return out
 }
 
 // pointer turns retry.schedule[2] into /retry/schedule/2 (RFC 6901).

@@ -93,6 +93,7 @@ func (h publishing) PublishEvents(c echo.Context, params hot.PublishEventsParams
 		}
 		for n, r := range got {
 			r.Problem = ofItem(places[n], r.Problem)
+			r.Warnings = inItem(places[n], r.Warnings)
 			receipts[places[n]] = r
 		}
 	}
@@ -106,16 +107,21 @@ func ofItem(index int, problem error) error {
 	if !errors.As(problem, &e) {
 		return problem
 	}
-	at := "data[" + strconv.Itoa(index) + "]"
 	in := *e
 	if in.Field != "" {
-		in.Field = join(at, in.Field)
+		in.Field = join("data["+strconv.Itoa(index)+"]", in.Field)
 	}
-	in.Faults = slices.Clone(in.Faults)
-	for i, f := range in.Faults {
-		in.Faults[i].Field = join(at, f.Field)
-	}
+	in.Faults = inItem(index, in.Faults)
 	return &in
+}
+
+// inItem is ofItem for faults, of which an item of many has no more than it has of its own.
+func inItem(index int, faults []hook.Fault) []hook.Fault {
+	in := slices.Clone(faults[:min(len(faults), maxItemFaults)])
+	for i, f := range in {
+		in[i].Field = join("data["+strconv.Itoa(index)+"]", f.Field)
+	}
+	return in
 }
 
 // openPublish finds out who publishes and reads the body.
@@ -199,7 +205,19 @@ func appendReceipt(b []byte, r *hook.Receipt) []byte {
 	b = r.AcceptedAt.UTC().AppendFormat(append(b, `","acceptedAt":"`...), wire.Layout)
 	b = strconv.AppendInt(append(b, `","matched":`...), int64(r.Matched), 10)
 	b = strconv.AppendBool(append(b, `,"duplicate":`...), r.Duplicate)
+	if len(r.Warnings) > 0 {
+		b = appendWarnings(b, r.Warnings)
+	}
 	return append(b, '}')
+}
+
+// appendWarnings writes the member that few receipts have.
+func appendWarnings(b []byte, faults []hook.Fault) []byte {
+	text, err := json.Marshal(faultsJSON(faults))
+	if err != nil {
+		return b // cannot be: texts always encode
+	}
+	return append(append(b, `,"warnings":`...), text...)
 }
 
 // answerBatch tells what became of each item: 202 if one was accepted or known, else
@@ -274,7 +292,7 @@ func wholeRefused(receipts []hook.Receipt) error {
 		var e *hook.Error
 		errors.As(problem, &e)
 		at := "data[" + strconv.Itoa(i) + "]"
-		if e == nil || kind != hook.KindInvalid {
+		if e == nil || len(e.Faults) == 0 {
 			detail := ""
 			if e != nil {
 				detail = e.Detail

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"sallyport/internal/action"
 	"sallyport/internal/hook"
@@ -170,20 +166,11 @@ func (doorTemplates) Schema(schema []byte) (func([]byte) error, error) {
 		return nil, err
 	}
 	return func(document []byte) error {
-		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(document)))
-		if err != nil {
+		faults, err := compiled.Mismatches(document, "item")
+		if err != nil || len(faults) == 0 {
 			return err
 		}
-		err = compiled.Validate(doc)
-		var v *jsonschema.ValidationError
-		if errors.As(err, &v) {
-			for _, u := range v.BasicOutput().Errors {
-				if u.Error != nil {
-					return fmt.Errorf("%s: %s", cmp.Or(u.InstanceLocation, "the item"), u.Error.String())
-				}
-			}
-		}
-		return err
+		return fmt.Errorf("%s: %s", faults[0].Field, faults[0].Detail)
 	}, nil
 }
 

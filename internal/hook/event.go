@@ -80,6 +80,7 @@ type Receipt struct {
 	AcceptedAt time.Time
 	Matched    int
 	Duplicate  bool
+	Warnings   []Fault // what a schema in mode warn has against the entity
 	Problem    error
 }
 

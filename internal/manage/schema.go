@@ -3,8 +3,11 @@ package manage
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // noLoader keeps schemas from fetching files and URLs through $ref.
@@ -34,6 +37,21 @@ func (r *reader) checkSchema(field string, schema []byte) {
 		return
 	}
 	if _, err := c.Compile(self); err != nil {
-		r.fault(field, "invalid_format", "is not a JSON Schema: %v", err)
+		r.fault(field, "invalid_format", "is not a JSON Schema: %s", schemaFault(err))
 	}
+}
+
+// schemaFault says in one line what keeps a schema from being one.
+func schemaFault(err error) string {
+	var (
+		invalid *jsonschema.SchemaValidationError
+		v       *jsonschema.ValidationError
+	)
+	if !errors.As(err, &invalid) || !errors.As(invalid.Err, &v) {
+		return err.Error()
+	}
+	for len(v.Causes) > 0 {
+		v = v.Causes[0]
+	}
+	return "/" + strings.Join(v.InstanceLocation, "/") + ": " + clip(v.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
 }

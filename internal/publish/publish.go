@@ -184,6 +184,11 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 	defer timer.Stop()
 	select {
 	case <-r.done:
+		for _, it := range pending {
+			if x := &r.receipts[it.index]; x.Problem == nil {
+				x.Warnings = it.warnings
+			}
+		}
 		return r.receipts, r.err
 	case <-ctx.Done():
 		return nil, &hook.Error{Kind: hook.KindUnavailable, Detail: "the caller left before the store answered", RetryAfter: time.Second, Err: ctx.Err()}
@@ -215,7 +220,12 @@ func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error
 		}
 		return err
 	}
-	return p.schemas.check(t, it.event.Entity)
+	warnings, first, err := p.schemas.check(t, it.event.Entity)
+	it.warnings = warnings
+	if first { // where, but not what: an entity is nothing for the log
+		p.log.WarnContext(ctx, "publish.schema_mismatch", "workspace_id", v.Workspace.ID, "event_type", name, "field", warnings[0].Field)
+	}
+	return err
 }
 
 // addType puts a new type into the catalogue. One at a time: many publishers begin with

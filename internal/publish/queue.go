@@ -29,6 +29,8 @@ type item struct {
 	key     hook.ID            // given before planning, for filters to see; else NoID
 	verdict map[string]verdict // of filters, by expression
 
+	warnings []hook.Fault // what the schema of its type has against it, which refuses nothing
+
 	admission *hook.Admission // nil: the item is an event
 	judged    *hook.View      // by which an admission was judged
 	repeated  hook.ID         // of an admission: the request that came first

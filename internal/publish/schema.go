@@ -7,8 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"sallyport/internal/hook"
 )
@@ -21,8 +26,9 @@ type schemas struct {
 
 type compiled struct {
 	version int64
-	schema  *jsonschema.Schema
+	schema  *Schema
 	err     error
+	noted   time.Time // when a mismatch was last in the log
 }
 
 func newSchemas() *schemas { return &schemas{m: map[hook.ID]*compiled{}} }
@@ -30,51 +36,41 @@ func newSchemas() *schemas { return &schemas{m: map[hook.ID]*compiled{}} }
 // maxSchemas bounds the cache; it is simply emptied when full.
 const maxSchemas = 4096
 
-// check holds an entity against its type's schema; nil unless the type's mode is
-// reject.
-func (s *schemas) check(t *hook.EventType, entity []byte) error {
-	if t.Mode != hook.SchemaReject || len(t.Schema) == 0 {
-		return nil
+// noteEvery is how often the log tells of events that break the schema of one type.
+const noteEvery = time.Minute
+
+// check holds an entity against its type's schema. In mode reject the error says what is
+// wrong; in mode warn warnings do, and first tells that the log should, too.
+func (s *schemas) check(t *hook.EventType, entity []byte) (warnings []hook.Fault, first bool, err error) {
+	if t.Mode == hook.SchemaOff || len(t.Schema) == 0 {
+		return nil, false, nil
 	}
 	c := s.of(t)
 	if c.err != nil {
-		return fmt.Errorf("schema of event type %s: %w", t.Name, c.err)
+		return nil, false, fmt.Errorf("schema of event type %s: %w", t.Name, c.err)
 	}
+	e := &hook.Error{Kind: hook.KindSchemaMismatch, Field: "entity"}
 	if entity == nil {
-		return hook.Errorf(hook.KindSchemaMismatch, "events of type %s need an entity", t.Name)
+		e.Field, e.Detail = "", "events of type "+t.Name+" need an entity"
+	} else if e.Faults, e.Err = c.schema.Mismatches(entity, "entity"); e.Err != nil {
+		e.Detail = "entity is not JSON that a schema can be held against"
+	} else if len(e.Faults) > 0 {
+		e.Detail = "entity does not match the schema of " + t.Name
+	} else {
+		return nil, false, nil
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(entity))
-	if err != nil {
-		return &hook.Error{Kind: hook.KindSchemaMismatch, Field: "entity", Detail: "entity is not JSON that a schema can be held against", Err: err}
+	if t.Mode == hook.SchemaReject {
+		return nil, false, e
 	}
-	if err := c.schema.Validate(doc); err != nil {
-		e := &hook.Error{Kind: hook.KindSchemaMismatch, Field: "entity", Detail: "entity does not match the schema of " + t.Name}
-		var v *jsonschema.ValidationError
-		if errors.As(err, &v) {
-			for _, u := range v.BasicOutput().Errors {
-				if u.Error == nil {
-					continue
-				}
-				e.Faults = append(e.Faults, hook.Fault{Field: fieldAt(u.InstanceLocation), Code: "schema_mismatch", Detail: u.Error.String()})
-			}
-		}
-		return e
+	if len(e.Faults) == 0 {
+		e.Faults = []hook.Fault{{Field: "entity", Code: string(e.Kind), Detail: e.Detail}}
 	}
-	return nil
-}
-
-// fieldAt writes a JSON Pointer into the entity as callers think of it: /lines/0/sku is
-// entity.lines[0].sku.
-func fieldAt(pointer string) string {
-	field := "entity"
-	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		if _, err := strconv.ParseUint(step, 10, 32); err == nil {
-			field += "[" + step + "]"
-		} else if step != "" {
-			field += "." + strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(c.noted) >= noteEvery {
+		c.noted, first = now, true
 	}
-	return field
+	return e.Faults, first, nil
 }
 
 func (s *schemas) of(t *hook.EventType) *compiled {
@@ -92,9 +88,12 @@ func (s *schemas) of(t *hook.EventType) *compiled {
 	return c
 }
 
+// Schema is a compiled JSON Schema.
+type Schema struct{ schema *jsonschema.Schema }
+
 // CompileSchema compiles a JSON Schema (2020-12 unless it says otherwise). References
 // may point within it only: nothing is fetched, neither files nor URLs.
-func CompileSchema(schema []byte) (*jsonschema.Schema, error) {
+func CompileSchema(schema []byte) (*Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		return nil, err
@@ -104,7 +103,8 @@ func CompileSchema(schema []byte) (*jsonschema.Schema, error) {
 	if err := c.AddResource("schema.json", doc); err != nil {
 		return nil, err
 	}
-	return c.Compile("schema.json")
+	compiled, err := c.Compile("schema.json")
+	return &Schema{compiled}, err
 }
 
 type refuse struct{}
@@ -112,4 +112,75 @@ type refuse struct{}
 // Load refuses: a schema must not make us read files or fetch URLs.
 func (refuse) Load(url string) (any, error) {
 	return nil, fmt.Errorf("references outside the schema are not followed: %s", url)
+}
+
+const (
+	// maxMismatches and maxDetail bound what is said about a document: half a million
+	// elements of a list can be wrong, and what is wrong can be quoted.
+	maxMismatches = 100
+	maxDetail     = 200
+
+	// largeDocument is from how many bytes on documents wait for their turn, two at a time:
+	// the validator keeps some 200 bytes for each mismatch, and 1 MiB has room for 500,000.
+	largeDocument = 128 << 10
+)
+
+var turns = make(chan struct{}, 2)
+
+// english words the mismatches.
+var english = sync.OnceValue(func() *message.Printer { return message.NewPrinter(language.English) })
+
+// Mismatches holds a document, which callers know as root, against the schema and returns
+// what is wrong with it, at most a hundred faults. The error is for what is not JSON.
+func (s *Schema) Mismatches(document []byte, root string) ([]hook.Fault, error) {
+	if len(document) >= largeDocument {
+		turns <- struct{}{}
+		defer func() { <-turns }()
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return nil, err
+	}
+	var v *jsonschema.ValidationError
+	if err := s.schema.Validate(doc); err == nil || !errors.As(err, &v) {
+		return nil, err
+	}
+	return appendMismatches(nil, v, root), nil
+}
+
+// appendMismatches appends the faults of an error and of what it consists of. What only
+// groups others says nothing by itself.
+func appendMismatches(faults []hook.Fault, v *jsonschema.ValidationError, root string) []hook.Fault {
+	if len(faults) == maxMismatches {
+		return faults
+	}
+	switch v.ErrorKind.(type) {
+	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
+	default:
+		faults = append(faults, hook.Fault{Field: fieldAt(root, v.InstanceLocation), Code: string(hook.KindSchemaMismatch), Detail: clip(v.ErrorKind.LocalizedString(english()))})
+	}
+	for _, cause := range v.Causes {
+		faults = appendMismatches(faults, cause, root)
+	}
+	return faults
+}
+
+// fieldAt writes a place in a document as callers think of it: entity.lines[0].sku.
+func fieldAt(root string, steps []string) string {
+	field := root
+	for _, step := range steps {
+		if _, err := strconv.ParseUint(step, 10, 32); err == nil {
+			field += "[" + step + "]"
+		} else {
+			field += "." + clip(step)
+		}
+	}
+	return field
+}
+
+func clip(s string) string {
+	if utf8.RuneCountInString(s) <= maxDetail {
+		return s
+	}
+	return strings.ToValidUTF8(string([]rune(s)[:maxDetail]), "") + "…"
 }

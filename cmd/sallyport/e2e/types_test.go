@@ -50,11 +50,22 @@ var _ = suite("types", map[string]func(*world){
 		w.publisher.post("/v1/events", doc{"type": "order.paid", "entity": doc{"total": 1.5}}).want(http.StatusAccepted)
 		w.publisher.post("/v1/events/batch", doc{"data": []doc{{"type": "order.paid"}, {"type": "order.paid", "entity": doc{"total": 1}}}}).
 			want(http.StatusAccepted).has("data.0.problem.code", "schema_mismatch", "data.1.status", "accepted")
-		for _, mode := range []string{"warn", "off"} {
-			w.admin.patch("/v1/event-types/order.paid", doc{"mode": mode}).want(http.StatusOK).heads("Sallyport-Changed", "mode")
-			w.publisher.post("/v1/events", doc{"type": "order.paid", "entity": doc{"total": -1}}).want(http.StatusAccepted)
+		w.publisher.post("/v1/events/batch", doc{"data": []doc{{"type": "order.paid", "entity": doc{"total": -1}}, {"type": "order.paid"}}}).
+			fault("/data/0/entity/total", "schema_mismatch").fault("/data/1", "schema_mismatch")
+
+		w.admin.patch("/v1/event-types/order.paid", doc{"mode": "warn"}).want(http.StatusOK).heads("Sallyport-Changed", "mode")
+		wrong := doc{"type": "order.paid", "entity": doc{"total": -1}}
+		w.publisher.post("/v1/events", wrong).want(http.StatusAccepted).has("warnings.0.pointer", "/entity/total", "warnings.0.code", "schema_mismatch", "warnings.1", "")
+		w.publisher.post("/v1/events", doc{"type": "order.paid"}).want(http.StatusAccepted).has("warnings.0.field", "entity")
+		w.publisher.post("/v1/events", doc{"type": "order.paid", "entity": doc{"total": 1}}).want(http.StatusAccepted).has("warnings", "")
+		w.publisher.post("/v1/events/batch", doc{"data": []doc{{"type": "other"}, wrong}}).want(http.StatusAccepted).
+			has("data.0.receipt.warnings", "", "data.1.receipt.warnings.0.pointer", "/data/1/entity/total")
+		if !strings.Contains(w.said(), `"msg":"publish.schema_mismatch"`) {
+			w.t.Error("the log says nothing of it")
 		}
-		w.admin.put("/v1/event-types/order.sent", doc{"schema": doc{"type": "objekt"}}).fault("/schema", "invalid_format")
+		w.admin.patch("/v1/event-types/order.paid", doc{"mode": "off"}).want(http.StatusOK)
+		w.publisher.post("/v1/events", wrong).want(http.StatusAccepted).has("warnings", "")
+		w.admin.put("/v1/event-types/order.sent", doc{"schema": doc{"type": "objekt"}}).fault("/schema", "invalid_format").says("/type: value must be one of")
 		w.admin.put("/v1/event-types/order.sent", doc{"mode": "loud"}).fault("/mode", "invalid_format")
 	},
 	"a strict workspace knows its types": func(w *world) {
