@@ -35,7 +35,7 @@ var _ = suite("unasked", map[string]func(*world){
 // the test ends. It returns its URL.
 func (w *world) serveRaw(answer func(conn net.Conn, r *http.Request)) string {
 	w.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
