@@ -3110,7 +3110,7 @@ type EventType struct {
 	// Examples: {"managed-by":"billing-ci"}
 	Metadata StringMap `json:"metadata"`
 
-	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+	// Mode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 	//
 	// Examples: reject
 	Mode SchemaMode `json:"mode"`
@@ -3148,7 +3148,7 @@ type EventType struct {
 
 // EventTypeInput An entry of the catalogue as a client writes it. `POST` needs `name`; on `PUT` the path has it.
 type EventTypeInput struct {
-	// Archived No longer published; still readable.
+	// Archived Your note that it is no longer published; nothing is refused for it.
 	//
 	// Examples: false
 	Archived *bool `json:"archived,omitempty"`
@@ -3178,7 +3178,7 @@ type EventTypeInput struct {
 	// Examples: {"managed-by":"billing-ci"}
 	Metadata *StringMap `json:"metadata,omitempty"`
 
-	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+	// Mode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 	//
 	// Examples: reject
 	Mode *SchemaMode `json:"mode,omitempty"`
@@ -4694,6 +4694,9 @@ type Receipt struct {
 	//
 	// Examples: order.paid
 	Type EventTypeName `json:"type"`
+
+	// Warnings What the schema of the type, in mode `warn`, has against the entity; left out when that is nothing.
+	Warnings *[]Fault `json:"warnings,omitempty"`
 }
 
 // ReceivedResponse The response that came back.
@@ -5195,7 +5198,7 @@ type Route struct {
 	Transform nullable.Nullable[string] `json:"transform,omitempty"`
 }
 
-// SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+// SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 //
 // Examples: reject
 type SchemaMode string

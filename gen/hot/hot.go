@@ -2742,7 +2742,7 @@ type EventType struct {
 	// Examples: {"managed-by":"billing-ci"}
 	Metadata StringMap `json:"metadata"`
 
-	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+	// Mode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 	//
 	// Examples: reject
 	Mode SchemaMode `json:"mode"`
@@ -2780,7 +2780,7 @@ type EventType struct {
 
 // EventTypeInput An entry of the catalogue as a client writes it. `POST` needs `name`; on `PUT` the path has it.
 type EventTypeInput struct {
-	// Archived No longer published; still readable.
+	// Archived Your note that it is no longer published; nothing is refused for it.
 	//
 	// Examples: false
 	Archived *bool `json:"archived,omitempty"`
@@ -2810,7 +2810,7 @@ type EventTypeInput struct {
 	// Examples: {"managed-by":"billing-ci"}
 	Metadata *StringMap `json:"metadata,omitempty"`
 
-	// Mode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+	// Mode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 	//
 	// Examples: reject
 	Mode *SchemaMode `json:"mode,omitempty"`
@@ -4326,6 +4326,9 @@ type Receipt struct {
 	//
 	// Examples: order.paid
 	Type EventTypeName `json:"type"`
+
+	// Warnings What the schema of the type, in mode `warn`, has against the entity; left out when that is nothing.
+	Warnings *[]Fault `json:"warnings,omitempty"`
 }
 
 // ReceivedResponse The response that came back.
@@ -4827,7 +4830,7 @@ type Route struct {
 	Transform nullable.Nullable[string] `json:"transform,omitempty"`
 }
 
-// SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted and noted, or not looked at.
+// SchemaMode What becomes of an event whose entity breaks the schema: refused, accepted with `warnings` in the receipt and a line in the log at most once a minute, or not looked at.
 //
 // Examples: reject
 type SchemaMode string
