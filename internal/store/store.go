@@ -234,6 +234,7 @@ func postgresPool(databaseURL string, params map[string]string) (*pgxpool.Config
 		// The driver's text may quote the URL, and with it a password.
 		return nil, errors.New("the database URL is not a Postgres URL such as postgres://user:password@host:5432/name")
 	}
+	dial(&config.ConnConfig.Config)
 	p := config.ConnConfig.RuntimeParams
 	if p["application_name"] == "" {
 		p["application_name"] = "sallyport"
