@@ -201,13 +201,15 @@ func (s *Store) insertEffectEvents(ctx context.Context, conn *pgxpool.Conn, tx p
 	return s.hotQuery(ctx, conn, "effect_events", effectEventsSQL, nil, params)
 }
 
-// staleVersions returns the present version of each scope for which it is another.
+// staleVersions returns the present version of each scope for which it is another. The
+// transaction has a number from then on: however long it takes to write what it decided by
+// them, a replay sees that it is under way.
 func staleVersions(ctx context.Context, tx pgx.Tx, versions map[hook.ID]int64) (map[hook.ID]int64, error) {
 	if len(versions) == 0 {
 		return nil, nil
 	}
 	scopes := sortedIDs(versions)
-	rows, err := tx.Query(ctx, "SELECT scope_id, version FROM config_versions WHERE scope_id = ANY($1)", scopes)
+	rows, err := tx.Query(ctx, "SELECT scope_id, version, txid_current() FROM config_versions WHERE scope_id = ANY($1)", scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +217,8 @@ func staleVersions(ctx context.Context, tx pgx.Tx, versions map[hook.ID]int64) (
 	now := make(map[hook.ID]int64, len(scopes))
 	for rows.Next() {
 		var scope hook.ID
-		var v int64
-		if err := rows.Scan(&scope, &v); err != nil {
+		var v, number int64
+		if err := rows.Scan(&scope, &v, &number); err != nil {
 			return nil, err
 		}
 		now[scope] = v

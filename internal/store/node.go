@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -21,6 +22,18 @@ func (s *Store) nodeNow() any {
 		return gorm.Expr("clock_timestamp()")
 	}
 	return micros(time.Now())
+}
+
+// databaseNow is the database's time.
+func (s *Store) databaseNow(tx *gorm.DB) (time.Time, error) {
+	if s.engine == SQLite {
+		return s.ids.Now().UTC().Truncate(time.Microsecond), nil
+	}
+	now, err := list(tx, func(rows *sql.Rows, at *int64) error { return rows.Scan(at) }, "SELECT "+s.clock("clock_timestamp()"))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return fromMicros(now[0]), nil
 }
 
 // clock turns a timestamp column into microseconds on both engines.

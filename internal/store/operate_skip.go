@@ -86,3 +86,10 @@ func (s *Store) forUpdateOf(table string) string {
 	}
 	return ""
 }
+
+func (s *Store) forKeyShareOf(table string) string {
+	if s.engine == Postgres {
+		return " FOR KEY SHARE OF " + table
+	}
+	return ""
+}

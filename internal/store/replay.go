@@ -196,7 +196,10 @@ func (s *Store) TakeReplay(ctx context.Context, node hook.NodeID, except []hook.
 		if err := s.fence(tx, node); err != nil {
 			return err
 		}
-		now := s.ids.Now().UTC().Truncate(time.Microsecond)
+		now, err := s.databaseNow(tx) // transactions are held against it
+		if err != nil {
+			return err
+		}
 		var where conditions
 		where.add("x.finished_at IS NULL AND x.state = ? AND x.retry_at <= ?", string(hook.ReplayRunning), micros(now))
 		where.add("(x.node IS NULL OR x.node = ? OR (SELECT n.id FROM nodes n WHERE n.id = x.node) IS NULL)", int64(node))
@@ -232,17 +235,16 @@ func (s *Store) ReplaySettled(ctx context.Context, taken time.Time) (bool, error
 	if s.engine == SQLite {
 		return true, nil // it has one writer
 	}
-	end := taken.Add(replayOverlap)
-	if s.ids.Now().Before(end) {
-		return false, nil
-	}
-	var open []int
+	end := micros(taken.Add(replayOverlap))
+	var settled []bool
 	err := s.read(ctx, func(tx *gorm.DB) (err error) {
-		open, err = list(tx, scanCount, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL
-			AND xact_start < to_timestamp(?::bigint / 1000000.0)`, micros(end))
+		// Whoever decides by a version has the number of a transaction before, see staleVersions.
+		settled, err = list(tx, func(rows *sql.Rows, yes *bool) error { return rows.Scan(yes) }, `SELECT clock_timestamp() >= t.at AND NOT EXISTS (
+			SELECT 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL AND a.xact_start < t.at)
+			FROM (SELECT to_timestamp(?::bigint / 1000000.0) AS at) t`, end)
 		return err
 	})
-	return err == nil && open[0] == 0, err
+	return err == nil && settled[0], err
 }
 
 // NoteReplay says how it stands with a replay in the node's hands: why it does not move.

@@ -80,7 +80,7 @@ func (p *purge) deliveries(ctx context.Context, target, cursor, old hook.ID) (ne
 func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (next hook.ID, more bool, err error) {
 	s := p.s
 	remembered := hook.FirstID(s.ids.Now().Add(-s.idWindow))
-	var removed int64
+	removed := 0
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		next, more, removed = cursor, false, 0
 		if err := s.onIndexes(tx); err != nil {
@@ -106,7 +106,7 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 		}
 		next, more = nextID(rows[len(rows)-1].key), len(rows) == purgeRows
 		var keys []hook.ID
-		var ids []string
+		ids := make(map[hook.ID]string)
 		for _, e := range rows {
 			// What remembers a client's id stays as long as the id must not be used again.
 			if !e.free || (e.id.Valid && compareIDs(e.key, remembered) >= 0) {
@@ -117,30 +117,45 @@ func (p *purge) events(ctx context.Context, workspace, cursor, old hook.ID) (nex
 			}
 			keys = append(keys, e.key)
 			if e.id.Valid {
-				ids = append(ids, e.id.String)
+				ids[e.key] = e.id.String
 			}
 		}
 		if len(keys) == 0 {
 			return nil
 		}
-		if len(ids) > 0 {
-			// Not a later event's that took the id over when the window had passed.
-			in := s.among("event_key", keys)
-			if err := tx.Exec("DELETE FROM event_keys WHERE workspace_id = ? AND id IN ? AND "+in.sql,
-				append([]any{rowID(workspace), padded(ids)}, in.args...)...).Error; err != nil {
-				return err
-			}
-		}
+		// Looked at again, now that they are locked: a replay may have made a delivery of one
+		// between the look and the lock.
 		in := s.among("key", keys)
-		done := tx.Exec("DELETE FROM events WHERE workspace_id = ? AND "+in.sql, append([]any{rowID(workspace)}, in.args...)...)
-		removed = done.RowsAffected
-		return done.Error
+		gone, err := list(tx, scanID, "DELETE FROM events WHERE workspace_id = ? AND "+in.sql+` AND
+			(SELECT d.id FROM deliveries d WHERE d.event_key = events.key LIMIT 1) IS NULL RETURNING key`, append([]any{rowID(workspace)}, in.args...)...)
+		if removed = len(gone); err != nil {
+			return err
+		}
+		return s.forgetIDs(tx, workspace, gone, ids)
 	})
 	if err != nil {
 		return cursor, false, err
 	}
-	p.done.Events += int(removed)
+	p.done.Events += removed
 	return next, more, nil
+}
+
+// forgetIDs forgets the ids that clients gave to events, but not a later event's that took
+// one over when the window had passed.
+func (s *Store) forgetIDs(tx *gorm.DB, workspace hook.ID, events []hook.ID, of map[hook.ID]string) error {
+	var keys []hook.ID
+	var ids []string
+	for _, key := range events {
+		if id, has := of[key]; has {
+			keys, ids = append(keys, key), append(ids, id)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	in := s.among("event_key", keys)
+	return tx.Exec("DELETE FROM event_keys WHERE workspace_id = ? AND id IN ? AND "+in.sql,
+		append([]any{rowID(workspace), padded(ids)}, in.args...)...).Error
 }
 
 // replays removes those that ended long ago: a workspace has few.

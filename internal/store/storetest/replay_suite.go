@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/store"
 )
 
 // Replays runs the suite of what replays read and write.
@@ -16,6 +17,8 @@ func Replays(t *testing.T, open WorldOpener) {
 		"a piece makes finished deliveries wait again":    pieceAgain,
 		"a piece makes what is missing, once":             pieceMissing,
 		"a piece is done by who holds the replay, or not": pieceFenced,
+		"a piece of nothing holds by its configuration":   pieceOfNothing,
+		"retention leaves what a replay needs":            pieceAgainstRetention,
 		"replays reach for the same deliveries":           piecesRace,
 		"a replay goes from node to node":                 replayTaken,
 		"replays are moved by hand and listed":            replaysMoved,
@@ -195,6 +198,66 @@ func pieceMissing(t *testing.T, w *World) {
 	jobs, _, err := w.Claim(ctx, hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 10}, {Target: broken, N: 10}}, 1<<30)
 	if err != nil || len(jobs) != 1 || jobs[0].Event.Key != there || jobs[0].Trigger != hook.TriggerReplay || jobs[0].Delivery.Fresh != 2 {
 		t.Errorf("claimed %+v, %v", jobs, err)
+	}
+}
+
+// By another configuration there would have been something where nothing was found.
+func pieceOfNothing(t *testing.T, w *World) {
+	r := w.replay()
+	p := hook.ReplayPiece{Replay: r.ID, Version: workspaceVersion - 1, Cursor: hook.ReplayCursor{At: w.event(w.now, "")}}
+	if _, err := w.ReplayPiece(t.Context(), hook.NodeID(w.node), &p); !errors.Is(err, hook.ErrChanged) {
+		t.Errorf("by an old configuration: %v", err)
+	}
+	if v := w.replayNow(r.ID); v.Cursor != (hook.ReplayCursor{}) {
+		t.Errorf("the cursor is at %v", v.Cursor)
+	}
+	if _, err := w.piece(p); err != nil {
+		t.Errorf("by the present one: %v", err)
+	}
+}
+
+// Retention comes by while a replay is making a delivery of an old event.
+func pieceAgainstRetention(t *testing.T, w *World) {
+	if w.Engine() == store.SQLite {
+		return // it has one writer
+	}
+	target, old := w.webhook("active"), w.event(w.now.Add(-31*day), "")
+	r := w.replay()
+	w.DB.SetMaxOpenConns(2) // one is in a transaction
+	hold, err := w.DB.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Rollback() //nolint:errcheck // after the commit below there is nothing to roll back
+	// The piece comes to a halt when its delivery is made and not yet committed.
+	if _, err := hold.Exec("SELECT 1 FROM webhooks WHERE id = $1 FOR UPDATE", w.id(target)); err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan error, 1)
+	go func() {
+		done, err := w.ReplayPiece(t.Context(), hook.NodeID(w.node), &hook.ReplayPiece{Replay: r.ID, Version: workspaceVersion,
+			New: []hook.ReplayNew{{ID: hook.ReplayDeliveryID(old, target), Event: old, Target: target}}})
+		if err == nil && done.New != 1 {
+			err = errors.New("the piece made nothing")
+		}
+		made <- err
+	}()
+	for w.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
+		select {
+		case err := <-made:
+			t.Fatalf("the piece did not wait: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	w.purge()
+	if err := hold.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	if jobs, _, err := w.Claim(t.Context(), hook.NodeID(w.node), []hook.LaneWant{{Target: target, N: 1}}, 1<<30); err != nil || len(jobs) != 1 {
+		t.Errorf("claimed %d, %v: the delivery has no event", len(jobs), err)
 	}
 }
 
