@@ -93,6 +93,14 @@ func full(err error) bool {
 	return sqlState(err) == "53100" || sqliteCode(err)&0xff == sqlite3.SQLITE_FULL
 }
 
+// refused reports that Postgres itself refused a transaction, which therefore was not
+// committed. Errors of connections (class 08) are what a pooler in between tells, such as
+// PgBouncer when its own connection ended under the statement: it cannot know.
+func refused(err error) bool {
+	state := sqlState(err)
+	return state != "" && state[:2] != "08"
+}
+
 // unavailable reports that the database could not be asked, which passes by itself.
 // Whether a commit under way took place is then unknown.
 func unavailable(err error) bool {
@@ -104,7 +112,8 @@ func unavailable(err error) bool {
 		case "08", "53", "57":
 			return true
 		}
-		return state == "25006" || state == "58030" || lostRace(err)
+		// 25P03: the process was stopped within a transaction; 55P03: lock_timeout, if the role has one.
+		return state == "25006" || state == "25P03" || state == "55P03" || state == "58030" || lostRace(err)
 	}
 	switch sqliteCode(err) & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:

@@ -22,6 +22,8 @@ func TestTranslatePostgres(t *testing.T) {
 		"57P01": hook.KindUnavailable, // admin shutdown
 		"57014": hook.KindUnavailable, // statement timeout
 		"25006": hook.KindUnavailable, // read only: a standby after a failover
+		"25P03": hook.KindUnavailable, // idle in a transaction: this process was stopped
+		"55P03": hook.KindUnavailable, // lock timeout
 		"58030": hook.KindUnavailable, // I/O error
 		"40P01": hook.KindUnavailable, // a deadlock that came again and again
 		"23505": hook.KindInternal,
@@ -41,6 +43,19 @@ func TestTranslatePostgres(t *testing.T) {
 	}
 	if !dataError(&pgconn.PgError{Code: "22P02"}) || !dataError(&pgconn.PgError{Code: "23514"}) || dataError(&pgconn.PgError{Code: "53100"}) {
 		t.Error("data errors are not told from others")
+	}
+}
+
+// What a pooler says of its own connection tells nothing of the transaction.
+func TestOnlyPostgresRefuses(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]bool{"08P01": false, "08006": false, "23505": true, "57P01": true, "40P01": true} {
+		if got := refused(fmt.Errorf("doing: %w", &pgconn.PgError{Code: state})); got != want {
+			t.Errorf("%s: %v", state, got)
+		}
+	}
+	if refused(io.ErrUnexpectedEOF) {
+		t.Error("an end of the connection is taken for a refusal")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/internal/hook"
@@ -31,8 +30,7 @@ func (s *Store) effectTx(ctx context.Context, conn *pgxpool.Conn, fn func(ctx co
 	pg := conn.Conn().PgConn()
 	warnings.take(pg)
 	if err := tx.Commit(ctx); err != nil {
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) || errors.Is(err, pgx.ErrTxCommitRollback) {
+		if refused(err) || errors.Is(err, pgx.ErrTxCommitRollback) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", hook.ErrUnknownOutcome, err)

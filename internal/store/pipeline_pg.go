@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -236,8 +235,7 @@ func (s *Store) hotQuery(ctx context.Context, conn *pgxpool.Conn, name, query st
 		}
 	}
 	if _, err := rr.Close(); err != nil {
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) || pgconn.SafeToRetry(err) {
+		if refused(err) || pgconn.SafeToRetry(err) {
 			return err // certainly not committed
 		}
 		return fmt.Errorf("%w: %w", hook.ErrUnknownOutcome, err)
