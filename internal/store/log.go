@@ -72,21 +72,41 @@ func (s *Store) LogHeads(ctx context.Context, workspaces []hook.ID) (hook.LogHea
 
 // LogPage reads a workspace's log behind a position, up to a row, of whose predecessors none
 // may be missing: at most limit events, of which it returns those of a wanted type, entities
-// and all, as many as have at most maxBytes together, but at least one. It fails with
-// KindCursorExpired if retention has removed something behind the position.
+// and all, as many as have at most maxBytes together, but at least one. Errors are those of
+// CheckPosition: also whoever followed the log so far may find that it was turned back, and
+// has gone on differently.
 func (s *Store) LogPage(ctx context.Context, workspace hook.ID, after hook.Position, upTo int64, limit, maxBytes int, want func(eventType string) bool) (hook.LogPage, error) {
 	page := hook.LogPage{Next: after}
 	err := s.search(ctx, func(tx *gorm.DB) error {
-		if err := notSwept(tx, workspace, after); err != nil {
-			return err
-		}
-		keys, err := s.logKeys(tx, workspace, after, upTo, limit)
+		keys, err := s.logKeysBehind(tx, workspace, after, upTo, limit)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
 		return s.logEvents(tx, workspace, keys, maxBytes, want, &page)
 	})
 	return page, err
+}
+
+// logKeysBehind is logKeys, if the log has the position.
+func (s *Store) logKeysBehind(tx *gorm.DB, workspace hook.ID, p hook.Position, upTo int64, limit int) ([]loggedKey, error) {
+	gone, err := swept(tx, workspace)
+	if err == nil {
+		err = gone.includes(p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Seq == 0 || p == gone.at || p.Seq > upTo {
+		return s.logKeys(tx, workspace, p, upTo, limit)
+	}
+	keys, err := s.logKeys(tx, workspace, hook.Position{Seq: p.Seq, Index: p.Index - 1}, upTo, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 || keys[0].at != p {
+		return nil, noSuchPlace(p)
+	}
+	return keys[1:], nil
 }
 
 // loggedKey is one event of the log.
@@ -221,42 +241,35 @@ func swept(tx *gorm.DB, workspace hook.ID) (sweptRow, error) {
 	return rows[0], nil
 }
 
-// notSwept fails if something behind the position is gone.
-func notSwept(tx *gorm.DB, workspace hook.ID, p hook.Position) error {
-	gone, err := swept(tx, workspace)
-	if err != nil || !p.Before(gone.at) {
-		return err
+// includes fails if something behind the position is gone.
+func (r sweptRow) includes(p hook.Position) error {
+	if !p.Before(r.at) {
+		return nil
 	}
 	lost := "everything"
 	if p.Key != hook.NoID {
 		lost = "what was accepted after " + hook.TimeOf(p.Key).Format(time.RFC3339)
 	}
 	e := hook.Errorf(hook.KindCursorExpired, "the retention of the workspace has passed over this cursor: %s and stored by %s may be missing; begin again with since=%[2]s",
-		lost, fromMicros(gone.logged).Format(time.RFC3339))
+		lost, fromMicros(r.logged).Format(time.RFC3339))
 	e.Field = "cursor"
 	return e
 }
 
 // CheckPosition fails with KindInvalidCursor if the log never had the position, and with
-// KindCursorExpired as LogPage does.
+// KindCursorExpired if retention has removed something behind it.
 func (s *Store) CheckPosition(ctx context.Context, workspace hook.ID, p hook.Position) error {
 	return s.search(ctx, func(tx *gorm.DB) error {
-		gone, err := swept(tx, workspace)
-		if err != nil {
-			return err
-		}
-		if err := notSwept(tx, workspace, p); err != nil || p.Seq == 0 || p == gone.at {
-			return err
-		}
-		keys, err := s.logKeys(tx, workspace, hook.Position{Seq: p.Seq, Index: p.Index - 1}, p.Seq, 1)
-		if err != nil || (len(keys) == 1 && keys[0].at == p) {
-			return err
-		}
-		e := hook.Errorf(hook.KindInvalidCursor, "this database has no such place: it was probably restored from an older copy, "+
-			"and what was accepted about %s may be missing or come again; begin again with since", hook.TimeOf(p.Key).Format(time.RFC3339))
-		e.Field = "cursor"
-		return e
+		_, err := s.logKeysBehind(tx, workspace, p, p.Seq, 0)
+		return err
 	})
+}
+
+func noSuchPlace(p hook.Position) error {
+	e := hook.Errorf(hook.KindInvalidCursor, "this database has no such place: it was probably restored from an older copy, "+
+		"and what was accepted about %s may be missing or come again; begin again with since", hook.TimeOf(p.Key).Format(time.RFC3339))
+	e.Field = "cursor"
+	return e
 }
 
 // LogStart returns the position from which everything follows that was committed at or after

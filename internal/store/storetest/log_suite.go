@@ -258,6 +258,10 @@ func logUnknown(t *testing.T, w *logWorld) {
 		if err := w.CheckPosition(w.ctx, w.ws, p); hook.KindOf(err) != hook.KindInvalidCursor {
 			t.Errorf("%s: %v", name, err)
 		}
+		// As for a follower whose place a failover has given to another event.
+		if page, err := w.LogPage(w.ctx, w.ws, p, max(p.Seq, w.last(t)), 10, 1<<20, anyType); hook.KindOf(err) != hook.KindInvalidCursor {
+			t.Errorf("reading on from %s: %+v, %v", name, page, err)
+		}
 	}
 }
 

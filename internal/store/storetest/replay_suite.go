@@ -230,7 +230,7 @@ func pieceAgainstRetention(t *testing.T, w *World) {
 	}
 	defer hold.Rollback() //nolint:errcheck // after the commit below there is nothing to roll back
 	// The piece comes to a halt when its delivery is made and not yet committed.
-	if _, err := hold.Exec("SELECT 1 FROM webhooks WHERE id = $1 FOR UPDATE", w.id(target)); err != nil {
+	if _, err := hold.ExecContext(t.Context(), "SELECT 1 FROM webhooks WHERE id = $1 FOR UPDATE", w.id(target)); err != nil {
 		t.Fatal(err)
 	}
 	made := make(chan error, 1)
