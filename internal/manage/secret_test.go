@@ -146,6 +146,31 @@ func TestDeleteSecret(t *testing.T) {
 	wantKind(t, w.DeleteSecret(t.Context(), w.admin, "a", hook.NoID), hook.KindNotFound)
 }
 
+// Who takes back a rotation by ending the new secret must not find requests unsigned a day later.
+func TestDeleteTheCurrentSecret(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for n := range 3 {
+		w.put(t, "a", `{"url":"`+ordersURL+`","secret":"`+secret(n+1)+`"}`, map[bool]hook.Change{true: hook.Created, false: hook.Updated}[n == 0], map[bool][]string{false: {"secret"}}[n == 0]...)
+	}
+	w.wantLive(t, "a", "1 24h0m0s", "2 24h0m0s", "3 stays")
+	end := func(n int) {
+		t.Helper()
+		if err := w.DeleteSecret(t.Context(), w.admin, "a", w.stored(t, "a").Secrets[n].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(2)
+	w.wantLive(t, "a", "1 24h0m0s", "2 stays")
+	end(0)
+	w.wantLive(t, "a", "2 stays")
+	// One that does not sign any more stays ended.
+	w.put(t, "a", `{"url":"`+ordersURL+`","secret":"`+secret(4)+`"}`, hook.Updated, "secret")
+	w.store.now = w.store.now.Add(25 * time.Hour)
+	end(1)
+	w.wantLive(t, "a")
+}
+
 func TestSecretHeaders(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

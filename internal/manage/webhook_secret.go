@@ -147,7 +147,8 @@ func (s *Service) RotateSecret(ctx context.Context, p hook.Principal, ref string
 }
 
 // DeleteSecret removes all secrets of a webhook, so that requests are unsigned from
-// now on, or with an id only that one.
+// now on, or with an id only that one. If it was the current one, the newest that still signs takes
+// its place: else requests would be unsigned when its overlap ends, and nobody have asked for that.
 func (s *Service) DeleteSecret(ctx context.Context, p hook.Principal, ref string, id hook.ID) error {
 	_, err := s.store.EditWebhook(hook.WithVerb(ctx, hook.AuditDeleteSecret), p.Workspace, ref, false, func(scene hook.WebhookScene) (*hook.Webhook, error) {
 		if scene.Current == nil {
@@ -162,8 +163,12 @@ func (s *Service) DeleteSecret(ctx context.Context, p hook.Principal, ref string
 				}
 			}
 		}
-		if len(next.Secrets) == len(scene.Current.Secrets) {
+		n := len(next.Secrets)
+		if n == len(scene.Current.Secrets) {
 			return nil, hook.Errorf(hook.KindNotFound, "the webhook has no such secret")
+		}
+		if n > 0 && next.Secrets[n-1].Live(scene.Now) {
+			next.Secrets[n-1].ExpiresAt = nil
 		}
 		return &next, nil
 	})
