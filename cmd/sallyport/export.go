@@ -73,9 +73,12 @@ Kinds, all unless named: ` + strings.Join(kinds, ", ") + `
 					e.Set = e.Workspace
 				}
 			}
-			text, err := e.Write(cmd.Context(), provisionServer{r}, checker)
+			text, objects, err := e.Write(cmd.Context(), provisionServer{r}, checker)
 			if err != nil {
 				return err
+			}
+			if objects == 0 {
+				fmt.Fprintln(p.stderr, "sallyport: the file is empty:", e.Nothing())
 			}
 			_, err = p.stdout.Write(text)
 			return err

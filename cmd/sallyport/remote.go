@@ -239,11 +239,12 @@ func (r *remote) json(ctx context.Context, q remoteRequest, into any) (http.Head
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: reading the answer: %w", q.method, q.path, err)
 	}
-	if into == nil || len(content) == 0 {
+	if into == nil || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified {
 		return res.Header, nil
 	}
 	if err := json.Unmarshal(content, into); err != nil {
-		return nil, fmt.Errorf("%s %s: the answer is not the JSON that it should be: %w", q.method, q.path, err)
+		path, _, _ := strings.Cut(q.path, "?")
+		return nil, fmt.Errorf("%s %s: %s answers something else than JSON (%w): is it a Sallyport, or a proxy before it?", q.method, path, r.base, err)
 	}
 	return res.Header, nil
 }

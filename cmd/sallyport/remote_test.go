@@ -118,7 +118,8 @@ func TestWhatTheRemoteSaysInstead(t *testing.T) {
 		`redirects to "https://elsewhere.example/"`: func(w http.ResponseWriter, q *http.Request) {
 			http.Redirect(w, q, "https://elsewhere.example/", http.StatusMovedPermanently)
 		},
-		"not the JSON that it should be": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"answers something else than JSON (invalid character": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"answers something else than JSON (unexpected end":    func(http.ResponseWriter, *http.Request) {},
 	} {
 		r := serveRemote(t, answer)
 		var into map[string]any

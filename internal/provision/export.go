@@ -21,6 +21,18 @@ type Export struct {
 	Kinds     []*Kind // nil is all
 }
 
+// Nothing says what was looked for in vain.
+func (e Export) Nothing() string {
+	kinds := "that was asked for"
+	if e.Kinds == nil {
+		kinds = "of any kind"
+	}
+	if e.All {
+		return "there is nothing " + kinds + " in the workspace " + e.Workspace
+	}
+	return "nothing " + kinds + " has the metadata " + ManagedBy + "=" + e.Set + " in the workspace " + e.Workspace
+}
+
 // exported is an object in the making.
 type exported struct {
 	object  *Object
@@ -34,8 +46,8 @@ var minimal = map[string][]string{
 }
 
 // Write writes the file. Each object is compared with what the server has as often as it takes to leave out what is
-// the default anyway, so that applying the file changes nothing.
-func (e Export) Write(ctx context.Context, server Server, c *Checker) ([]byte, error) {
+// the default anyway, so that applying the file changes nothing. It also says how many objects are in it.
+func (e Export) Write(ctx context.Context, server Server, c *Checker) (text []byte, objects int, err error) {
 	chosen := e.Kinds
 	if chosen == nil {
 		chosen = kinds
@@ -52,22 +64,24 @@ func (e Export) Write(ctx context.Context, server Server, c *Checker) ([]byte, e
 		}
 		list, err := server.List(ctx, k, set)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for _, o := range list {
 			x, err := c.export(o, names)
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			if x != nil {
 				all[k] = append(all[k], x)
+				objects++
 			}
 		}
 		if err := each(all[k], func(x *exported) error { return x.reduce(ctx, server) }); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return e.file(all, names)
+	text, err = e.file(all, names)
+	return text, objects, err
 }
 
 // export makes the document of an object: what a client may write, secrets by their names.

@@ -284,7 +284,7 @@ webhooks: [{code: hook, url: "https://a.example", eventTypes: [strict.one]}]
 		if some := w.cli(dir, nil, "export", "--set", "shop", "actions").ends(0).out; strings.Contains(some, "webhooks:") || !strings.Contains(some, "actions:") {
 			w.t.Errorf("only actions are\n%s", some)
 		}
-		if w.cli(dir, nil, "export", "--set", "none").ends(0).out == "" {
+		if w.cli(dir, nil, "export", "--set", "none").ends(0).complains("nothing of any kind has the metadata managed-by=none").out == "" {
 			w.t.Error("an empty set is no file")
 		}
 	},
