@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,9 @@ func backup(cmd *cobra.Command, p process, out string, force bool) (err error) {
 	if err := notItself(out, cfg.DataDir); err != nil {
 		return err
 	}
+	if err := notOurs(out, cfg.DataDir); err != nil {
+		return err
+	}
 	file, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*") // mode 0600
 	if err != nil {
 		return err
@@ -114,6 +118,26 @@ func keyFile(cfg config.Config) string {
 		path = abs
 	}
 	return path
+}
+
+// ours are the files of a data directory that only serve and keys write, beside the database.
+var ours = []string{"sallyport.db", "sallyport.db-wal", "sallyport.db-shm", "sallyport.db-journal", "encryption.key", "admin.key", "instance", "lock"}
+
+// notOurs refuses to write in the place of one of them, whether it is there just now or not: a log
+// that is none of its database's damages that, and without the key the secrets are lost.
+func notOurs(path, dataDir string) error {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	own, err := os.Stat(dataDir)
+	if err != nil {
+		return err
+	}
+	if name := filepath.Base(path); os.SameFile(dir, own) && slices.Contains(ours, name) {
+		return fmt.Errorf("%s is a file of the data directory's own; name another", path)
+	}
+	return nil
 }
 
 // notItself refuses a file that is the database in use.

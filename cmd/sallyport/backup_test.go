@@ -106,6 +106,16 @@ func TestBackupWritesOnlyWhatItMay(t *testing.T) {
 	p.want(exitOK, out, "backup", "--out", out, "--force")
 	p.want(exitUsage, "--out backup.db", "backup")
 	p.want(exitError, "is the database itself", "backup", "--out", filepath.Join(p.dir, "sallyport.db"), "--force")
+	key, err := os.ReadFile(filepath.Join(p.dir, "encryption.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{"encryption.key", "sallyport.db-wal", "sallyport.db-journal"} { // some are not there
+		p.want(exitError, "the data directory's own", "backup", "--out", filepath.Join(p.dir, own), "--force")
+	}
+	if now, err := os.ReadFile(filepath.Join(p.dir, "encryption.key")); err != nil || !bytes.Equal(now, key) {
+		t.Errorf("the key was replaced: %v", err)
+	}
 	if _, said := p.runWith([]string{"SALLYPORT_ENCRYPTION_KEY=" + oneKey}, "backup", "--out", p.file("b2.db")); !strings.Contains(said, "Keep the value of SALLYPORT_ENCRYPTION_KEY apart") {
 		t.Errorf("said %s", said)
 	}
