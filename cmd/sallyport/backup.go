@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/store"
+	"sallyport/internal/vault"
 )
 
 // vaultSettings are what a command needs that also looks at the encryption key.
@@ -109,6 +110,17 @@ func keyPlace(cfg config.Config) string {
 		return "the value of SALLYPORT_ENCRYPTION_KEY"
 	}
 	return keyFile(cfg)
+}
+
+// rightKey says which of the keys that somebody may have is the one of a database.
+const rightKey = "the key of the last `sallyport keys rotate-master`, or if there was none, the one that the database began with"
+
+// explained says of a key that does not fit which one it is, and which would.
+func explained(cfg config.Config, err error) error {
+	if !errors.Is(err, vault.ErrKeyMismatch) {
+		return err
+	}
+	return fmt.Errorf("%w: it is %s; give %s", err, keyPlace(cfg), rightKey)
 }
 
 // keyFile is where the encryption key lies if no setting gives one.

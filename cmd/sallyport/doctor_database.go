@@ -54,7 +54,7 @@ func (d *doctor) database(ctx context.Context) {
 	d.clock(facts, time.Now())
 	d.nodes(facts)
 	if _, err := vault.Check(ctx, s, d.cfg.MasterKey(), d.cfg.DataDir); err != nil {
-		d.found(fail, "key", "give the key that the database began with, as SALLYPORT_ENCRYPTION_KEY or in "+keyFile(d.cfg), "%v", err)
+		d.found(fail, "key", "give "+rightKey+", as SALLYPORT_ENCRYPTION_KEY or in "+keyFile(d.cfg), "%v", err)
 	} else {
 		d.found(fine, "key", "", "%s opens the secrets", keyPlace(d.cfg))
 	}

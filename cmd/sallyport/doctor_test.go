@@ -124,7 +124,7 @@ func TestDoctorSeesWhatIsWrong(t *testing.T) {
 		"an empty database": {breaks: func(p *place) []string {
 			return []string{"SALLYPORT_DATA_DIR=" + filepath.Dir(file(p, "sallyport.db", ""))}
 		}, finds: wants{"database": {"warn", "is empty"}}},
-		"another key": {breaks: func(*place) []string { return []string{"SALLYPORT_ENCRYPTION_KEY=" + oneKey} }, fails: true, finds: wants{"key": {"fail", "does not match"}}},
+		"another key": {breaks: func(*place) []string { return []string{"SALLYPORT_ENCRYPTION_KEY=" + oneKey} }, fails: true, finds: wants{"key": {"fail", "does not match this database -> give the key of the last `sallyport keys rotate-master`"}}},
 		"a lost key":  {breaks: func(p *place) []string { _ = os.Remove(filepath.Join(p.dir, "encryption.key")); return nil }, fails: true, finds: wants{"key": {"fail", "encryption.key"}}},
 		"a hold": {breaks: func(p *place) []string {
 			p.sql(`INSERT INTO settings VALUES ('dispatch.hold', '{"hold":true,"since":"2026-11-21T02:13:00Z"}')`)

@@ -39,7 +39,7 @@ func withKeyset(cmd *cobra.Command, p process, f func(context.Context, config.Co
 	if err := mustBeCurrent(cmd.Context(), s); err != nil {
 		return err
 	}
-	return f(cmd.Context(), cfg, s)
+	return explained(cfg, f(cmd.Context(), cfg, s))
 }
 
 func newKeysRotateMaster(p process) *cobra.Command {

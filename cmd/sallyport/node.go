@@ -100,7 +100,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	if n.vault, err = vault.Open(ctx, n.store, n.cfg.MasterKey(), n.cfg.DataDir); err != nil {
-		return err
+		return explained(n.cfg, err)
 	}
 	n.store.SetSealer(n.vault)
 	// Beside another node on its directory we are nobody's predecessor.

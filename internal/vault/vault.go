@@ -21,7 +21,8 @@ import (
 )
 
 var (
-	// ErrKeyMismatch means that the master key is not the one that this database began with.
+	// ErrKeyMismatch means that the master key is not the one of this database: that of the last
+	// rotation, or the one that it began with.
 	ErrKeyMismatch = errors.New("encryption key does not match this database")
 	// ErrKeyMissing means that the database has secrets and nobody gave the key to them.
 	ErrKeyMissing = errors.New("this database has an encryption key, which is neither in SALLYPORT_ENCRYPTION_KEY nor in")

@@ -72,7 +72,7 @@ func TestRotateMasterBesideARunningServer(t *testing.T) {
 		n.webhook("after", at.URL, object{"secret": "sealed-after-the-rotation", "eventTypes": []string{"b.*"}})
 		n.kill()
 		n.launch()
-		if code := n.wait(); code != 1 || !strings.Contains(n.tail(5), "encryption key does not match this database") {
+		if code := n.wait(); code != 1 || !strings.Contains(n.tail(5), "encryption key does not match this database: it is") || !strings.Contains(n.tail(5), "keys rotate-master") {
 			t.Fatalf("the old key: ended with %d: %s", code, n.tail(5))
 		}
 		n.env = []string{"ENCRYPTION_KEY=" + fresh}
