@@ -9082,7 +9082,7 @@ type ClientInterface interface {
 
 	// DeleteWebhookSecret Remove a webhook's secret
 	//
-	// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed.
+	// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed; if it is the current one, the newest of the others that still sign takes its place and ends no more.
 	//
 	// Corresponds with DELETE /v1/webhooks/{webhook}/secret (the `DeleteWebhookSecret` operationId).
 	DeleteWebhookSecret(ctx context.Context, webhook ThisWebhook, params *DeleteWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -11153,7 +11153,7 @@ func (c *Client) ResumeWebhook(ctx context.Context, webhook ThisWebhook, params 
 
 // DeleteWebhookSecret Remove a webhook's secret
 //
-// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed.
+// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed; if it is the current one, the newest of the others that still sign takes its place and ends no more.
 //
 // Corresponds with DELETE /v1/webhooks/{webhook}/secret (the `DeleteWebhookSecret` operationId).
 func (c *Client) DeleteWebhookSecret(ctx context.Context, webhook ThisWebhook, params *DeleteWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -19409,7 +19409,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteWebhookSecretWithResponse Remove a webhook's secret
 	//
-	// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed.
+	// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed; if it is the current one, the newest of the others that still sign takes its place and ends no more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -32075,7 +32075,7 @@ func (c *ClientWithResponses) ResumeWebhookWithResponse(ctx context.Context, web
 
 // DeleteWebhookSecretWithResponse Remove a webhook's secret
 //
-// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed.
+// Requests are unsigned from now on. With `id`, ends that one secret only, such as an old one whose overlap is no longer needed; if it is the current one, the newest of the others that still sign takes its place and ends no more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
