@@ -13,6 +13,7 @@ var _ = suite("limits", map[string]func(*world){
 	"maxInFlight bounds how many requests are open": func(w *world) {
 		r := w.receiver()
 		var most atomic.Int64
+		r.Then(testkit.Answer{Hang: true}, testkit.Answer{Hang: true}) // until both are seen
 		r.RespondFunc(func(testkit.Received) testkit.Answer {
 			most.Store(max(most.Load(), int64(r.Open())))
 			return testkit.Answer{Delay: 20 * time.Millisecond} // long enough for another to come
@@ -21,9 +22,11 @@ var _ = suite("limits", map[string]func(*world){
 		for n := range 12 {
 			w.publish(doc{"type": "a.b", "id": "e" + strconv.Itoa(n)})
 		}
+		r.WaitOpen(2)
+		r.Release()
 		r.Wait(12)
-		if most.Load() != 2 {
-			w.t.Errorf("up to %d requests were open", most.Load())
+		if most.Load() > 2 {
+			w.t.Errorf("%d requests were open", most.Load())
 		}
 	},
 	"rateLimit spreads requests out": func(w *world) {
