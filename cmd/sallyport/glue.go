@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -201,8 +202,10 @@ func sample(v *hook.View, t *hook.Target, eventType string) hook.NewEvent {
 	return e
 }
 
-// diskGuard stops accepting before the disk of SQLite is full.
+// diskGuard stops accepting before the disk of SQLite is full, and logs when it begins and ends
+// to do so.
 type diskGuard struct {
+	log  *slog.Logger
 	mu   sync.Mutex
 	full error
 }
@@ -222,8 +225,15 @@ func (g *diskGuard) look(dir string, least int64) {
 			Detail: "less disk space is free than SALLYPORT_MIN_FREE_DISK asks for; free some, or lower it"}
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	was := g.full
 	g.full = full
+	g.mu.Unlock()
+	switch {
+	case full != nil && was == nil:
+		g.log.Warn("storage.full", "free_bytes", free, "least_bytes", least, "note", "publishing and doors answer 503 until there is room")
+	case full == nil && was != nil:
+		g.log.Info("storage.room", "free_bytes", free)
+	}
 }
 
 // run looks every other second.

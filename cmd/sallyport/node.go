@@ -78,7 +78,7 @@ const boundsEvery = time.Minute
 // openNode opens the store and joins the rooms; nothing runs yet. Pending migrations on a used
 // Postgres are a store.PendingMigrationsError unless the settings allow them.
 func openNode(ctx context.Context, cfg config.Config, log *slog.Logger, metrics *obs.Metrics) (*node, error) {
-	n := &node{cfg: cfg, log: log, ids: hook.NewIDs(), metrics: metrics, skip: make(chan struct{}, 1)}
+	n := &node{cfg: cfg, log: log, ids: hook.NewIDs(), metrics: metrics, skip: make(chan struct{}, 1), disk: diskGuard{log: log}}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
