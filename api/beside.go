@@ -58,6 +58,7 @@ func (s *Server) besides(e *echo.Echo) {
 		})
 	}
 	e.GET("/docs", s.docs)
+	e.GET("/docs/", func(c echo.Context) error { return c.Redirect(http.StatusMovedPermanently, s.prefix+"/docs") })
 	e.GET("/docs/problems", s.docsProblems)
 	e.GET("/docs/guides", s.docsGuides)
 	e.GET("/docs/rapidoc-min.js", func(c echo.Context) error {

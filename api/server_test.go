@@ -674,6 +674,9 @@ func TestBasePathOfAProxy(t *testing.T) {
 	if !strings.Contains(a.body, `spec-url="/hooks/openapi.yaml"`) {
 		t.Error("the reference does not find the contract")
 	}
+	if a = s.do(t, "", "GET", "/docs/", ""); a.StatusCode != http.StatusMovedPermanently || a.Header.Get("Location") != "/hooks/docs" {
+		t.Errorf("with a slash at its end: %d %q", a.StatusCode, a.Header.Get("Location"))
+	}
 	a = s.do(t, "admin", "GET", "/v1/info", "")
 	if !strings.Contains(a.body, `"baseUrl":"https://example.com/hooks/w/acme"`) {
 		t.Error(a.body)

@@ -26,7 +26,7 @@ var root = filepath.Join("..", "..", "..")
 //	commands                    a file for SALLYPORT_COMMANDS
 //	first aid                   a query on the database
 //	backup: ENGINE              makes a backup beside the server
-//	restore: ENGINE             restores it and serves
+//	restore: ENGINE             restores it and serves; move: on the other engine
 //	release                     lets go what is on hold
 type block struct {
 	mark     string
@@ -65,6 +65,48 @@ func page(t *testing.T) []block {
 		blocks = append(blocks, b)
 	}
 	return blocks
+}
+
+var (
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	fence    = regexp.MustCompile("(?ms)^```.*?^```$")
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	noAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// TestLinks follows the links of the page to its own headings and to files of the project.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fence.ReplaceAllString(string(content), "")
+	anchors, inside := map[string]bool{}, 0
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		anchor := strings.ReplaceAll(noAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")
+		if anchors[anchor] {
+			t.Errorf("two headings are %q: a link leads to the first", m[1])
+		}
+		anchors[anchor] = true
+	}
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		target := m[1]
+		anchor, own := strings.CutPrefix(target, "#")
+		switch {
+		case own && !anchors[anchor]:
+			t.Errorf("no heading is %s", target)
+		case own:
+			inside++
+		case !strings.Contains(target, "://"):
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if inside < 30 {
+		t.Errorf("%d links lead to headings: is there still a list of what is where?", inside)
+	}
 }
 
 // pattern makes what a page shows into an expression: "…" is any text within a line, and on a
