@@ -253,6 +253,10 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.want(exitError, "is in use by process", "restore", backup)
+	url := "SALLYPORT_DATABASE_URL=" + testkit.EmptyPostgres(t)
+	if code, said := p.runWith([]string{url}, "restore", backup); code != exitError || !strings.Contains(said, "is in use by process") {
+		t.Errorf("into Postgres, beside a server: %d %s", code, said)
+	}
 	if err := lock.lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +264,6 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("a dump of Postgres: %d %s", code, said)
 	}
 	// Into a Postgres with the key of the backup only, and only into an empty one.
-	url := "SALLYPORT_DATABASE_URL=" + testkit.EmptyPostgres(t)
 	for _, c := range []struct {
 		code       int
 		says, file string

@@ -2,7 +2,11 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // freeBytes is how much an ordinary user may still write where dir lies.
 func freeBytes(dir string) (uint64, error) {
@@ -20,4 +24,22 @@ func maxOpenFiles() (most uint64, known bool) {
 		return 0, false
 	}
 	return uint64(limit.Cur), true //nolint:unconvert // it is signed on some systems
+}
+
+// giveToOwner lets files belong to whom their directory belongs, when root made them for a
+// service that is not root.
+func giveToOwner(dir string, files ...string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	for _, f := range files {
+		if err := os.Lchown(f, int(st.Uid), int(st.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

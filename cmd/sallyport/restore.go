@@ -65,7 +65,11 @@ with the encryption key of the installation that it is from; README, "Backup", h
 // last step, a rename, the old one is in its place.
 func restore(ctx context.Context, cfg config.Config, p process, file string, force bool) error {
 	return inStage(ctx, cfg, p, file, force, func(stage string, contents store.Contents) error {
-		aside, err := swap(ctx, cfg, p, filepath.Join(stage, "sallyport.db"))
+		staged := filepath.Join(stage, "sallyport.db")
+		if err := giveToOwner(cfg.DataDir, staged, filepath.Join(cfg.DataDir, "lock")); err != nil {
+			return err
+		}
+		aside, err := swap(ctx, cfg, p, staged)
 		if err != nil {
 			return err
 		}
@@ -90,6 +94,7 @@ func inStage(ctx context.Context, cfg config.Config, p process, file string, for
 		return fmt.Errorf("data directory: %w", err)
 	}
 	n := &node{cfg: cfg}
+	n.cfg.DatabaseURL = "" // nodes on Postgres may share a directory; this needs it alone
 	if err := n.lockData(); err != nil {
 		return err
 	}
