@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"sallyport/internal/hook"
 )
@@ -94,7 +95,7 @@ func ParseMailServer(text, from string) (*MailServer, error) {
 	return s, nil
 }
 
-// send hands a message to the server and returns its answer.
+// send hands a message to the server and returns its answer; errors as of handOver.
 func (s *MailServer) send(ctx context.Context, m *mail.Msg) (string, error) {
 	// The client sets deadlines of its own, and closes nothing that fails; closing ends
 	// whatever it waits for, when ctx ends and when this returns.
@@ -115,12 +116,80 @@ func (s *MailServer) send(ctx context.Context, m *mail.Msg) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = client.SendWithSMTPClient(session, m)
-	if m.IsDelivered() { // whatever the server says to what follows
-		err = nil
-	}
+	answer, err := handOver(session, m)
 	client.CloseWithSMTPClient(session) //nolint:errcheck // a farewell
-	return m.ServerResponse(), err
+	return answer, err
+}
+
+// mailRefused is an answer of a mail server that is no consent.
+type mailRefused struct {
+	code int
+	text string
+}
+
+func (e *mailRefused) Error() string { return e.text }
+
+// refusedMail makes one of an answer to what; other errors are returned as they are.
+func refusedMail(what string, err error) error {
+	var answer *textproto.Error
+	if !errors.As(err, &answer) {
+		return err
+	}
+	return &mailRefused{answer.Code, what + answer.Msg}
+}
+
+// handOver is one transaction. Recipients that are refused for good do not keep the mail from
+// the others; the error tells of them. If one is refused for now nobody gets the mail, so that
+// nobody gets it twice when it is tried again.
+func handOver(session *smtp.Client, m *mail.Msg) (answer string, err error) {
+	from, err := m.GetSender(false)
+	if err != nil {
+		return "", err
+	}
+	recipients, err := m.GetRecipients()
+	if err != nil {
+		return "", err
+	}
+	if err := session.Mail(from); err != nil {
+		return "", refusedMail("from "+from+": ", err)
+	}
+	var refused, later *mailRefused
+	taken, texts := 0, []string{}
+	for _, to := range recipients {
+		err := session.Rcpt(to)
+		if err == nil {
+			taken++
+			continue
+		}
+		var known *mailRefused
+		if err = refusedMail(to+": ", err); !errors.As(err, &known) {
+			return "", err
+		}
+		texts = append(texts, known.text)
+		if refused = known; known.code < 500 {
+			later = known
+		}
+	}
+	if refused != nil && (taken == 0 || later != nil) {
+		return "", &mailRefused{cmp.Or(later, refused).code, strings.Join(texts, "; ")}
+	}
+	w, err := session.Data()
+	if err != nil {
+		return "", refusedMail("", err)
+	}
+	if _, err = m.WriteTo(w); err != nil {
+		return "", err
+	}
+	if err = w.Close(); err != nil {
+		return "", refusedMail("", err)
+	}
+	if closed, ok := w.(*smtp.DataCloser); ok {
+		answer = closed.ServerResponse()
+	}
+	if refused != nil {
+		return answer, &mailRefused{refused.code, strings.Join(texts, "; ") + "; the others have the mail"}
+	}
+	return answer, nil
 }
 
 // Check connects as for a mail, with STARTTLS and login, and sends nothing.
@@ -192,7 +261,7 @@ func (s *MailServer) dial(ctx, dialing context.Context, network, address string)
 // but for our own credentials: the operator can mend those, and the mail is not to blame.
 func (c *call) mailFailed(ctx context.Context, a *hook.Attempt, err error) {
 	code, text := 0, err.Error()
-	var refused *mail.SendError
+	var refused *mailRefused
 	var answer *textproto.Error
 	var dns *net.DNSError
 	var verification *tls.CertificateVerificationError
@@ -200,7 +269,7 @@ func (c *call) mailFailed(ctx context.Context, a *hook.Attempt, err error) {
 	var op *net.OpError
 	switch {
 	case errors.As(err, &refused):
-		code = refused.ErrorCode()
+		code = refused.code
 	case errors.As(err, &answer):
 		code = answer.Code
 	}

@@ -170,8 +170,9 @@ func TestRunCommandConcurrency(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	lock := filepath.Join(t.TempDir(), "lock")
-	x := w.executor(t, commands(declared(t, "mkdir "+lock+" || exit 9; sleep 0.4; rmdir "+lock, "    timeout: 1s")))
-	a := w.add("run", hook.ActionRunCommand, `{"command":"x"}`, func(a *hook.Action) { a.Timeout = time.Second })
+	x := w.executor(t, commands(declared(t, "mkdir "+lock+" || exit 9; sleep 1; rmdir "+lock, "    timeout: 3s")))
+	// Four take longer than one may; one may take much longer than it does.
+	a := w.add("run", hook.ActionRunCommand, `{"command":"x"}`, func(a *hook.Action) { a.Timeout = 3 * time.Second })
 	jobs := []*hook.Job{w.job(`{}`), w.job(`{}`), w.job(`{}`), w.job(`{}`)}
 	var wait sync.WaitGroup
 	for _, j := range jobs {

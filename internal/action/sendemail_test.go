@@ -294,7 +294,7 @@ func TestSendEmailFails(t *testing.T) {
 		status    int
 	}{
 		"busy":               {"starttls", credentials, refusing(451), "b@example.com", hook.ClassStatus, false, 451},
-		"unknown":            {"starttls", credentials, refusing(550), "a@example.com, b@example.com", hook.ClassStatus, true, 550},
+		"unknown":            {"starttls", credentials, refusing(550), "b@example.com", hook.ClassStatus, true, 550},
 		"wrong password":     {"starttls", "hooks%40example.com:no@", nil, "a@example.com", hook.ClassStatus, false, 535},
 		"unknown issuer":     {"starttls", credentials, func(m *mailbox) { m.roots = x509.NewCertPool() }, "a@example.com", hook.ClassTLS, false, 0},
 		"TLS is not offered": {"", credentials, nil, "a@example.com", hook.ClassProtocol, false, 0},
@@ -319,6 +319,45 @@ func TestSendEmailFails(t *testing.T) {
 			}
 			if strings.Contains(got.Error, "pa:ss") {
 				t.Error(got.Error)
+			}
+		})
+	}
+}
+
+// A mailbox that is no more does not keep the mail from the others; one that is busy does, so
+// that the others do not get it again.
+func TestSendEmailToSomeWhoAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		codes     map[string]int
+		delivered int
+		permanent bool
+		status    int
+		text      string
+	}{
+		"one is gone":           {map[string]int{"b": 550}, 1, true, 550, "the mail server answered 550: <b@example.com>: no b; the others have the mail"},
+		"one is busy":           {map[string]int{"b": 451}, 0, false, 451, "the mail server answered 451: <b@example.com>: no b"},
+		"one is busy, one gone": {map[string]int{"a": 451, "b": 550}, 0, false, 451, "<a@example.com>: no a; <b@example.com>: no b"},
+		"all are gone":          {map[string]int{"a": 550, "b": 551, "c": 550}, 0, true, 550, "<b@example.com>: no b; <c@example.com>: no c"},
+		"nobody is":             {nil, 1, false, 250, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMailbox(t, "")
+			m.refuse = func(to string) error {
+				if code := c.codes[to[:1]]; code != 0 {
+					return &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: "no " + to[:1]}
+				}
+				return nil
+			}
+			w := newWorld()
+			a := w.add("mail", hook.ActionSendEmail, `{"to":["a@example.com","b@example.com"],"bcc":"c@example.com","text":"x"}`)
+			got := run(t, w.executor(t, m.configured(t, "smtp", "", "?tls=none")), a, w.job(`{}`))
+			if mails := m.all(); len(mails) != c.delivered || c.delivered == 1 && len(mails[0].to) != 3-len(c.codes) {
+				t.Errorf("delivered %+v", mails)
+			}
+			if (got.Outcome == hook.OutcomeSucceeded) != (c.codes == nil) || got.Permanent != c.permanent || got.Response.Status != c.status || !strings.Contains(got.Error, c.text) {
+				t.Errorf("%s %t %d: %s", got.Outcome, got.Permanent, got.Response.Status, got.Error)
 			}
 		})
 	}
