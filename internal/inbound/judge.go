@@ -222,7 +222,7 @@ func (j *judged) scene(item []byte) *Scene {
 func (j *judged) recorded() *hook.Request {
 	if j.shown == nil {
 		r := *j.request
-		r.Headers, r.RawQuery, r.Hidden = j.door.hide.redact(j.call)
+		r.Headers, r.RawQuery, r.Hidden = j.door.hide.redact(j.call, nil)
 		r.Hidden = append(r.Hidden, j.secrets...)
 		r.Body = bodyOf(j.body, j.whole)
 		j.shown = &r

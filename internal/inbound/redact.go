@@ -12,9 +12,10 @@ import (
 	"sallyport/internal/preset"
 )
 
-// redact takes credentials out of a call's headers and query. Headers of one name keep the
-// order of their values; that of different names is lost before we see them.
-func (h *hidden) redact(c *hook.DoorCall) (headers []hook.HeaderField, rawQuery string, out []hook.HiddenValue) {
+// redact takes credentials out of a call's headers and query: those that are hidden by name,
+// and those that hold one of the secrets. Headers of one name keep the order of their values;
+// that of different names is lost before we see them.
+func (h *hidden) redact(c *hook.DoorCall, secrets []hook.NamedSecret) (headers []hook.HeaderField, rawQuery string, out []hook.HiddenValue) {
 	headers = make([]hook.HeaderField, 0, len(c.Header)+1)
 	names := make([]string, 0, 32) // more than most calls have
 	for name := range c.Header {
@@ -23,7 +24,7 @@ func (h *hidden) redact(c *hook.DoorCall) (headers []hook.HeaderField, rawQuery 
 	slices.Sort(names)
 	for _, name := range names {
 		for _, v := range c.Header[name] {
-			if h.header(name) {
+			if h.header(name) || holds(v, secrets) {
 				out = append(out, hook.HiddenValue{In: "header", Name: name, Value: hook.Sensitive(v)})
 				headers = append(headers, hook.HeaderField{Name: name, Redacted: true})
 				continue
@@ -32,18 +33,48 @@ func (h *hidden) redact(c *hook.DoorCall) (headers []hook.HeaderField, rawQuery 
 		}
 	}
 	rawQuery = c.RawQuery
-	if len(h.query) == 0 || rawQuery == "" {
+	if len(h.query) == 0 && len(secrets) == 0 || rawQuery == "" {
 		return headers, rawQuery, out
 	}
 	pairs := strings.Split(rawQuery, "&")
 	for i, pair := range pairs {
 		raw, value, _ := strings.Cut(pair, "=")
-		if name := unescape(raw); h.query[name] || h.query[bracketless(name)] {
+		if name := unescape(raw); h.query[name] || h.query[bracketless(name)] || holds(unescape(value), secrets) {
 			out = append(out, hook.HiddenValue{In: "query", Name: raw, Value: hook.Sensitive(value)})
 			pairs[i] = raw + "=" + hook.HiddenMark
 		}
 	}
 	return headers, strings.Join(pairs, "&"), out
+}
+
+// shortestHidden is how long a secret must be to be looked for wherever it may stand: shorter
+// ones stand in too many places.
+const shortestHidden = 8
+
+// holds reports whether a text has one of the secrets in it.
+func holds(text string, secrets []hook.NamedSecret) bool {
+	for i := range secrets {
+		if v := string(secrets[i].Value); len(v) >= shortestHidden && strings.Contains(text, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// stored is the request as it will be kept. A condition may have compared any header or
+// parameter with a secret, so that those that hold one are hidden now that the checks are made.
+func (j *judged) stored() hook.Request {
+	r := *j.recorded()
+	secrets := j.door.Secrets
+	shown := holds(unescape(r.RawQuery), secrets)
+	for i := range r.Headers {
+		shown = shown || holds(r.Headers[i].Value, secrets)
+	}
+	if shown {
+		r.Headers, r.RawQuery, r.Hidden = j.door.hide.redact(j.call, secrets)
+		r.Hidden = append(r.Hidden, j.secrets...)
+	}
+	return r
 }
 
 // redactBody takes credentials out of a body: wherever the value of a field that carries one

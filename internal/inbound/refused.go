@@ -36,7 +36,7 @@ func (d *Doors) refused(ctx context.Context, j *judged, r *refusal, problem erro
 // record queues a call that makes no event.
 func (d *Doors) record(j *judged, answer hook.DoorAnswer, began time.Time) {
 	j.shown = nil
-	r := *j.recorded()
+	r := j.stored()
 	if len(r.Body.Bytes) > evidenceBytes {
 		r.Body.SHA256 = digest(r.Body)
 		r.Body.Bytes, r.Body.Truncated = bytes.Clone(r.Body.Bytes[:evidenceBytes]), true // the rest is not to be kept in memory

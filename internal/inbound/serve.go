@@ -282,7 +282,7 @@ func (d *Doors) admit(ctx context.Context, j *judged, view *hook.View, n counted
 // admission makes the events of a call that passed.
 func (d *Doors) admission(j *judged, view *hook.View, n counted) (*hook.Admission, error) {
 	x := j.door
-	r := *j.recorded()
+	r := j.stored()
 	r.Checks, r.ClockOffset = j.request.Checks, j.request.ClockOffset
 	r.Verdict, r.Incoming = hook.VerdictAccepted, x.ID
 	if x.Logging == hook.LoggingMetadata {
