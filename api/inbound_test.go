@@ -211,6 +211,13 @@ func TestRecordsArePagedByKey(t *testing.T) {
 			t.Errorf("%s takes the cursor: %d", other, a.StatusCode)
 		}
 	}
+	for body, want := range map[string]string{
+		`{"template":"x","now":"yesterday"}`: "a time such as 2026", `{"template":"x","now":7}`: "must be a string",
+	} {
+		if a := s.do(t, "operator", "POST", "/v1/templates/render", body); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, want) || strings.Contains(a.body, "allOf") {
+			t.Errorf("%s: %d %s", body, a.StatusCode, a.body)
+		}
+	}
 	for path, key := range map[string]string{"50%25": "50%", "%252F": "%2F", "%25zz": "%zz", "a%2520b": "a%20b", "a%2Fb%25": "a/b%", "x%2F": "x/"} {
 		if a := s.do(t, "viewer", "GET", "/v1/collections/stock/records/"+path, ""); a.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d", path, a.StatusCode)

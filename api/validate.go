@@ -99,6 +99,10 @@ func faultsFrom(e *openapi3.SchemaError, base string) []hook.Fault {
 			field = join(field, part)
 		}
 	}
+	var inner *openapi3.SchemaError
+	if e.SchemaField == "allOf" && errors.As(e.Origin, &inner) { // of a $ref that has a description
+		return faultsFrom(inner, field)
+	}
 	name := field
 	if name == "" {
 		name = "the body"
