@@ -146,6 +146,9 @@ func (d *Doors) expandPiece(ctx context.Context, e *expanding, from, to int) err
 	}
 	if to == x.Total {
 		post(view, w, events)
+		for _, c := range e.judged.routeChecks() { // the request was stored before anybody knew
+			d.log.WarnContext(ctx, "door.route", "request_id", e.request.ID, "check", c.Name, "result", c.Result, "detail", c.Detail)
+		}
 	}
 	return d.publisher.AdmitPiece(ctx, view, &hook.Admission{Request: e.request, Door: w, Events: events})
 }
