@@ -214,7 +214,7 @@ func TestRecordsArePagedByKey(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"template":"x","now":"yesterday"}`: "a time such as 2026", `{"template":"x","now":7}`: "must be a string",
 	} {
-		if a := s.do(t, "operator", "POST", "/v1/templates/render", body); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, want) || strings.Contains(a.body, "allOf") {
+		if a := s.do(t, "operator", "POST", "/v1/templates/render", body); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, want) || !strings.Contains(a.body, `"pointer":"/now"`) || strings.Contains(a.body, "allOf") {
 			t.Errorf("%s: %d %s", body, a.StatusCode, a.body)
 		}
 	}

@@ -101,7 +101,7 @@ func faultsFrom(e *openapi3.SchemaError, base string) []hook.Fault {
 	}
 	var inner *openapi3.SchemaError
 	if e.SchemaField == "allOf" && errors.As(e.Origin, &inner) { // of a $ref that has a description
-		return faultsFrom(inner, field)
+		return faultsFrom(inner, base) // it knows the whole way
 	}
 	name := field
 	if name == "" {
