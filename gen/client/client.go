@@ -1863,9 +1863,11 @@ type Action struct {
 	//   `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
 	//   `"bearer": "{{ secrets.erp }}"`.
 	// - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
-	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`. Whoever is refused for good does not keep the mail from the
+	//   others; the run fails and names them.
 	// - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
-	// - `set`: `actions`, codes of actions that run one after the other.
+	// - `set`: `actions`, codes of actions that run one after the other, each when the one before it has succeeded. Those that are disabled,
+	//   and those whose condition is false, are passed over; one whose condition cannot be evaluated fails the set.
 	//
 	//
 	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
@@ -1954,9 +1956,11 @@ type ActionState string
 //     `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
 //     `"bearer": "{{ secrets.erp }}"`.
 //   - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
-//   - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+//   - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`. Whoever is refused for good does not keep the mail from the
+//     others; the run fails and names them.
 //   - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
-//   - `set`: `actions`, codes of actions that run one after the other.
+//   - `set`: `actions`, codes of actions that run one after the other, each when the one before it has succeeded. Those that are disabled,
+//     and those whose condition is false, are passed over; one whose condition cannot be evaluated fails the set.
 //
 // Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
 type ActionConfig = json.RawMessage
@@ -1981,9 +1985,11 @@ type ActionInput struct {
 	//   `basicAuth` (`{username, password}`) or `bearer`, `successCodes` (`["2xx"]`). Credentials belong into the action's secrets:
 	//   `"bearer": "{{ secrets.erp }}"`.
 	// - `createRecord`, `upsertRecord`, `updateRecord`: `collection`, `key`, `document`; `deleteRecord` without `document`.
-	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`.
+	// - `sendEmail`: `to`, `cc`, `bcc` (a text or a list), `subject`, `text`, `html`. Whoever is refused for good does not keep the mail from the
+	//   others; the run fails and names them.
 	// - `runCommand`: `command`, one that the operator declared, `args` and `stdin`.
-	// - `set`: `actions`, codes of actions that run one after the other.
+	// - `set`: `actions`, codes of actions that run one after the other, each when the one before it has succeeded. Those that are disabled,
+	//   and those whose condition is false, are passed over; one whose condition cannot be evaluated fails the set.
 	//
 	//
 	// Examples: {"body":"{{ item|json_encode|raw }}","method":"POST","url":"https://erp.example.com/stock"}
@@ -2925,7 +2931,7 @@ type DoorReceipt struct {
 
 // DoorResponse What an accepted call is answered. What is left out has its default, which depends on the profile.
 type DoorResponse struct {
-	// Body A Twig template over `request` and `webhook`; null is JSON with the id of the call.
+	// Body A Twig template over `request`, `webhook` and, with `wait`, `results`: what became of the actions, `{action, state, status, body}` each. Null is JSON with the id of the call.
 	//
 	// Examples: OK
 	Body nullable.Nullable[string] `json:"body,omitempty"`
@@ -4399,7 +4405,7 @@ type ParserOnItemError string
 // Examples: csv
 type ParserType string
 
-// PostProcessor Runs once the deliveries of a call exist, one after the other; not after a refusal.
+// PostProcessor Runs once the deliveries of a call exist, each when the one before it has succeeded; not after a refusal.
 type PostProcessor struct {
 	// Action With type `action`: code of the action, or its id.
 	//
