@@ -40,15 +40,16 @@ func (a args) at(i int, otherwise any) any {
 }
 
 // define makes a builtin from the names of its parameters: "?" behind a name makes it optional, "*" stands
-// for any number, a leading "!" for a function of PHP's own.
+// for any number of them, a leading "!" for a function of PHP's own.
 func define(signature string, fn func(r *run, a args) any) *builtin {
 	b := &builtin{fn: fn}
 	for _, word := range strings.Fields(signature) {
 		switch {
-		case word == "*":
-			b.variadic = true
 		case word == "!":
 			b.native = true
+		case strings.HasSuffix(word, "*"):
+			b.variadic = true
+			b.params = append(b.params, param{strings.TrimSuffix(word, "*"), true})
 		default:
 			b.params = append(b.params, param{strings.TrimSuffix(word, "?"), strings.HasSuffix(word, "?")})
 		}
@@ -83,32 +84,27 @@ func bind(b *builtin, kind string, subject expr, a arguments, pos int) []expr {
 	if len(a.named) == 0 {
 		return list
 	}
-	given := map[string]bool{}
+	// As in Twig: of a name given twice the last counts, and an optional parameter left out at the end stays out.
+	rest := map[string]namedArgument{}
 	for _, n := range a.named {
-		at := -1
-		for i, p := range b.params {
-			if normalName(p.name) == normalName(n.name) && (subject == nil || i > 0) {
-				at = i
-			}
-		}
-		switch {
-		case at < 0 && b.variadic:
-			list = append(list, n.value)
-			continue
-		case at < 0:
-			panic(syntaxError(n.pos, "Unknown argument %q for %s", n.name, kind))
-		case at < len(list) && list[at] != nil, given[normalName(n.name)]:
-			panic(syntaxError(n.pos, "Argument %q is defined twice for %s", n.name, kind))
-		}
-		given[normalName(n.name)] = true
-		for len(list) <= at {
-			list = append(list, nil)
-		}
-		list[at] = n.value
+		rest[normalName(n.name)] = n
 	}
 	for i, p := range b.params {
-		if !p.optional && (i >= len(list) || list[i] == nil) {
+		n, named := rest[normalName(p.name)]
+		switch placed := i < len(list); {
+		case named && (subject == nil || i > 0):
+			if placed {
+				panic(syntaxError(n.pos, "Argument %q is defined twice for %s", n.name, kind))
+			}
+			list = append(append(list, make([]expr, i-len(list))...), n.value)
+			delete(rest, normalName(p.name))
+		case !placed && !p.optional:
 			panic(syntaxError(pos, "Value for argument %q is required for %s", p.name, kind))
+		}
+	}
+	for _, n := range a.named {
+		if _, unknown := rest[normalName(n.name)]; unknown {
+			panic(syntaxError(n.pos, "Unknown argument %q for %s", n.name, kind))
 		}
 	}
 	return list

@@ -2,7 +2,6 @@ package template
 
 import (
 	"math"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,7 +23,7 @@ var arrayFilters = map[string]*builtin{
 		}
 	}),
 	"slice": define("item start length? preserveKeys?", func(r *run, a args) any {
-		return r.slice(a[0], r.intParam(a[1]), a.at(2, nil), truth(a.at(3, false)))
+		return r.slice(a[0], r.intParam(a[1]), a.at(2, nil), a.at(3, false))
 	}),
 	"first": define("item", func(r *run, a args) any { return r.end(a[0], 0) }),
 	"last":  define("item", func(r *run, a args) any { return r.end(a[0], -1) }),
@@ -34,7 +33,7 @@ var arrayFilters = map[string]*builtin{
 			return r.reverseText(r.str(a[0]))
 		}
 		r.chargeElements(list.Len())
-		keep := truth(a.at(1, false))
+		keep := r.flag(a.at(1, false))
 		out := &Array{}
 		for i := list.Len() - 1; i >= 0; i-- {
 			if k := list.keyAt(i); k.isInt && !keep {
@@ -122,21 +121,28 @@ func (r *run) list(filter string, v any) *Array {
 
 func (r *run) join(a args) any {
 	list, ok := a[0].(*Array)
-	if !ok {
-		if a[0] == nil {
-			return ""
-		}
-		list = NewList()
+	switch {
+	case ok:
+	case a[0] == nil:
+		return ""
+	case isObject(a[0]):
+		list = r.properties(a[0])
+	default:
+		list = &Array{}
 		list.push(a[0])
 	}
-	glue, and := r.str(a.at(1, "")), a.at(2, nil)
+	and := a.at(2, nil)
 	n := list.Len()
 	if n == 0 {
 		return ""
 	}
-	if n == 1 && and != nil && r.str(and) != glue {
+	if r.identical(and, a.at(1, "")) {
+		and = nil
+	}
+	if n == 1 && and != nil {
 		return list.vals[0]
 	}
+	glue := r.text(a.at(1, ""))
 	r.step(n)
 	var b strings.Builder
 	for i, v := range list.vals {
@@ -172,7 +178,8 @@ func window(n, start int, length any, r *run) (int, int) {
 	return start, max(start, end)
 }
 
-func (r *run) slice(item any, start int, length any, keep bool) any {
+// slice is Twig's; keep says of an array whether its numbers stay with the elements.
+func (r *run) slice(item any, start int, length, keep any) any {
 	list, ok := item.(*Array)
 	if !ok {
 		s := r.str(item)
@@ -190,11 +197,12 @@ func (r *run) slice(item any, start int, length any, keep bool) any {
 		offsets = append(offsets, len(s))
 		return s[offsets[from]:offsets[to]]
 	}
+	keepKeys := r.flag(keep)
 	from, to := window(list.Len(), start, length, r)
 	r.chargeElements(to - from)
 	out := &Array{}
 	for i := from; i < to; i++ {
-		if k := list.keyAt(i); k.isInt && !keep {
+		if k := list.keyAt(i); k.isInt && !keepKeys {
 			out.push(list.vals[i])
 		} else {
 			out.put(k, list.vals[i])
@@ -242,12 +250,19 @@ func (r *run) sort(a args) any {
 		order[i] = i
 	}
 	arrow := a.at(1, nil)
-	sort.SliceStable(order, func(i, j int) bool {
-		x, y := list.vals[order[i]], list.vals[order[j]]
-		if arrow != nil {
-			return toInt(r.call(arrow, x, y)) < 0
+	zendSort(order, func(i, j int) int {
+		c := 0
+		if x, y := list.vals[i], list.vals[j]; arrow == nil {
+			c = r.compare(x, y)
+		} else if v := r.call(arrow, x, y); v == false {
+			c = compareNumbers(int64(0), toInt(r.call(arrow, y, x))) // an answer of yes or no: asked the other way round
+		} else {
+			c = compareNumbers(toInt(v), int64(0))
 		}
-		return r.compare(x, y) < 0
+		if c == 0 { // in the order they had
+			return compareNumbers(int64(i), int64(j))
+		}
+		return c
 	})
 	out := &Array{}
 	for _, i := range order {
@@ -261,12 +276,14 @@ func (r *run) batch(a args) any {
 	if !ok {
 		fail(`The "batch" filter expects an array or "Traversable", got %q`, typeName(a[0]))
 	}
-	size := int(math.Ceil(max(0, min(maxRange+2, toFloat(a[1])))))
+	length := math.Ceil(r.floatParam(a[1]))
+	wholeParam(length)
+	size := int(max(0, min(maxRange+2, length)))
 	if size < 1 {
 		fail("array_chunk(): Argument #2 ($length) must be greater than 0")
 	}
 	r.chargeElements(list.Len())
-	keep := truth(a.at(3, true))
+	keep := r.flag(a.at(3, true))
 	out := &Array{}
 	var last *Array
 	for i := range list.Len() {
@@ -289,11 +306,25 @@ func (r *run) batch(a args) any {
 	return out
 }
 
+// columnKey is the conversion of an argument for a parameter of type string|int|null.
+func (r *run) columnKey(v any) *Key {
+	switch v.(type) {
+	case nil:
+		return nil
+	case bool, int64, float64, bigInt, string, *markup:
+		k := r.arrayKey(plain(v))
+		return &k
+	}
+	fail("array_column(): Argument #2 ($column_key) must be of type string|int|null, %s given", typeName(v))
+	return nil
+}
+
 func (r *run) column(a args) any {
 	list, ok := a[0].(*Array)
 	if !ok {
 		fail(`The column filter only works with arrays or "Traversable", got %q as first argument`, typeName(a[0]))
 	}
+	name, index := r.columnKey(a[1]), r.columnKey(a.at(2, nil))
 	r.chargeElements(list.Len())
 	out := &Array{}
 	for _, v := range list.vals {
@@ -302,14 +333,14 @@ func (r *run) column(a args) any {
 			continue
 		}
 		value := any(row)
-		if a[1] != nil {
-			if value, ok = row.get(r.arrayKey(a[1])); !ok {
+		if name != nil {
+			if value, ok = row.get(*name); !ok {
 				continue
 			}
 		}
-		if index := a.at(2, nil); index != nil {
-			if k, ok := row.get(r.arrayKey(index)); ok {
-				out.put(r.arrayKey(k), value)
+		if index != nil {
+			if k, ok := row.get(*index); ok {
+				out.put(r.arrayKey(plain(k)), value)
 				continue
 			}
 		}

@@ -49,10 +49,9 @@ type (
 		body   expr
 	}
 	macroExpr struct {
-		name  string
-		args  []expr
-		named map[string]expr
-		pos   int
+		name string
+		args []expr
+		pos  int
 	}
 	blockExpr struct {
 		name   expr

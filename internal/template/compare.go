@@ -45,6 +45,19 @@ func (r *run) compare(a, b any) int {
 	case bool:
 		return order(truth(a), y)
 	}
+	if x, ok := a.(*markup); ok {
+		switch b.(type) {
+		case string, *markup:
+			a, b = x.text, plain(b)
+		}
+	} else if y, ok := b.(*markup); ok {
+		if _, ok := a.(string); ok {
+			b = y.text
+		}
+	}
+	if a, b, ok := objectAsNumber(a, b); ok {
+		return compareNumbers(a, b)
+	}
 	switch x := a.(type) {
 	case int64, float64:
 		switch y := b.(type) {
@@ -61,24 +74,56 @@ func (r *run) compare(a, b any) int {
 			return compareStrings(x, y)
 		}
 	case *Array:
-		y, ok := b.(*Array)
-		if !ok {
+		switch y := b.(type) {
+		case *Array:
+			return r.compareArrays(x, y)
+		case int64, float64, string:
 			return 1
 		}
-		return r.compareArrays(x, y)
+		return -1 // an object
 	case *dateValue:
 		if y, ok := b.(*dateValue); ok {
 			return compareDates(x, y)
 		}
 		return 1
 	}
-	if _, ok := b.(*Array); ok {
-		return -1
-	}
 	if a == b {
 		return 0
 	}
+	if _, ok := b.(*Array); ok && !isObject(a) {
+		return -1
+	}
+	if isObject(b) && !isObject(a) {
+		return -1
+	}
 	return 1
+}
+
+// isObject says whether a value would be an object in PHP.
+func isObject(v any) bool {
+	switch v.(type) {
+	case nil, bool, int64, float64, bigInt, string, *Array:
+		return false
+	}
+	return true
+}
+
+// objectAsNumber is how PHP compares an object with a number: as if it were 1.
+func objectAsNumber(a, b any) (any, any, bool) {
+	number := func(v any) bool {
+		switch v.(type) {
+		case int64, float64:
+			return true
+		}
+		return false
+	}
+	switch {
+	case isObject(a) && number(b):
+		return int64(1), b, true
+	case number(a) && isObject(b):
+		return a, int64(1), true
+	}
+	return a, b, false
 }
 
 func order(a, b bool) int {

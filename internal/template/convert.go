@@ -45,11 +45,67 @@ func (r *run) str(v any) string {
 		return v.digits
 	case string:
 		return v
+	case *markup:
+		return v.text
 	case *Array:
 		return "Array"
 	}
 	fail("Object of class %s could not be converted to string", typeName(v))
 	return ""
+}
+
+// text is the conversion of an argument for a parameter of type string, which accepts no array.
+func (r *run) text(v any) string {
+	if _, ok := v.(*Array); ok {
+		fail("An argument must be of type string, array given")
+	}
+	return r.str(v)
+}
+
+// floatParam is the conversion of an argument for a parameter that takes a number.
+func (r *run) floatParam(v any) float64 {
+	whole := true
+	switch v := v.(type) {
+	case nil, bool, int64, float64, bigInt:
+	case string:
+		_, whole, _ = numeric(v)
+	default:
+		whole = false
+	}
+	if !whole {
+		fail("An argument must be of type int|float, %s given", typeName(v))
+	}
+	return toFloat(v)
+}
+
+// flag is the conversion of an argument for a parameter of type bool.
+func (r *run) flag(v any) bool {
+	switch v.(type) {
+	case nil, bool, int64, float64, bigInt, string:
+		return truth(v)
+	}
+	fail("An argument must be of type bool, %s given", typeName(v))
+	return false
+}
+
+// markup is Twig\Markup, what a set tag with a body and a macro make, unless it is empty: text that
+// autoescape leaves alone, and an object, so that it is no operand of arithmetic and no key.
+type markup struct{ text string }
+
+// newMarkup is Twig's rule for what was captured.
+func newMarkup(s string) any {
+	if s == "" {
+		return ""
+	}
+	return &markup{s}
+}
+
+// plain is the text of markup and any other value itself, where Twig or PHP treat both alike.
+func plain(v any) any {
+	if m, ok := v.(*markup); ok {
+		return m.text
+	}
+	return v
 }
 
 func typeName(v any) string {
@@ -72,6 +128,8 @@ func typeName(v any) string {
 		return "DateInterval"
 	case *zoneValue:
 		return "DateTimeZone"
+	case *markup:
+		return "Twig\\Markup"
 	}
 	return "Closure"
 }
@@ -262,15 +320,25 @@ func toInt(v any) int64 {
 	return floatToInt(toFloat(v))
 }
 
+// wholeParam refuses a float that is not within 64 bits.
+func wholeParam(n any) {
+	if f, ok := n.(float64); ok && !(f >= -9.2233720368547758e18 && f < 9.2233720368547758e18) {
+		fail("An argument must be of type int, float given")
+	}
+}
+
 // intParam is the conversion of an argument for a parameter of type int.
 func (r *run) intParam(v any) int {
 	switch v := v.(type) {
 	case int64, bool, nil:
 	case float64:
+		wholeParam(v)
 	case string:
-		if _, whole, _ := numeric(v); !whole {
+		n, whole, _ := numeric(v)
+		if !whole {
 			fail("An argument must be of type int, string given")
 		}
+		wholeParam(n)
 	default:
 		fail("An argument must be of type int, %s given", typeName(v))
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // dateValue is PHP's DateTime. Its modify changes it in place, as there.
@@ -131,11 +132,11 @@ func diff(a, b *dateValue) *intervalValue {
 		v.d--
 		v.days--
 	}
-	if v.d < 0 {
+	for month := 0; v.d < 0; month++ { // by as many months as it takes: after a long one comes February
 		if v.invert {
-			v.d += daysIn(x.Year(), int(x.Month()))
+			v.d += daysIn(x.Year(), int(x.Month())+month)
 		} else {
-			v.d += daysIn(y.Year(), int(y.Month())-1)
+			v.d += daysIn(y.Year(), int(y.Month())-1-month)
 		}
 		v.m--
 	}
@@ -176,8 +177,6 @@ func (v *intervalValue) format(layout string) string {
 			fmt.Fprintf(&b, "%06d", v.us)
 		case c == '%':
 			b.WriteByte('%')
-		case known && c < 'a' && c == 'Y':
-			fmt.Fprintf(&b, "%04d", n)
 		case known && c < 'a':
 			fmt.Fprintf(&b, "%02d", n)
 		case known:
@@ -188,6 +187,29 @@ func (v *intervalValue) format(layout string) string {
 		}
 	}
 	return b.String()
+}
+
+// properties are those that PHP shows of an object as an array.
+func (r *run) properties(object any) *Array {
+	zoneOf := func(m *Array, z zone) *Array {
+		return m.Set("timezone_type", int64([]int{3, 1, 2}[z.kind])).Set("timezone", z.name)
+	}
+	switch o := object.(type) {
+	case *dateValue:
+		return zoneOf(NewMap().Set("date", r.format(o, "Y-m-d H:i:s.u")), o.zone)
+	case *zoneValue:
+		return zoneOf(NewMap(), o.zone)
+	case *intervalValue:
+		m := NewMap()
+		for _, name := range []string{"y", "m", "d", "h", "i", "s", "f", "invert", "days"} {
+			v, _ := member(r, o, name, nil, false)
+			m.Set(name, v)
+		}
+		return m.Set("from_string", false)
+	case *markup:
+		return NewMap().Set("content", o.text).Set("charset", "UTF-8")
+	}
+	return nil
 }
 
 // member is an attribute or method of a date, an interval or a zone, as far as they only compute.
@@ -220,6 +242,13 @@ func member(r *run, object any, name string, a args, onlyAsk bool) (any, bool) {
 		}
 	case *dateValue:
 		return dateMember(r, o, name, a, onlyAsk)
+	case *markup:
+		switch name {
+		case "count":
+			return int64(utf8.RuneCountInString(o.text)), true
+		case "jsonserialize", "__tostring":
+			return o.text, true
+		}
 	}
 	return nil, false
 }
@@ -228,7 +257,7 @@ func (r *run) need(a args, i int) string {
 	if !a.has(i) {
 		fail("Too few arguments: %d passed and %d expected", len(a), i+1)
 	}
-	return r.str(a[i])
+	return r.text(a[i])
 }
 
 func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, bool) {
@@ -280,10 +309,10 @@ func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, b
 		d.unix, d.usec = int64(ints(0)), 0
 	case "setdate":
 		t := d.time()
-		d.unix = d.zone.instant(wallSeconds(ints(0), ints(1), ints(2), t.Hour(), t.Minute(), t.Second()))
+		d.unix = d.zone.instant(wallSeconds(ints(0), ints(1), ints(2), t.Hour(), t.Minute(), t.Second()), true, t.IsDST())
 	case "settime":
 		t := d.time()
-		d.unix = d.zone.instant(wallSeconds(t.Year(), int(t.Month()), t.Day(), ints(0), ints(1), ints(2)))
+		d.unix = d.zone.instant(wallSeconds(t.Year(), int(t.Month()), t.Day(), ints(0), ints(1), ints(2)), true, t.IsDST())
 		d.usec = ints(3) % 1_000_000
 	}
 	return d, true
@@ -294,7 +323,7 @@ func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, b
 func wallSeconds(y, m, d, h, i, s int) int64 {
 	const most = 1 << 31
 	clamp := func(n int) int { return max(-most, min(most, n)) }
-	y = max(-200_000, min(200_000, y))
+	y = max(-2_000_000, min(2_000_000, y))
 	return time.Date(y, time.Month(clamp(m)%2_400_000), 1, 0, 0, 0, 0, time.UTC).Unix() +
 		86400*int64(clamp(d)-1) + 3600*int64(clamp(h)) + 60*int64(clamp(i)) + int64(clamp(s))
 }

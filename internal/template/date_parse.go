@@ -22,7 +22,9 @@ const (
 type parsedDate struct {
 	y, m, d, h, i, s, us                     int
 	haveTime, haveDate, haveZone, haveWeekly bool
+	haveYear                                 bool // behind a time
 	zone                                     zone
+	zones                                    int
 	ry, rm, rd, rh, ri, rs, rus              int // relative amounts
 	weekday, weekdayBehavior                 int
 	firstLast                                int // 1 first day of, 2 last day of the month
@@ -94,9 +96,6 @@ func longestRule(s string) (*dateRule, []string) {
 	for i := range dateRules {
 		rule := &dateRules[i]
 		if m := rule.pattern.FindStringSubmatch(s); m != nil && len(m[0]) > 0 && (best == nil || len(m[0]) > len(groups[0])) {
-			if zone := m[len(m)-1]; len(m) > 2 && zone != "" && strings.IndexByte("+-", zone[0]) >= 0 && amountAhead.MatchString(s[len(m[0]):]) {
-				continue // 10:20:30 +2 days
-			}
 			best, groups = rule, m
 		}
 	}
@@ -139,19 +138,28 @@ func (p *parsedDate) setDate(y, m, d int) error {
 	return nil
 }
 
+// claimZone says whether this zone is the first: the second PHP overlooks, whatever it is, the third is an error.
+func (p *parsedDate) claimZone() (first bool, err error) {
+	if p.zones++; p.zones > 2 {
+		return false, errDoubleZone
+	}
+	p.haveZone = true
+	return p.zones == 1, nil
+}
+
 func (p *parsedDate) setZone(text string) error {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return nil
 	}
+	if first, err := p.claimZone(); !first {
+		return err
+	}
 	z, ok := findZone(strings.Trim(text, "()"))
 	if !ok {
 		return fmt.Errorf("the timezone could not be found in the database")
 	}
-	if p.haveZone {
-		return errDoubleZone
-	}
-	p.haveZone, p.zone = true, z
+	p.zone = z
 	return nil
 }
 
@@ -195,10 +203,15 @@ func (p *parsedDate) resolve(now *dateValue) *dateValue {
 }
 
 // modify is the moment a string means when it is applied to a date.
-func (p *parsedDate) modify(d *dateValue) *dateValue { return p.apply(d, d.zone, false) }
+func (p *parsedDate) modify(d *dateValue) *dateValue {
+	if p.y == 1970 && p.m == 1 && p.d == 1 && p.h == 0 && p.i == 0 && p.s == 0 && p.haveZone && p.zone.kind == zoneOffset && p.zone.offset == 0 {
+		return p.apply(d, p.zone, false) // a timestamp takes the date to UTC
+	}
+	return p.apply(d, d.zone, false)
+}
 
 func (p *parsedDate) apply(base *dateValue, z zone, constructing bool) *dateValue {
-	same := p.y == unset && p.m == unset && p.d == unset && p.h == unset && p.ry == 0 && p.rm == 0 && p.rd == 0 &&
+	same := !constructing && p.y == unset && p.m == unset && p.d == unset && p.h == unset && p.ry == 0 && p.rm == 0 && p.rd == 0 &&
 		!p.haveWeekly && p.special == specialNone && p.firstLast == 0 && z == base.zone
 	f := p.fill(base.time(), base.usec, constructing)
 	unix := base.unix
@@ -206,13 +219,11 @@ func (p *parsedDate) apply(base *dateValue, z zone, constructing bool) *dateValu
 		f.specialEarly()
 		f.relative()
 		f.specialLate()
-		wall := wallSeconds(f.y, f.m, f.d, f.h, f.i, f.s)
-		unix = z.instant(wall)
-		if !constructing { // of an hour that comes twice, the one it is in
-			if t := wall - int64(z.offsetAt(base.unix)); z.offsetAt(t) == z.offsetAt(base.unix) {
-				unix = t
-			}
+		summer := true
+		if !constructing {
+			summer = base.time().IsDST()
 		}
+		unix = z.instant(wallSeconds(f.y, f.m, f.d, f.h, f.i, f.s), !constructing || p.haveZone, summer)
 	}
 	unix += int64(f.rh)*3600 + int64(f.ri)*60 + int64(f.rs)
 	us := f.us + f.rus
@@ -229,10 +240,11 @@ func floorDiv(a, b int) int {
 	return q
 }
 
-// normal makes the calendar day a real one.
+// normal makes day and time real ones: 24:00 is the next day.
 func (p *parsedDate) normal() {
-	t := time.Unix(wallSeconds(p.y, p.m, p.d, 0, 0, 0), 0).UTC()
+	t := time.Unix(wallSeconds(p.y, p.m, p.d, p.h, p.i, p.s), 0).UTC()
 	p.y, p.m, p.d = t.Year(), int(t.Month()), t.Day()
+	p.h, p.i, p.s = t.Hour(), t.Minute(), t.Second()
 }
 
 func (p *parsedDate) dayOfWeek() int {
@@ -306,27 +318,30 @@ func (p *parsedDate) specialLate() {
 	if p.special != specialWeekdays {
 		return
 	}
-	step, n := 1, p.specialAmount
-	if n < 0 {
-		step, n = -1, -n
-	}
-	n = min(n, 1_000_000)
-	weeks := 0
-	if n > 10 {
-		weeks = n/5 - 1 // five working days are a week, wherever one begins
-		n -= weeks * 5
-	}
-	for n > 0 {
-		p.d += step
-		p.normal()
-		if dow := p.dayOfWeek(); dow != 0 && dow != 6 {
-			n--
-		}
-	}
-	p.d += step * weeks * 7
+	p.h, p.i, p.s = p.h+p.rh, p.i+p.ri, p.s+p.rs // hours count before working days
+	p.rh, p.ri, p.rs = 0, 0, 0
 	p.normal()
-	for dow := p.dayOfWeek(); p.specialAmount == 0 && (dow == 0 || dow == 6); dow = p.dayOfWeek() {
+	n := max(-1_000_000, min(1_000_000, p.specialAmount))
+	const sunday, saturday = 0, 6
+	today, rest := p.dayOfWeek(), n%5
+	p.d += n/5*7 + rest // five working days are a week, wherever one begins
+	switch {
+	case n > 0 && rest == 0 && today == sunday:
+		p.d -= 2
+	case n > 0 && rest == 0 && today == saturday:
+		p.d--
+	case n > 0 && rest > 0 && today == saturday:
 		p.d++
-		p.normal()
+	case n > 0 && rest > 0 && today+rest > 5:
+		p.d += 2
+	case n <= 0 && rest == 0 && today == saturday:
+		p.d += 2
+	case n <= 0 && rest == 0 && today == sunday:
+		p.d++
+	case n <= 0 && rest < 0 && today == sunday:
+		p.d--
+	case n <= 0 && rest < 0 && today+rest < 1:
+		p.d -= 2
 	}
+	p.normal()
 }

@@ -195,13 +195,6 @@ func (p *parsedDate) dateAndTime(y, m, d, h, i, s, us int) error {
 	return p.setDate(y, m, d)
 }
 
-// amountAhead is what follows when a "+2" is no zone but the amount of a unit.
-var amountAhead = func() *regexp.Regexp {
-	re := regexp.MustCompile(fragments.Replace(`^[0-9]*<space?><unit>`))
-	re.Longest()
-	return re
-}()
-
 // dateRules in timelib's order, which decides between matches of one length.
 var dateRules []dateRule
 
@@ -225,18 +218,19 @@ func wordRules() []dateRule {
 		dateRuleOf(`(?i:midnight|today)`, func(p *parsedDate, _ []string) error { p.unhaveTime(); return nil }),
 		dateRuleOf(`(?i:tomorrow)`, func(p *parsedDate, _ []string) error { p.unhaveTime(); p.rd = 1; return nil }),
 		dateRuleOf(`@(-?[0-9]{1,18})(?:\.([0-9]{0,6}))?`, func(p *parsedDate, m []string) error {
-			if p.haveZone {
-				return errDoubleZone
-			}
 			p.haveDate, p.haveTime = false, false
-			p.y, p.m, p.d, p.h, p.i, p.s, p.us = 1970, 1, 1, 0, 0, 0, 0
+			p.y, p.m, p.d, p.h, p.i, p.s, p.us = 0, 0, 0, 0, 0, 0, 0
+			if first, err := p.claimZone(); !first {
+				return err
+			}
+			p.y, p.m, p.d = 1970, 1, 1
 			p.rs += max(-maxRelative, min(maxRelative, nr(m[1])))
 			if us := micro(m[2]); strings.HasPrefix(m[1], "-") {
 				p.rus -= us
 			} else {
 				p.rus += us
 			}
-			p.haveZone, p.zone = true, offsetZone(0)
+			p.zone = offsetZone(0)
 			return nil
 		}),
 		dateRuleOf(`(?i:(first|last) day of)`, func(p *parsedDate, m []string) error {

@@ -17,13 +17,11 @@ func timeRules() []dateRule {
 		dateRuleOf(`[tT]?(<hour24>)[:.](<minute>)(?:[:.](<second>)(\.[0-9]+)?)?`, func(p *parsedDate, m []string) error {
 			return p.setTime(nr(m[1]), nr(m[2]), nr(m[3]), micro(m[4]))
 		}),
-		dateRuleOf(`[tT]?(<hour24>)[:.](<minute>)[:.](<secondlz>)<space?>(<tzcorrection>|<tz>)`, func(p *parsedDate, m []string) error {
-			if err := p.setTime(nr(m[1]), nr(m[2]), nr(m[3]), 0); err != nil {
-				return err
-			}
-			return p.setZone(m[4])
-		}),
 		dateRuleOf(`[tT]?(<hour24lz>)(<minutelz>)`, func(p *parsedDate, m []string) error {
+			if p.haveTime && !p.haveYear { // 10:00:00 1844
+				p.haveYear, p.y = true, nr(m[1]+m[2])
+				return nil
+			}
 			return p.setTime(nr(m[1]), nr(m[2]), 0, 0)
 		}),
 		dateRuleOf(`[tT]?(<hour24lz>)(<minutelz>)(<secondlz>)`, func(p *parsedDate, m []string) error {

@@ -3,6 +3,7 @@ package template
 import (
 	_ "embed"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -168,20 +169,41 @@ func (z zone) offsetAt(unix int64) int {
 	return offset
 }
 
-// instant finds the moment at which the zone's clock shows wall (seconds as if it were UTC): the first
-// of two when clocks went back, moved on by the gap when they skipped it.
-func (z zone) instant(wall int64) int64 {
-	before, after := z.offsetAt(wall-86400), z.offsetAt(wall+86400)
-	if before == after {
-		if t := wall - int64(before); z.offsetAt(t) == before {
-			return t
+// period is the zone's distance from UTC at an instant, since when it has been so, and whether it is summer time.
+func (z zone) period(unix int64) (offset, since int64, summer bool) {
+	t := time.Unix(unix, 0).In(z.loc)
+	_, seconds := t.Zone()
+	start, _ := t.ZoneBounds()
+	if start.IsZero() {
+		return int64(seconds), math.MinInt64, t.IsDST()
+	}
+	return int64(seconds), start.Unix(), t.IsDST()
+}
+
+// instant finds the moment at which the zone's clock shows wall (seconds as if it were UTC), as timelib does.
+// A time that clocks skipped is moved on by the gap. Of one that comes twice it takes the one that a look at the zone
+// at wall finds, unless the zone is known beforehand: then summer says which.
+func (z zone) instant(wall int64, known, summer bool) int64 {
+	if z.kind != zoneID {
+		return wall - int64(z.offset)
+	}
+	current, _, currentSummer := z.period(wall)
+	after, since, _ := z.period(wall - current)
+	actual := after
+	switch {
+	case current != after || !known:
+	case current >= 0 && summer && !currentSummer:
+		if earlier, from, _ := z.period(wall - current - 7200); earlier != after && wall-earlier < since {
+			actual, since = earlier, from
+		}
+	case current <= 0 && currentSummer && !summer:
+		if later, from, _ := z.period(wall - current + 7200); later != after && wall-later >= from {
+			actual = later
 		}
 	}
-	if t := wall - int64(before); z.offsetAt(t) == before {
-		return t
+	skipped := since != math.MinInt64 && wall-actual >= since+current-actual && wall-actual < since
+	if current != actual && !skipped {
+		return wall - actual
 	}
-	if t := wall - int64(after); z.offsetAt(t) == after {
-		return t
-	}
-	return wall - int64(before)
+	return wall - current
 }

@@ -17,14 +17,18 @@ var encodingFilters = map[string]*builtin{
 	"escape": define("string strategy? charset? autoescape?", func(r *run, a args) any {
 		strategy := r.str(a.at(1, "html"))
 		escape, ok := strategies[strategy]
-		if s, isText := a[0].(string); isText && s != "" && ok {
+		if _, isMarkup := a[0].(*markup); isMarkup && truth(a.at(3, false)) {
+			return a[0]
+		}
+		value := plain(a[0])
+		s, isText := value.(string)
+		switch {
+		case isText && s == "":
+			return ""
+		case isText && ok:
 			r.charge(len(s) * 3)
 			return escape(r, s)
-		}
-		if !ok {
-			if s, isText := a[0].(string); isText && s == "" {
-				return ""
-			}
+		case !ok:
 			fail("Invalid escaping strategy %q (valid ones: html, js, url, css, html_attr)", strategy)
 		}
 		return a[0]
@@ -40,7 +44,7 @@ var encodingFilters = map[string]*builtin{
 		return rawURLEncode(s)
 	}),
 	"json_encode": define("! value flags? depth?", func(r *run, a args) any {
-		e := jsonEncoder{r: r, flags: toInt(a.at(1, int64(0))), depth: r.intParam(a.at(2, int64(512)))}
+		e := jsonEncoder{r: r, flags: int64(r.intParam(a.at(1, int64(0)))), depth: r.intParam(a.at(2, int64(512)))}
 		e.value(a[0], 0)
 		if e.failed {
 			return false
@@ -49,12 +53,12 @@ var encodingFilters = map[string]*builtin{
 		return e.b.String()
 	}),
 	"convert_encoding": define("string to from", func(r *run, a args) any {
-		s := r.made(r.str(a[0]))
-		text, err := charset(r.str(a[2])).NewDecoder().String(s)
+		s := r.made(r.text(a[0]))
+		text, err := charset(r.text(a[2])).NewDecoder().String(s)
 		if err != nil {
 			return false
 		}
-		out, err := encoding.ReplaceUnsupported(charset(r.str(a[1])).NewEncoder()).String(text)
+		out, err := encoding.ReplaceUnsupported(charset(r.text(a[1])).NewEncoder()).String(text)
 		if err != nil {
 			return false
 		}
@@ -249,13 +253,15 @@ func (e *jsonEncoder) value(v any, depth int) {
 		e.b.WriteString(s)
 	case string:
 		e.text(v)
+	case *markup:
+		e.text(v.text)
 	case *Array:
 		e.array(v, depth)
-	case *dateValue:
-		m := NewMap().Set("date", e.r.format(v, "Y-m-d H:i:s.u")).
-			Set("timezone_type", int64([]int{3, 1, 2}[v.zone.kind])).Set("timezone", v.zone.name)
-		e.array(m, depth)
 	default:
+		if properties := e.r.properties(v); properties != nil {
+			e.array(properties, depth)
+			return
+		}
 		e.b.WriteString("{}")
 	}
 }

@@ -35,7 +35,7 @@ func (r *run) write(s string) {
 
 func (r *run) capture() { r.marks = append(r.marks, len(r.out)) }
 
-func (r *run) captured() any {
+func (r *run) captured() string {
 	n := len(r.marks) - 1
 	from := r.marks[n]
 	r.marks = r.marks[:n]
@@ -235,13 +235,6 @@ func (e *attrExpr) lookup(r *run) (any, *Array, any) {
 	return object, a, key
 }
 
-func attrKey(r *run, key any) Key {
-	if _, ok := key.(*Array); ok {
-		fail("Illegal offset type")
-	}
-	return r.arrayKey(key)
-}
-
 func (e *attrExpr) eval(r *run) any {
 	r.step(1)
 	object, array, key := e.lookup(r)
@@ -249,14 +242,14 @@ func (e *attrExpr) eval(r *run) any {
 		if e.method {
 			return nil
 		}
-		v, _ := array.get(attrKey(r, key))
+		v, _ := array.get(r.arrayKey(key))
 		return v
 	}
 	if e.subscript {
 		return nil
 	}
 	switch o := object.(type) {
-	case *dateValue, *intervalValue, *zoneValue:
+	case *dateValue, *intervalValue, *zoneValue, *markup:
 		list := make(args, len(e.args))
 		for i, arg := range e.args {
 			list[i] = arg.eval(r)
@@ -275,9 +268,9 @@ func (e *attrExpr) defined(r *run, object any) bool {
 		if e.method {
 			return false
 		}
-		_, ok := o.get(attrKey(r, key))
+		_, ok := o.get(r.arrayKey(key))
 		return ok
-	case *dateValue, *intervalValue, *zoneValue:
+	case *dateValue, *intervalValue, *zoneValue, *markup:
 		if e.subscript {
 			return false
 		}
@@ -339,10 +332,6 @@ func (e *macroExpr) eval(r *run) any {
 		if i < len(e.args) {
 			continue
 		}
-		if named, ok := e.named[p.String()]; ok {
-			scope.put(p, named.eval(r))
-			continue
-		}
 		scope.put(p, m.defaults[i].eval(r))
 	}
 	scope.put(textKey("varargs"), rest)
@@ -375,7 +364,7 @@ func (r *run) inside(p *program, vars *Array) any {
 	r.execute(p)
 	r.vars, r.owned = before, owned
 	r.level--
-	return r.captured()
+	return newMarkup(r.captured())
 }
 
 func (r *run) runBlock(b *block) {

@@ -29,17 +29,20 @@ var hashFilters = map[string]*builtin{
 	"sha512": digest("sha512"),
 	"crc32":  digest("crc32b"),
 	"hash": define("value algo", func(r *run, a args) any {
-		return r.digest(r.str(a[1]), r.str(a[0]))
+		return r.digest(r.text(a[1]), r.str(a[0]))
 	}),
 	"hash_hmac": define("value algo key", func(r *run, a args) any {
-		name := strings.ToLower(r.str(a[1]))
+		name := strings.ToLower(r.text(a[1]))
 		newHash, ok := hashes[name]
 		if !ok || !keyed(name) {
 			fail("hash_hmac(): Argument #1 ($algo) must be a valid cryptographic hashing algorithm")
 		}
+		if a[2] == nil {
+			fail("hash_hmac(): Argument #3 ($key) must be of type string, null given")
+		}
 		s := r.str(a[0])
 		r.step(len(s) / 64)
-		m := hmac.New(newHash, []byte(r.str(a[2])))
+		m := hmac.New(newHash, []byte(r.text(a[2])))
 		m.Write([]byte(s))
 		return hex.EncodeToString(m.Sum(nil))
 	}),

@@ -222,7 +222,7 @@ func closing(s, mark string, newline bool) (int, bool) {
 	case '-':
 		return n + spaces(s[n:]), true
 	case '~':
-		n += lineSpaces(s[n:])
+		return n + lineSpaces(s[n:]), true
 	}
 	if newline && n < len(s) && s[n] == '\n' {
 		n++

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -26,8 +27,8 @@ func (l *lexer) number(rest string) {
 	f, _ := strconv.ParseFloat(rest[:n], 64)
 	t.value = f
 	if whole {
-		if i, err := strconv.ParseInt(rest[:n], 10, 64); err == nil {
-			t.value = i
+		if i, err := strconv.ParseInt(rest[:n], 10, 64); err == nil || f == math.MaxInt64 {
+			t.value = i // the largest for what is so near to it that the float is the same
 		}
 	}
 	l.tokens = append(l.tokens, t)

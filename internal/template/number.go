@@ -211,7 +211,11 @@ func (r *run) directive(d directive, verb byte, v any) string {
 	case 'u':
 		s = strconv.FormatUint(uint64(toInt(v)), 10)
 	case 'f', 'F', 'e', 'E', 'g', 'G':
-		s = formatDirective(toFloat(v), verb, precision)
+		f := toFloat(v)
+		if f == 0 && verb != 'g' && verb != 'G' {
+			f = 0 // zero has no sign
+		}
+		s = formatDirective(f, verb, precision)
 		if d.plus && s[0] != '-' {
 			s = "+" + s
 		}

@@ -93,13 +93,12 @@ func opDiv(_ *run, a, b any) any {
 	return asFloat(x) / asFloat(y)
 }
 
+// opFloorDiv is // without the cast to a whole number.
 func opFloorDiv(r *run, a, b any) any {
-	q := opDiv(r, a, b)
-	if i, ok := q.(int64); ok {
-		return i
-	}
-	return floatToInt(math.Floor(asFloat(q)))
+	return math.Floor(asFloat(opDiv(r, a, b)))
 }
+
+func opInt(_ *run, v any) any { return toInt(v) }
 
 func opMod(_ *run, a, b any) any {
 	operands("%", a, b)
@@ -194,7 +193,8 @@ func opNotIn(r *run, a, b any) any { return !r.in(a, b) }
 
 // in is Twig's: part of a string, or a value of an array.
 func (r *run) in(value, container any) bool {
-	switch c := container.(type) {
+	value = plain(value)
+	switch c := plain(container).(type) {
 	case string:
 		switch value.(type) {
 		case string, int64, float64, bigInt:
@@ -203,7 +203,7 @@ func (r *run) in(value, container any) bool {
 		}
 	case *Array:
 		for _, v := range c.vals {
-			if _, isObject := value.(*dateValue); isObject {
+			if isObject(value) {
 				if v == value {
 					return true
 				}
@@ -255,10 +255,8 @@ func opRange(r *run, a, b any) any { return r.numbers(a, b, int64(1)) }
 func (r *run) numbers(low, high, step any) any {
 	s, ok1 := low.(string)
 	t, ok2 := high.(string)
-	stepNumber, ok := toNumber(step)
-	if !ok {
-		fail("range(): Argument #3 ($step) must be a number")
-	}
+	r.floatParam(step)
+	stepNumber, _ := toNumber(step)
 	by := math.Abs(asFloat(stepNumber))
 	_, stepInt := stepNumber.(int64)
 	if ok1 && ok2 && s != "" && t != "" {
@@ -274,7 +272,7 @@ func (r *run) numbers(low, high, step any) any {
 	j, int2 := to.(int64)
 	if int1 && int2 && stepInt {
 		n := int64(by)
-		if i == j {
+		if i == j && n > 0 {
 			return NewList(i)
 		}
 		span := uint64(j - i)
@@ -285,9 +283,7 @@ func (r *run) numbers(low, high, step any) any {
 			fail("range(): Argument #3 ($step) must not exceed the specified range")
 		}
 		count := span/uint64(n) + 1
-		if count > maxRange {
-			limit("a list of the template grows too long")
-		}
+		rangeSize(float64(count))
 		r.chargeElements(int(count))
 		a := &Array{vals: make([]any, 0, count)}
 		for k := range int64(count) {
@@ -307,10 +303,11 @@ func (r *run) numbers(low, high, step any) any {
 	if !(by > 0) || span < by {
 		fail("range(): Argument #3 ($step) must not exceed the specified range")
 	}
-	count := math.Floor(span/by+1e-9) + 1
-	if !(count <= maxRange) {
-		limit("a list of the template grows too long")
+	if math.IsInf(span, 0) || math.IsNaN(span) {
+		fail("Invalid range supplied: start=%v end=%v", f, g)
 	}
+	count := math.Floor(span/by+1e-9) + 1
+	rangeSize(count)
 	r.chargeElements(int(count))
 	a := &Array{}
 	for k := 0.0; k < count; k++ {
@@ -321,6 +318,16 @@ func (r *run) numbers(low, high, step any) any {
 		}
 	}
 	return a
+}
+
+// rangeSize refuses what PHP refuses as larger than any array, and what is more than we hold.
+func rangeSize(n float64) {
+	if n >= 1<<30 {
+		fail("The supplied range exceeds the maximum array size")
+	}
+	if n > maxRange {
+		limit("a list of the template grows too long")
+	}
 }
 
 // toPlain is a bound of a range: a number, 0 for what is none.
@@ -334,15 +341,15 @@ func toPlain(v any) any {
 	}
 	n, ok := toNumber(v)
 	if !ok {
-		return int64(1)
+		return toInt(v)
 	}
 	return n
 }
 
 func (r *run) letters(from, to byte, by float64) any {
 	n := int(by)
-	if from == to {
-		return NewList(string(rune(from)))
+	if from == to && n > 0 {
+		return NewList(string([]byte{from}))
 	}
 	if n <= 0 || by > 255 || max(int(from)-int(to), int(to)-int(from)) < n {
 		fail("range(): Argument #3 ($step) must not exceed the specified range")

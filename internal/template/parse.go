@@ -10,8 +10,7 @@ type parser struct {
 
 	macros    map[string]*macro
 	blocks    map[string]*block
-	modules   map[string]bool   // names imported for this template itself
-	imported  map[string]string // functions that are macros of this template
+	scopes    []imports // of the template and of the block or macro the parser is in
 	inBlock   int
 	loopSeen  bool
 	escape    []string // strategies of the autoescape tags around, "" for off
@@ -23,7 +22,42 @@ type parser struct {
 
 func newParser(tokens []token) *parser {
 	return &parser{tokens: tokens, macros: map[string]*macro{}, blocks: map[string]*block{},
-		modules: map[string]bool{"_self": true}, imported: map[string]string{}, reads: map[string][]string{}, assigned: map[string]bool{}}
+		scopes: []imports{newImports()}, reads: map[string][]string{}, assigned: map[string]bool{}}
+}
+
+// imports are what import and from tags made known, in the template or within one block or macro.
+type imports struct {
+	modules map[string]bool   // names that stand for this template itself
+	macros  map[string]string // functions that are macros of this template
+}
+
+func newImports() imports {
+	return imports{modules: map[string]bool{"_self": true}, macros: map[string]string{}}
+}
+
+func (p *parser) scope() imports { return p.scopes[len(p.scopes)-1] }
+
+// inScope parses a body that sees the template's imports and its own, but none of what is between.
+func (p *parser) inScope(ends string) []stmt {
+	p.scopes = append(p.scopes, newImports())
+	body := p.body(ends)
+	p.scopes = p.scopes[:len(p.scopes)-1]
+	return body
+}
+
+// isModule says whether an expression stands for this template, whose macros its attributes are.
+func (p *parser) isModule(e expr) bool {
+	n, ok := e.(*nameExpr)
+	return ok && (p.scope().modules[n.key.text] || p.scopes[0].modules[n.key.text])
+}
+
+// macro finds the macro that a function name was imported for.
+func (p *parser) macro(function string) (string, bool) {
+	if name, ok := p.scope().macros[function]; ok {
+		return name, true
+	}
+	name, ok := p.scopes[0].macros[function]
+	return name, ok
 }
 
 // read notes that a member of a variable is read, unless the template says itself what is to
@@ -187,31 +221,68 @@ func contains(words, word string) bool {
 
 // print writes an expression, escaped where an autoescape tag asks for it.
 func (p *parser) print(e expr) stmt {
-	if n := len(p.escape); n > 0 && p.escape[n-1] != "" && !isSafe(e, p.escape[n-1]) {
-		e = &callExpr{def: filters["escape"], args: []expr{e, constExpr{p.escape[n-1]}}}
+	if n := len(p.escape); n > 0 && p.escape[n-1] != "" {
+		e = escaped(e, p.escape[n-1])
 	}
 	return leafStmt{func(r *run) { r.write(r.str(e.eval(r))) }}
 }
 
+// escaped is Twig's escaping of what is printed: of a condition of which one side is safe, the other one.
+func escaped(e expr, strategy string) expr {
+	if isSafe(e, strategy) {
+		return e
+	}
+	yes, no := sides(e)
+	if yes == nil || isSafe(*yes, strategy) == isSafe(*no, strategy) {
+		return autoescape(e, strategy)
+	}
+	switch e := e.(type) {
+	case *condExpr:
+		return &condExpr{e.test, escaped(e.yes, strategy), escaped(e.no, strategy)}
+	case *elvisExpr:
+		return &condExpr{e.value, escaped(e.value, strategy), escaped(e.no, strategy)}
+	case *coalesceExpr:
+		given := &logicExpr{left: &definedExpr{e.value}, right: &unaryExpr{op: opNot, operand: &callExpr{def: tests["null"], args: []expr{e.value}}}}
+		return &condExpr{given, escaped(e.value, strategy), escaped(e.no, strategy)}
+	}
+	return e
+}
+
+// sides are what a conditional expression may give, nil if it is none.
+func sides(e expr) (yes, no *expr) {
+	switch e := e.(type) {
+	case *condExpr:
+		return &e.yes, &e.no
+	case *elvisExpr:
+		return &e.value, &e.no
+	case *coalesceExpr:
+		return &e.value, &e.no
+	}
+	return nil, nil
+}
+
+func autoescape(e expr, strategy string) expr {
+	return &callExpr{def: filters["escape"], args: []expr{e, constExpr{strategy}, constExpr{nil}, constExpr{true}}}
+}
+
 // isSafe is Twig's static analysis of what autoescape leaves alone.
 func isSafe(e expr, strategy string) bool {
+	if yes, no := sides(e); yes != nil {
+		return isSafe(*yes, strategy) && isSafe(*no, strategy)
+	}
 	switch e := e.(type) {
 	case constExpr, *macroExpr, *blockExpr, *foreignExpr:
 		return true
-	case *condExpr:
-		return isSafe(e.yes, strategy) && isSafe(e.no, strategy)
-	case *elvisExpr:
-		return isSafe(e.value, strategy) && isSafe(e.no, strategy)
 	case *callExpr:
 		switch e.def {
 		case filters["raw"]:
 			return true
-		case filters["escape"], filters["e"]:
+		case filters["escape"]:
 			if len(e.args) < 2 {
 				return strategy == "html"
 			}
 			c, ok := e.args[1].(constExpr)
-			return ok && c.value == strategy
+			return ok && (c.value == strategy || c.value == "html_attr" && strategy == "html")
 		case filters["nl2br"], filters["spaceless"]:
 			return strategy == "html"
 		}

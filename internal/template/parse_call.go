@@ -14,6 +14,9 @@ func (p *parser) filter(subject expr) expr {
 	if !ok {
 		panic(syntaxError(t.pos, "Unknown %q filter%s", t.text, didYouMean(t.text, filters)))
 	}
+	if (t.text == "nl2br" || t.text == "spaceless") && !isSafe(subject, "html") {
+		subject = autoescape(subject, "html") // everywhere, not only within autoescape
+	}
 	return &callExpr{def: def, args: bind(def, "filter", subject, args, t.pos), pos: t.pos}
 }
 
@@ -98,9 +101,8 @@ func (p *parser) call(t *token) expr {
 		}
 		return e
 	}
-	if name, ok := p.imported[t.text]; ok {
-		args := p.arguments(true, false)
-		return &macroExpr{name: name, args: args.positional, named: args.byName(), pos: t.pos}
+	if name, ok := p.macro(t.text); ok {
+		return &macroExpr{name: name, args: p.arguments(false, false).positional, pos: t.pos}
 	}
 	args := p.arguments(true, false)
 	def, ok := functions[t.text]

@@ -100,7 +100,22 @@ func (p *parser) binary(t *token, op binaryOp, a, b expr) expr {
 		mustBeSimple(a, t.pos)
 		return &coalesceExpr{a, b}
 	}
+	switch t.text {
+	case "**":
+		return power(a, b, t.pos)
+	case "//":
+		return &unaryExpr{op: opInt, operand: &binaryExpr{op: opFloorDiv, left: a, right: b, pos: t.pos}, pos: t.pos}
+	}
 	return &binaryExpr{op: op.apply, left: a, right: b, pos: t.pos}
+}
+
+// power is a ** b. Twig compiles a sign, a negation and the cast of // without brackets, so that PHP's
+// precedence applies, where they come after it: (-a) ** b is -(a ** b).
+func power(a, b expr, pos int) expr {
+	if e, ok := a.(*unaryExpr); ok {
+		return &unaryExpr{op: e.op, operand: power(e.operand, b, pos), pos: e.pos}
+	}
+	return &binaryExpr{op: opPow, left: a, right: b, pos: pos}
 }
 
 // mustBeSimple refuses what Twig's defined test (and so ??) cannot look at.
@@ -178,7 +193,7 @@ func (p *parser) operand() expr {
 			return p.postfix(&unaryExpr{op: opNot, operand: p.expression(precedenceNot), pos: t.pos})
 		case "-":
 			p.next()
-			return p.postfix(negative(p.expression(precedenceSign), t.pos))
+			return p.postfix(&unaryExpr{op: opMinus, operand: p.expression(precedenceSign), pos: t.pos})
 		case "+":
 			p.next()
 			return p.postfix(&unaryExpr{op: opPlus, operand: p.expression(precedenceSign), pos: t.pos})
@@ -193,15 +208,6 @@ func (p *parser) operand() expr {
 		return p.postfix(e)
 	}
 	return p.primary()
-}
-
-func negative(e expr, pos int) expr {
-	if c, ok := e.(constExpr); ok {
-		if n, ok := c.value.(int64); ok && n > 0 {
-			return constExpr{-n}
-		}
-	}
-	return &unaryExpr{op: opMinus, operand: e, pos: pos}
 }
 
 func (p *parser) primary() expr {
@@ -238,7 +244,7 @@ func (p *parser) primary() expr {
 		if t.text == "-" || t.text == "+" {
 			p.next()
 			if t.text == "-" {
-				e = negative(p.primary(), t.pos)
+				e = &unaryExpr{op: opMinus, operand: p.primary(), pos: t.pos}
 			} else {
 				e = &unaryExpr{op: opPlus, operand: p.primary(), pos: t.pos}
 			}
@@ -259,7 +265,7 @@ func (p *parser) primary() expr {
 }
 
 func (p *parser) name(t *token) expr {
-	if t.text == "loop" || t.text == "_context" {
+	if t.text == "loop" {
 		p.loopSeen = true
 	}
 	return &nameExpr{key: textKey(t.text), pos: t.pos}
@@ -377,15 +383,12 @@ func (p *parser) attribute(object expr, pos int) expr {
 	e := &attrExpr{object: object, key: constExpr{key}, pos: pos}
 	p.read(object, e.key)
 	if p.punct("(") {
-		args := p.arguments(true, false)
-		if module, ok := object.(*nameExpr); ok && p.modules[module.key.text] {
-			return &macroExpr{name: t.text, args: args.positional, named: args.byName(), pos: pos}
+		args := p.arguments(false, false).positional
+		if p.isModule(object) {
+			return &macroExpr{name: t.text, args: args, pos: pos}
 		}
-		if len(args.named) > 0 {
-			panic(syntaxError(pos, "Arguments of a method have no names"))
-		}
-		e.method, e.args = true, args.positional
-	} else if module, ok := object.(*nameExpr); ok && p.modules[module.key.text] {
+		e.method, e.args = true, args
+	} else if p.isModule(object) {
 		return &macroExpr{name: t.text, pos: pos}
 	}
 	return e

@@ -77,14 +77,14 @@ func (p *parser) forTag(pos int) stmt {
 	outer := p.loopSeen
 	p.loopSeen = false
 	s.body = p.body("else endfor")
-	s.withLoop = p.loopSeen
-	p.loopSeen = p.loopSeen || outer
 	if p.next().text == "else" {
 		p.endTag()
 		s.hasElse = true
 		s.other = p.body("endfor")
 		p.next()
 	}
+	s.withLoop = p.loopSeen
+	p.loopSeen = p.loopSeen || outer
 	p.endTag()
 	return s
 }
@@ -121,7 +121,7 @@ func (p *parser) setTag(pos int) stmt {
 	body := p.body("endset")
 	p.next()
 	p.endTag()
-	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) { r.set(names[0], r.captured()) }}
+	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) { r.set(names[0], newMarkup(r.captured())) }}
 }
 
 func (p *parser) doTag(int) stmt {
@@ -197,11 +197,11 @@ func (p *parser) applyTag(pos int) stmt {
 	body := p.body("endapply")
 	p.next()
 	p.endTag()
+	print := p.print(e).(leafStmt)
 	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) {
-		r.holes = append(r.holes, r.captured())
-		v := e.eval(r)
+		r.holes = append(r.holes, newMarkup(r.captured()))
+		print.do(r)
 		r.holes = r.holes[:len(r.holes)-1]
-		r.write(r.str(v))
 	}}
 }
 
@@ -220,7 +220,7 @@ func (p *parser) blockTag(pos int) stmt {
 	if p.current().kind == tokBlockEnd {
 		p.endTag()
 		p.inBlock++
-		b.body = p.body("endblock")
+		b.body = p.inScope("endblock")
 		p.inBlock--
 		p.next()
 		if t := p.current(); t.kind == tokName {
@@ -261,10 +261,10 @@ func (p *parser) macroTag(pos int) stmt {
 	p.expect(tokPunctuation, ")", "")
 	p.endTag()
 	p.macros[name] = m
-	inBlock := p.inBlock
-	p.inBlock = 0
-	m.body = p.body("endmacro")
-	p.inBlock = inBlock
+	inBlock, escape := p.inBlock, p.escape
+	p.inBlock, p.escape = 0, nil // a macro is no part of the tags around it
+	m.body = p.inScope("endmacro")
+	p.inBlock, p.escape = inBlock, escape
 	p.next()
 	if t := p.current(); t.kind == tokName {
 		p.next()
@@ -309,7 +309,7 @@ func (p *parser) importTag(pos int) stmt {
 	p.expect(tokName, "as", "")
 	name := p.expect(tokName, "", "").text
 	p.endTag()
-	p.modules[name] = true
+	p.scope().modules[name] = true
 	if isSelf(from) {
 		return nil
 	}
@@ -319,18 +319,22 @@ func (p *parser) importTag(pos int) stmt {
 func (p *parser) fromTag(pos int) stmt {
 	from := p.expression(0)
 	p.expect(tokName, "import", "")
+	aliases := map[string]string{} // of a macro named twice, the last
 	for {
 		name := p.expect(tokName, "", "").text
 		alias := name
 		if p.accept(tokName, "as") {
 			alias = p.expect(tokName, "", "").text
 		}
-		p.imported[alias] = name
+		aliases[name] = alias
 		if !p.accept(tokPunctuation, ",") {
 			break
 		}
 	}
 	p.endTag()
+	for name, alias := range aliases {
+		p.scope().macros[alias] = name
+	}
 	if isSelf(from) {
 		return nil
 	}

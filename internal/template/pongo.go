@@ -201,7 +201,24 @@ func (r *run) beginLoop(s *forStmt) int {
 		r.vars.put(keyDone, false)
 	}
 	r.loops = append(r.loops, loopFrame{loop: s, seq: seq, parent: outer})
+	if s.withLoop && s.hasElse && seq.Len() == 0 {
+		r.vars.put(keyLoop, loopVariable(outer, 0, 0))
+	}
 	return seq.Len()
+}
+
+// loopVariable is loop at index i of n, within the variables outside.
+func loopVariable(parent *Array, i, n int) *Array {
+	loop := &Array{}
+	loop.put(textKey("parent"), parent)
+	loop.put(textKey("index0"), int64(i))
+	loop.put(textKey("index"), int64(i+1))
+	loop.put(textKey("first"), i == 0)
+	loop.put(textKey("revindex0"), int64(n-1-i))
+	loop.put(textKey("revindex"), int64(n-i))
+	loop.put(textKey("length"), int64(n))
+	loop.put(textKey("last"), i == n-1)
+	return loop
 }
 
 func (r *run) nextItem() {
@@ -213,17 +230,8 @@ func (r *run) nextItem() {
 		r.vars.put(keyDone, true)
 	}
 	if f.loop.withLoop {
-		loop := &Array{}
-		loop.put(textKey("parent"), f.parent)
-		loop.put(textKey("index0"), int64(i))
-		loop.put(textKey("index"), int64(i+1))
-		loop.put(textKey("first"), i == 0)
-		loop.put(textKey("revindex0"), int64(n-1-i))
-		loop.put(textKey("revindex"), int64(n-i))
-		loop.put(textKey("length"), int64(n))
-		loop.put(textKey("last"), i == n-1)
 		r.chargeElements(8)
-		r.vars.put(keyLoop, loop)
+		r.vars.put(keyLoop, loopVariable(f.parent, i, n))
 	}
 	r.vars.put(f.loop.value, f.seq.vals[i])
 	r.vars.put(f.loop.key, f.seq.keyAt(i).value())
@@ -234,12 +242,16 @@ func (r *run) endLoop() {
 	f := r.loops[len(r.loops)-1]
 	r.loops = r.loops[:len(r.loops)-1]
 	hidden := map[Key]bool{keyParent: true, keySeq: true, keyDone: true, keyLoop: true, f.loop.key: true, f.loop.value: true}
-	r.chargeElements(f.parent.Len())
-	result := f.parent.clone()
+	r.chargeElements(r.vars.Len() + f.parent.Len())
+	result := &Array{}
 	for i, v := range r.vars.vals {
-		k := r.vars.keyAt(i)
-		if at := result.find(k); at >= 0 && !hidden[k] {
-			result.vals[at] = v
+		if k := r.vars.keyAt(i); f.parent.find(k) >= 0 && !hidden[k] {
+			result.put(k, v)
+		}
+	}
+	for i, v := range f.parent.vals {
+		if k := f.parent.keyAt(i); result.find(k) < 0 {
+			result.put(k, v)
 		}
 	}
 	r.vars, r.owned = result, true

@@ -38,12 +38,12 @@ type pattern struct {
 
 // opMatches is Twig's matches: preg_match, so 1 or 0.
 func opMatches(r *run, subject, expression any) any {
-	source := r.str(expression)
+	source := r.text(expression)
 	p, problem := compilePattern(source)
 	if problem != "" {
 		fail("Regexp %q passed to \"matches\" is not valid: %s", source, problem)
 	}
-	s := r.str(subject)
+	s := r.text(subject)
 	r.charge(len(s) * 4)
 	if p.bytes {
 		s = latin1(s)

@@ -30,16 +30,16 @@ var dateFilters = map[string]*builtin{
 			if layout == nil {
 				layout = "%d days"
 			}
-			return v.format(r.str(layout))
+			return v.format(r.text(layout))
 		}
 		if layout == nil {
 			layout = "F j, Y H:i"
 		}
-		return r.format(r.toDate(a[0], a.at(2, absent{})), r.str(layout))
+		return r.format(r.toDate(a[0], a.at(2, absent{})), r.text(layout))
 	}),
 	"date_modify": define("date modifier", func(r *run, a args) any {
 		d := r.toDate(a[0], false)
-		p, err := parseDate(r.str(a[1]))
+		p, err := parseDate(r.text(a[1]))
 		if err != nil {
 			return false
 		}
@@ -51,9 +51,9 @@ var plainFunctions = map[string]*builtin{
 	"date": define("date? timezone?", func(r *run, a args) any {
 		return r.toDate(a.at(0, absent{}), a.at(1, absent{}))
 	}),
-	"max": define("! value *", func(r *run, a args) any { return r.extreme("max", a, 1) }),
-	"min": define("! value *", func(r *run, a args) any { return r.extreme("min", a, -1) }),
-	"range": define("! start end step?", func(r *run, a args) any {
+	"max": define("! value values*", func(r *run, a args) any { return r.extreme("max", a, 1) }),
+	"min": define("! value values*", func(r *run, a args) any { return r.extreme("min", a, -1) }),
+	"range": define("! low high step?", func(r *run, a args) any {
 		return r.numbers(a[0], a[1], a.at(2, int64(1)))
 	}),
 	"cycle": define("values position", func(r *run, a args) any {
@@ -61,10 +61,7 @@ var plainFunctions = map[string]*builtin{
 		if !ok {
 			return a[0]
 		}
-		if list.Len() == 0 {
-			fail("Modulo by zero")
-		}
-		v, _ := list.get(intKey(int64(r.intParam(a[1]) % list.Len())))
+		v, _ := list.get(r.arrayKey(opMod(r, a[1], int64(list.Len()))))
 		return v
 	}),
 	"random": define("values? max?", func(r *run, a args) any { return r.random(a) }),
@@ -148,7 +145,7 @@ func isEmpty(v any) bool {
 	case *Array:
 		return v.Len() == 0
 	}
-	return false
+	return false // markup is never empty
 }
 
 var numberFilters = map[string]*builtin{
@@ -188,10 +185,10 @@ var numberFilters = map[string]*builtin{
 			decimals = r.intParam(v)
 		}
 		if v := a.at(2, nil); v != nil {
-			point = r.str(v)
+			point = r.text(v)
 		}
 		if v := a.at(3, nil); v != nil {
-			separator = r.str(v)
+			separator = r.text(v)
 		}
 		r.charge((len(separator) + 4) * 110)
 		return numberFormat(toFloat(a[0]), max(0, decimals), point, separator)

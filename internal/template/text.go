@@ -11,25 +11,25 @@ import (
 )
 
 var textFilters = map[string]*builtin{
-	"upper": define("string", func(r *run, a args) any { return upper(r.made(r.str(a[0]))) }),
-	"lower": define("string", func(r *run, a args) any { return lowerCase(r.made(r.str(a[0]))) }),
-	"title": define("string", func(r *run, a args) any { return titleCase(r.made(r.str(a[0]))) }),
+	"upper": define("string", func(r *run, a args) any { return upper(r.made(r.text(a[0]))) }),
+	"lower": define("string", func(r *run, a args) any { return lowerCase(r.made(r.text(a[0]))) }),
+	"title": define("string", func(r *run, a args) any { return titleCase(r.made(r.text(a[0]))) }),
 	"capitalize": define("string", func(r *run, a args) any {
-		s := r.made(r.str(a[0]))
+		s := r.made(r.text(a[0]))
 		_, n := utf8.DecodeRuneInString(s)
 		return upper(s[:n]) + lowerCase(s[n:])
 	}),
 	"trim": define("string characterMask? side?", func(r *run, a args) any {
-		s, mask := r.str(a[0]), " \t\n\r\x00\v"
+		s, mask := r.text(a[0]), " \t\n\r\x00\v"
 		if m := a.at(1, nil); m != nil {
-			mask = charMask(r.str(m))
+			mask = charMask(r.text(m))
 		}
-		switch side := r.str(a.at(2, "both")); side {
-		case "both":
+		switch side := a.at(2, "both"); {
+		case r.equal(side, "both"):
 			return trimRight(trimLeft(s, mask), mask)
-		case "left":
+		case r.equal(side, "left"):
 			return trimLeft(s, mask)
-		case "right":
+		case r.equal(side, "right"):
 			return trimRight(s, mask)
 		}
 		fail(`Trimming side must be "left", "right" or "both"`)
@@ -40,7 +40,7 @@ var textFilters = map[string]*builtin{
 		if !ok {
 			fail(`The "replace" filter expects an array or "Traversable" as replace values, got %q`, typeName(a[1]))
 		}
-		return r.translate(r.str(a[0]), pairs)
+		return r.translate(r.text(a[0]), pairs)
 	}),
 	"striptags": define("string allowable_tags?", func(r *run, a args) any {
 		allowed := ""
@@ -52,16 +52,16 @@ var textFilters = map[string]*builtin{
 		default:
 			allowed = r.str(v)
 		}
-		return stripTags(r.made(r.str(a[0])), strings.ToLower(allowed))
+		return stripTags(r.made(r.text(a[0])), strings.ToLower(allowed))
 	}),
 	"nl2br": define("string", func(r *run, a args) any {
-		s := r.str(a[0])
+		s := r.text(a[0])
 		r.charge(len(s) + 6*strings.Count(s, "\n"))
 		return newlines.Replace(s)
 	}),
-	"spaceless": define("content", func(r *run, a args) any { return spaceless(r.made(r.str(a[0]))) }),
-	"format": define("format *", func(r *run, a args) any {
-		return r.sprintf(r.str(a[0]), a[1:])
+	"spaceless": define("content", func(r *run, a args) any { return spaceless(r.made(r.text(a[0]))) }),
+	"format": define("format values*", func(r *run, a args) any {
+		return r.sprintf(r.text(a[0]), a[1:])
 	}),
 	"split": define("value delimiter limit?", func(r *run, a args) any { return r.split(a) }),
 }
@@ -296,7 +296,7 @@ func (r *run) chars(s string) []string {
 }
 
 func (r *run) split(a args) any {
-	s, delimiter := r.str(a[0]), r.str(a[1])
+	s, delimiter := r.text(a[0]), r.text(a[1])
 	limit, limited := 0, a.at(2, nil) != nil
 	if limited {
 		limit = r.intParam(a[2])
@@ -311,7 +311,7 @@ func (r *run) split(a args) any {
 		for i := 0; i < len(chars); i += size {
 			list.push(strings.Join(chars[i:min(len(chars), i+size)], ""))
 		}
-		if len(chars) == 0 && !limited {
+		if len(chars) == 0 {
 			list.push("")
 		}
 		return list
