@@ -19,7 +19,7 @@ var arrayFilters = map[string]*builtin{
 		default:
 			s := r.str(v)
 			r.step(len(s) / 64)
-			return int64(utf8.RuneCountInString(s))
+			return int64(charCount(s))
 		}
 	}),
 	"slice": define("item start length? preserveKeys?", func(r *run, a args) any {
@@ -190,7 +190,7 @@ func (r *run) slice(item any, start int, length, keep any) any {
 		}
 		var offsets []int
 		r.chargeElements(min(maxRange, len(s)))
-		for i := range s {
+		for i := 0; i < len(s); i += charSize(s[i:]) {
 			offsets = append(offsets, i)
 		}
 		from, to := window(len(offsets), start, length, r)
@@ -227,6 +227,9 @@ func (r *run) end(item any, at int) any {
 
 func (r *run) reverseText(s string) string {
 	r.charge(len(s))
+	if !utf8.ValidString(s) {
+		return ""
+	}
 	b := make([]byte, len(s))
 	at := len(s)
 	for s != "" {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // dateValue is PHP's DateTime. Its modify changes it in place, as there.
@@ -245,7 +244,7 @@ func member(r *run, object any, name string, a args, onlyAsk bool) (any, bool) {
 	case *markup:
 		switch name {
 		case "count":
-			return int64(utf8.RuneCountInString(o.text)), true
+			return int64(charCount(o.text)), true
 		case "jsonserialize", "__tostring":
 			return o.text, true
 		}

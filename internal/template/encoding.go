@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
 )
 
 var encodingFilters = map[string]*builtin{
@@ -36,7 +37,7 @@ var encodingFilters = map[string]*builtin{
 	"url_encode": define("url", func(r *run, a args) any {
 		if list, ok := a[0].(*Array); ok {
 			var b strings.Builder
-			r.query(&b, list, "")
+			r.query(&b, list, "", false)
 			return b.String()
 		}
 		s := r.str(a[0])
@@ -70,6 +71,8 @@ func charset(name string) encoding.Encoding {
 	switch strings.ToUpper(name) {
 	case "ISO-8859-1", "LATIN1": // of the web it is Windows-1252
 		return charmap.ISO8859_1
+	case "UTF-16": // with a mark of its byte order
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
 	}
 	e, err := htmlindex.Get(name)
 	if err != nil {
@@ -79,7 +82,7 @@ func charset(name string) encoding.Encoding {
 }
 
 var strategies = map[string]func(r *run, s string) string{
-	"html": func(_ *run, s string) string { return htmlEscaper.Replace(strings.ToValidUTF8(s, "\ufffd")) },
+	"html": func(_ *run, s string) string { return htmlEscaper.Replace(scrub(s, "\ufffd")) },
 	"url":  func(_ *run, s string) string { return rawURLEncode(s) },
 	"js":   func(r *run, s string) string { return escapeRunes(r, s, ",._", escapeJS) },
 	"css":  func(r *run, s string) string { return escapeRunes(r, s, "", escapeCSS) },
@@ -165,11 +168,11 @@ func escapeAttr(c rune) string {
 }
 
 // query is http_build_query by RFC 3986; nulls are left out.
-func (r *run) query(b *strings.Builder, list *Array, prefix string) {
+func (r *run) query(b *strings.Builder, list *Array, prefix string, inner bool) {
 	r.deeper()
 	for i := range list.Len() {
 		name := rawURLEncode(list.keyAt(i).String())
-		if prefix != "" {
+		if inner {
 			name = prefix + "%5B" + name + "%5D"
 		}
 		r.charge(len(name) + 1)
@@ -178,7 +181,7 @@ func (r *run) query(b *strings.Builder, list *Array, prefix string) {
 		case nil:
 			continue
 		case *Array:
-			r.query(b, v, name)
+			r.query(b, v, name, true)
 			continue
 		case bool:
 			if value = "0"; v {

@@ -182,7 +182,9 @@ flags:
 	}
 	d.width, i = count(i)
 	if i < len(s) && s[i] == '.' {
-		d.precision, i = count(i + 1)
+		if i++; i < len(s) && isDigit(s[i]) { // a point alone says nothing
+			d.precision, i = count(i)
+		}
 	}
 	if i < len(s) && s[i] == 'l' {
 		i++
@@ -196,13 +198,20 @@ func (r *run) directive(d directive, verb byte, v any) string {
 		precision = min(d.precision, 53)
 	}
 	s, isNumber := "", true
+	hex := func(base int) {
+		if isNumber = false; d.precision < 0 { // with a precision PHP writes nothing
+			s = strconv.FormatUint(uint64(toInt(v)), base)
+		}
+	}
 	switch verb {
+	case '%':
+		return "%"
 	case 's':
 		s, isNumber = r.str(v), false
 		if d.precision >= 0 && d.precision < len(s) {
 			s = s[:d.precision]
 		}
-	case 'd', 'i':
+	case 'd':
 		n := toInt(v)
 		s = strconv.FormatInt(n, 10)
 		if d.plus && n >= 0 {
@@ -220,13 +229,14 @@ func (r *run) directive(d directive, verb byte, v any) string {
 			s = "+" + s
 		}
 	case 'x':
-		s, isNumber = strconv.FormatUint(uint64(toInt(v)), 16), false
+		hex(16)
 	case 'X':
-		s, isNumber = strings.ToUpper(strconv.FormatUint(uint64(toInt(v)), 16)), false
+		hex(16)
+		s = strings.ToUpper(s)
 	case 'o':
-		s, isNumber = strconv.FormatUint(uint64(toInt(v)), 8), false
+		hex(8)
 	case 'b':
-		s, isNumber = strconv.FormatUint(uint64(toInt(v)), 2), false
+		hex(2)
 	case 'c':
 		return string([]byte{byte(toInt(v))})
 	default:
@@ -235,11 +245,11 @@ func (r *run) directive(d directive, verb byte, v any) string {
 	if len(s) >= d.width {
 		return s
 	}
+	if d.left && d.pad == '0' && (verb == 'd' || verb == 'u') {
+		d.pad = ' ' // zeros behind a whole number would make another of it
+	}
 	fill := strings.Repeat(string([]byte{d.pad}), d.width-len(s))
 	if d.left {
-		if d.pad == '0' && isNumber && verb != 'f' && verb != 'F' && verb != 'e' && verb != 'E' {
-			fill = strings.Repeat("0", len(fill))
-		}
 		return s + fill
 	}
 	if d.pad == '0' && isNumber && (s[0] == '-' || s[0] == '+') {
@@ -265,9 +275,6 @@ func formatDirective(f float64, verb byte, precision int) string {
 		exp := strings.TrimLeft(s[at+2:], "0")
 		if exp == "" {
 			exp = "0"
-		}
-		if precision == 0 && !strings.Contains(s[:at], ".") {
-			return s[:at] + ".0" + s[at:at+2] + exp
 		}
 		return s[:at+2] + exp
 	}

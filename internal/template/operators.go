@@ -258,44 +258,47 @@ func (r *run) numbers(low, high, step any) any {
 	r.floatParam(step)
 	stepNumber, _ := toNumber(step)
 	by := math.Abs(asFloat(stepNumber))
-	_, stepInt := stepNumber.(int64)
+	isFloat := func(v any) bool { _, ok := v.(float64); return ok }
+	fractions := isFloat(stepNumber) || isFloat(low) || isFloat(high)
 	if ok1 && ok2 && s != "" && t != "" {
 		x, whole1, _ := numeric(s)
 		y, whole2, _ := numeric(t)
-		if !whole1 && !whole2 {
+		fractions = fractions || whole1 && isFloat(x) || whole2 && isFloat(y)
+		if !fractions && !whole1 && !whole2 {
 			return r.letters(s[0], t[0], by)
 		}
-		low, high = x, y // the number that the other begins with, 0 for none
 	}
-	from, to := toPlain(low), toPlain(high)
-	i, int1 := from.(int64)
-	j, int2 := to.(int64)
-	if int1 && int2 && stepInt {
-		n := int64(by)
-		if i == j && n > 0 {
-			return NewList(i)
-		}
-		span := uint64(j - i)
+	if fractions {
+		return r.floats(toFloat(low), toFloat(high), by)
+	}
+	i, j := toInt(low), toInt(high)
+	n := int64(by)
+	if i == j && n > 0 {
+		return NewList(i)
+	}
+	span := uint64(j - i)
+	if i > j {
+		span = uint64(i - j)
+	}
+	if n <= 0 || span < uint64(n) {
+		fail("range(): Argument #3 ($step) must not exceed the specified range")
+	}
+	count := span/uint64(n) + 1
+	rangeSize(float64(count))
+	r.chargeElements(int(count))
+	a := &Array{vals: make([]any, 0, count)}
+	for k := range int64(count) {
 		if i > j {
-			span = uint64(i - j)
+			a.push(i - k*n)
+		} else {
+			a.push(i + k*n)
 		}
-		if n <= 0 || span < uint64(n) {
-			fail("range(): Argument #3 ($step) must not exceed the specified range")
-		}
-		count := span/uint64(n) + 1
-		rangeSize(float64(count))
-		r.chargeElements(int(count))
-		a := &Array{vals: make([]any, 0, count)}
-		for k := range int64(count) {
-			if i > j {
-				a.push(i - k*n)
-			} else {
-				a.push(i + k*n)
-			}
-		}
-		return a
 	}
-	f, g := asFloat(from), asFloat(to)
+	return a
+}
+
+// floats is a range with fractions.
+func (r *run) floats(f, g, by float64) any {
 	if f == g {
 		return NewList(f)
 	}
@@ -309,8 +312,8 @@ func (r *run) numbers(low, high, step any) any {
 	count := math.Floor(span/by+1e-9) + 1
 	rangeSize(count)
 	r.chargeElements(int(count))
-	a := &Array{}
-	for k := 0.0; k < count; k++ {
+	a := NewList(f)
+	for k := 1.0; k < count; k++ {
 		if f > g {
 			a.push(f - k*by)
 		} else {
@@ -328,22 +331,6 @@ func rangeSize(n float64) {
 	if n > maxRange {
 		limit("a list of the template grows too long")
 	}
-}
-
-// toPlain is a bound of a range: a number, 0 for what is none.
-func toPlain(v any) any {
-	if s, ok := v.(string); ok {
-		n, whole, _ := numeric(s)
-		if !whole {
-			return toInt(v)
-		}
-		return n
-	}
-	n, ok := toNumber(v)
-	if !ok {
-		return toInt(v)
-	}
-	return n
 }
 
 func (r *run) letters(from, to byte, by float64) any {

@@ -43,7 +43,11 @@ func (p *parser) test(subject expr) expr {
 		mustBeSimple(subject, t.pos)
 		return &definedExpr{subject}
 	}
-	return &callExpr{def: def, args: bind(def, "test", subject, args, t.pos), pos: t.pos}
+	e := &callExpr{def: def, args: bind(def, "test", subject, args, t.pos), pos: t.pos}
+	if need := def.required(); len(e.args) < need {
+		panic(syntaxError(t.pos, "The test %q needs an argument", name))
+	}
+	return e
 }
 
 func (p *parser) call(t *token) expr {

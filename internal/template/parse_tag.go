@@ -197,10 +197,10 @@ func (p *parser) applyTag(pos int) stmt {
 	body := p.body("endapply")
 	p.next()
 	p.endTag()
-	print := p.print(e).(leafStmt)
+	output := p.print(e).(leafStmt)
 	return &wrapStmt{before: (*run).capture, body: body, after: func(r *run) {
 		r.holes = append(r.holes, newMarkup(r.captured()))
-		print.do(r)
+		output.do(r)
 		r.holes = r.holes[:len(r.holes)-1]
 	}}
 }

@@ -30,7 +30,7 @@ var regexes struct {
 }
 
 // pattern is a PHP regular expression: delimiters, modifiers and all. Without the u modifier it
-// looks at bytes, which are given to the engine as the characters of the same number.
+// looks at bytes; see bytesAsRunes.
 type pattern struct {
 	re    *regexp2.Regexp
 	bytes bool
@@ -46,7 +46,7 @@ func opMatches(r *run, subject, expression any) any {
 	s := r.text(subject)
 	r.charge(len(s) * 4)
 	if p.bytes {
-		s = latin1(s)
+		s = bytesAsRunes(s)
 	} else if !utf8.ValidString(s) {
 		return false
 	}
@@ -63,17 +63,6 @@ func opMatches(r *run, subject, expression any) any {
 		return int64(1)
 	}
 	return int64(0)
-}
-
-func latin1(s string) string {
-	if isASCII(s) {
-		return s
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		b.WriteRune(rune(s[i]))
-	}
-	return b.String()
 }
 
 func compilePattern(source string) (*pattern, string) {
@@ -110,18 +99,17 @@ func compilePattern(source string) (*pattern, string) {
 			dollarEnd = true
 		case 'u':
 			p.bytes = false
-		case 'S', 'X', 'J', '\n', '\r', ' ':
-		case 'U':
-			return nil, "the modifier U is not supported"
+		case 'S', 'X', 'J', 'U', '\n', '\r', ' ': // U turns greed around, which finds the same subjects
 		default:
 			return nil, "Unknown modifier '" + string(m) + "'"
 		}
 	}
 	if p.bytes {
-		body = latin1(body)
+		body = bytesAsRunes(body)
 	}
-	re, err := regexp2.Compile(fromPCRE(body, dollarEnd), options)
-	if err != nil {
+	body, ok := fromPCRE(body, p.bytes, dollarEnd)
+	re, err := regexp2.Compile(body, options)
+	if err != nil || !ok {
 		return nil, "Compilation failed"
 	}
 	re.MatchTimeout = regexTime
@@ -161,91 +149,4 @@ func delimited(source string) (body, modifiers, problem string) {
 		}
 	}
 	return "", "", "No ending delimiter '" + string(end) + "' found"
-}
-
-var posixClasses = map[string]string{"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
-	"space": `\s`, "blank": ` \t`, "punct": "!-/:-@\\[-`{-~", "xdigit": "0-9a-fA-F", "word": "a-zA-Z0-9_", "cntrl": `\x00-\x1f\x7f`,
-	"print": " -~", "graph": "!-~"}
-
-// fromPCRE rewrites what the engine, which speaks .NET's dialect, understands otherwise or not at all.
-func fromPCRE(s string, dollarEnd bool) string {
-	var b strings.Builder
-	class := false
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		rest := s[i:]
-		switch {
-		case strings.HasPrefix(rest, `\Q`):
-			quoted, _, _ := strings.Cut(rest[2:], `\E`)
-			b.WriteString(regexp2.Escape(quoted))
-			i += min(len(rest), len(quoted)+4) - 1
-		case c == '\\' && i+1 < len(s):
-			i++
-			b.WriteString(escapeOf(s[i], class))
-		case class && strings.HasPrefix(rest, "[:"):
-			end := strings.Index(rest, ":]")
-			if set, ok := posixClasses[rest[2:max(2, end)]]; end > 0 && ok {
-				b.WriteString(set)
-				i += end + 1
-				continue
-			}
-			b.WriteString(`\[`)
-		case class && c == '[':
-			b.WriteString(`\[`)
-		case c == '[' && !class:
-			class = true
-			b.WriteByte(c)
-			for _, first := range []string{"[^]", "[]"} {
-				if strings.HasPrefix(rest, first) {
-					b.WriteString(strings.Replace(first[1:], "]", `\]`, 1))
-					i += len(first) - 1
-					break
-				}
-			}
-		case c == ']' && class:
-			class = false
-			b.WriteByte(c)
-		case class:
-			b.WriteByte(c)
-		case c == '$' && dollarEnd:
-			b.WriteString(`\z`)
-		case strings.HasPrefix(rest, "(?P<"):
-			b.WriteString("(?<")
-			i += 3
-		case (c == '+' || c == '*' || c == '?' || c == '}') && i+1 < len(s) && s[i+1] == '+':
-			b.WriteByte(c) // possessive: as greedy, which only matches more
-			i++
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func escapeOf(c byte, class bool) string {
-	wrap := func(set string) string {
-		if class {
-			return set
-		}
-		return "[" + set + "]"
-	}
-	switch c {
-	case 'd':
-		return wrap("0-9")
-	case 'w':
-		return wrap("a-zA-Z0-9_")
-	case 'h':
-		return wrap(` \t`)
-	case 'D':
-		if !class {
-			return "[^0-9]"
-		}
-	case 'W':
-		if !class {
-			return "[^a-zA-Z0-9_]"
-		}
-	case 'R':
-		return `(?:\r\n|\n|\r)`
-	}
-	return `\` + string(c)
 }

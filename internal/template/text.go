@@ -16,7 +16,10 @@ var textFilters = map[string]*builtin{
 	"title": define("string", func(r *run, a args) any { return titleCase(r.made(r.text(a[0]))) }),
 	"capitalize": define("string", func(r *run, a args) any {
 		s := r.made(r.text(a[0]))
-		_, n := utf8.DecodeRuneInString(s)
+		n := 0
+		if s != "" {
+			n = charSize(s)
+		}
 		return upper(s[:n]) + lowerCase(s[n:])
 	}),
 	"trim": define("string characterMask? side?", func(r *run, a args) any {
@@ -52,7 +55,7 @@ var textFilters = map[string]*builtin{
 		default:
 			allowed = r.str(v)
 		}
-		return stripTags(r.made(r.text(a[0])), strings.ToLower(allowed))
+		return stripTags(strings.ReplaceAll(r.made(r.text(a[0])), "\x00", ""), strings.ToLower(allowed))
 	}),
 	"nl2br": define("string", func(r *run, a args) any {
 		s := r.text(a[0])
@@ -74,6 +77,34 @@ func (r *run) made(s string) string {
 	return s
 }
 
+// scrub puts a replacement for each beginning of a character that does not go on as one.
+func scrub(s, replacement string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		c, n := utf8.DecodeRuneInString(s)
+		if c != utf8.RuneError || n > 1 {
+			b.WriteString(s[:n])
+		} else {
+			b.WriteString(replacement)
+			n = incomplete(s)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// incomplete is how many bytes begin a character that is cut off, at least one.
+func incomplete(s string) int {
+	n := 1
+	for n < len(s) && n < 3 && !utf8.FullRuneInString(s[:n+1]) && s[n]&0xc0 == 0x80 {
+		n++
+	}
+	return n
+}
+
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -88,7 +119,7 @@ func upper(s string) string {
 	if isASCII(s) {
 		return strings.ToUpper(s)
 	}
-	return cases.Upper(language.Und).String(strings.ToValidUTF8(s, "?"))
+	return cases.Upper(language.Und).String(scrub(s, "?"))
 }
 
 func lowerCase(s string) string {
@@ -96,7 +127,7 @@ func lowerCase(s string) string {
 		return strings.ToLower(s)
 	}
 	var b strings.Builder
-	for _, c := range strings.ToValidUTF8(s, "?") {
+	for _, c := range scrub(s, "?") {
 		if c == 'İ' {
 			b.WriteString("i̇")
 			continue
@@ -110,14 +141,14 @@ func lowerCase(s string) string {
 func titleCase(s string) string {
 	var b strings.Builder
 	inWord := false
-	for _, c := range strings.ToValidUTF8(s, "?") {
+	for _, c := range scrub(s, "?") {
 		cased := unicode.IsUpper(c) || unicode.IsLower(c) || unicode.IsTitle(c) || unicode.Is(unicode.Other_Lowercase, c) || unicode.Is(unicode.Other_Uppercase, c)
 		if inWord {
 			b.WriteRune(unicode.ToLower(c))
-		} else if t := unicode.ToTitle(c); t == 'ß' {
-			b.WriteString("Ss")
+		} else if c < utf8.RuneSelf {
+			b.WriteRune(unicode.ToUpper(c))
 		} else {
-			b.WriteRune(t)
+			b.WriteString(cases.Title(language.Und, cases.NoLower).String(string(c)))
 		}
 		if !caseIgnorable(c) {
 			inWord = cased
@@ -213,7 +244,7 @@ scan:
 func stripTags(s, allowed string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
-		if s[i] != '<' || i+1 >= len(s) || isSpace(s[i+1]) {
+		if s[i] != '<' || i+1 < len(s) && isSpace(s[i+1]) && allowed == "" {
 			b.WriteByte(s[i])
 			i++
 			continue
@@ -250,7 +281,7 @@ func stripTags(s, allowed string) string {
 			break // a tag without an end takes the rest along
 		}
 		end++
-		tag := s[i:end]
+		tag := "<" + brackets.Replace(s[i+1:end-1]) + ">" // quoted ones go, too
 		if allowed != "" && strings.Contains(allowed, tagName(tag)) {
 			b.WriteString(tag)
 		}
@@ -259,12 +290,15 @@ func stripTags(s, allowed string) string {
 	return b.String()
 }
 
+var brackets = strings.NewReplacer("<", "", ">", "")
+
+// tagName is the name of a tag as PHP compares it: what comes first, without the slash that ends a tag.
 func tagName(tag string) string {
-	name := strings.TrimLeft(strings.ToLower(strings.Trim(tag, "<>")), "/ ")
-	if i := strings.IndexAny(name, " \t\n\r/"); i >= 0 {
-		name = name[:i]
+	inner := strings.TrimLeft(strings.ToLower(strings.Trim(tag, "<>")), " \t\n\r\v\f")
+	if i := strings.IndexAny(inner, " \t\n\r\v\f"); i >= 0 {
+		inner = inner[:i]
 	}
-	return "<" + name + ">"
+	return "<" + strings.TrimSuffix(strings.TrimPrefix(inner, "/"), "/") + ">"
 }
 
 // spaceless removes the space between tags.
@@ -282,13 +316,36 @@ func spaceless(s string) string {
 	return strings.Trim(b.String(), phpSpace)
 }
 
-// chars splits a string into characters; a byte that belongs to none stands for itself.
+// charSize is how many bytes PHP takes for the first character of a string: what its first byte promises.
+func charSize(s string) int {
+	n := 1
+	switch c := s[0]; {
+	case c >= 0xc2 && c < 0xe0:
+		n = 2
+	case c >= 0xe0 && c < 0xf0:
+		n = 3
+	case c >= 0xf0 && c < 0xf8:
+		n = 4
+	}
+	return min(n, len(s))
+}
+
+// charCount is mb_strlen.
+func charCount(s string) int {
+	n := 0
+	for ; s != ""; n++ {
+		s = s[charSize(s):]
+	}
+	return n
+}
+
+// chars splits a string into characters.
 func (r *run) chars(s string) []string {
-	n := utf8.RuneCountInString(s)
+	n := charCount(s)
 	r.chargeElements(n)
 	list := make([]string, 0, n)
 	for s != "" {
-		_, size := utf8.DecodeRuneInString(s)
+		size := charSize(s)
 		list = append(list, s[:size])
 		s = s[size:]
 	}
@@ -303,6 +360,9 @@ func (r *run) split(a args) any {
 	}
 	list := &Array{}
 	if delimiter == "" {
+		if (!limited || limit <= 1) && !utf8.ValidString(s) {
+			return false
+		}
 		chars := r.chars(s)
 		size := 1
 		if limited && limit > 1 {
