@@ -254,7 +254,7 @@ func (r *run) sort(a args) any {
 	}
 	arrow := a.at(1, nil)
 	zendSort(order, func(i, j int) int {
-		c := 0
+		var c int
 		if x, y := list.vals[i], list.vals[j]; arrow == nil {
 			c = r.compare(x, y)
 		} else if v := r.call(arrow, x, y); v == false {

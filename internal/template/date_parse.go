@@ -170,13 +170,8 @@ func (p parsedDate) fill(t time.Time, us int, constructing bool) parsedDate {
 		p.h, p.i, p.s, p.us = 0, 0, 0, 0
 	}
 	if p.us == unset {
-		if p.y != unset || p.m != unset || p.d != unset || p.h != unset || p.i != unset || p.s != unset {
-			if constructing || p.h != unset {
-				p.us = 0
-			}
-		}
-		if p.us == unset {
-			p.us = us
+		if p.us = us; constructing && (p.y != unset || p.m != unset || p.d != unset || p.h != unset || p.i != unset || p.s != unset) {
+			p.us = 0
 		}
 	}
 	set := func(field *int, v int) {

@@ -22,7 +22,7 @@ func timeRules() []dateRule {
 				p.haveYear, p.y = true, nr(m[1]+m[2])
 				return nil
 			}
-			return p.setTime(nr(m[1]), nr(m[2]), 0, 0)
+			return p.setTime(nr(m[1]), nr(m[2]), 0, unset) // modify keeps the fraction of the second
 		}),
 		dateRuleOf(`[tT]?(<hour24lz>)(<minutelz>)(<secondlz>)`, func(p *parsedDate, m []string) error {
 			return p.setTime(nr(m[1]), nr(m[2]), nr(m[3]), 0)

@@ -124,7 +124,7 @@ func TestOddTemplatesDoNotCrash(t *testing.T) {
 }
 
 func FuzzTemplate(f *testing.F) {
-	for i, c := range loadConformance(f) {
+	for i, c := range append(loadConformance(f, "conformance.jsonl"), loadConformance(f, "beyond.jsonl")...) {
 		if i%9 == 0 {
 			f.Add(c.Template, string(c.Context))
 		}
@@ -193,6 +193,19 @@ func TestStandingStillDoesNotCount(t *testing.T) {
 		if got := r.late(); got != late {
 			t.Errorf("after %s of its own and %s of others it is late: %v", own, stood, got)
 		}
+	}
+	tpl, err := Compile("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tpl.compiled.run(nil, Options{}, func(r *run) {
+		r.looked = r.looked.Add(-maxForgiven) // as if it had stood still before it first looked at the clock
+		r.deadline = r.looked.Add(maxTime)
+		if r.late() {
+			t.Error("a rendering that stood still at its beginning has used its time up")
+		}
+	}); err != nil {
+		t.Error(err)
 	}
 	r := &run{deadline: time.Now().Add(-1)}
 	if !r.late() {

@@ -92,7 +92,8 @@ func EncodeJSON(v any) (text []byte, err error) {
 			text, err = nil, &Error{Kind: Runtime, Message: f.message}
 		}
 	}()
-	r := &run{now: time.Now(), zone: utc, deadline: time.Now().Add(maxTime)}
+	started := time.Now()
+	r := &run{now: started, zone: utc, deadline: started.Add(maxTime), looked: started}
 	e := jsonEncoder{r: r, flags: jsonUnescapedSlash | jsonUnescapedText | jsonUnescapedBreaks, depth: maxJSONDepth, objects: true}
 	if _, ok := v.(*closure); ok {
 		fail("a function is no JSON value")

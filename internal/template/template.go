@@ -101,7 +101,7 @@ func (c *compiled) run(values *Array, o Options, do func(r *run)) (err error) {
 	if o.Now.IsZero() {
 		o.Now = started
 	}
-	r := &run{program: c, now: o.Now, zone: z, deadline: started.Add(maxTime), vars: values}
+	r := &run{program: c, now: o.Now, zone: z, deadline: started.Add(maxTime), looked: started, vars: values}
 	defer func() {
 		if p := recover(); p != nil {
 			f, ok := p.(failure)

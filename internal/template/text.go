@@ -324,7 +324,7 @@ func charSize(s string) int {
 		n = 2
 	case c >= 0xe0 && c < 0xf0:
 		n = 3
-	case c >= 0xf0 && c < 0xf8:
+	case c >= 0xf0 && c < 0xf5:
 		n = 4
 	}
 	return min(n, len(s))
