@@ -221,11 +221,11 @@ func TestValuesGivenAreNotChanged(t *testing.T) {
 func TestReads(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
-		`{{ (secrets.erp ~ 'now'|date('Y'))|md5 }}{{ secrets['gh-next'] }}`:                                "erp gh-next",
-		`{% if secrets.a %}{% for x in [secrets.b.c] %}{{ x }}{% endfor %}{% endif %}{{ "#{secrets.d}" }}`: "a b d",
+		`{{ (secrets.erp ~ 'now'|date('Y'))|md5 }}{{ secrets['gh-next'] }}`:                                                                                             "erp gh-next",
+		`{% if secrets.a %}{% for x in [secrets.b.c] %}{{ x }}{% endfor %}{% endif %}{{ "#{secrets.d}" }}`:                                                              "a b d",
 		`{{ secrets.a ?? secrets['b'] }}{{ secrets.c|default('') }}{{ secrets['d'] is defined ? 1 : 2 }}{% if secrets.e is not null %}{% endif %}{{ secrets.f|upper }}`: "b f",
-		`{{ other.erp }}{{ x.secrets.erp }}{{ secrets[name] }}{{ secrets }}`:                               "",
-		`{% set secrets = {a: 1} %}{{ secrets.a }}`:                                                        "",
+		`{{ other.erp }}{{ x.secrets.erp }}{{ secrets[name] }}{{ secrets }}`:                                                                                            "",
+		`{% set secrets = {a: 1} %}{{ secrets.a }}`:                                                                                                                     "",
 	} {
 		tpl, err := Compile(source)
 		if err != nil {
