@@ -164,7 +164,11 @@ func formFault(s *openapi3.Schema, value any, field, name string) hook.Fault {
 	case s.Format == "uuid":
 		return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%q is not an id", text)}
 	}
-	return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%s: %q has not the form %s", name, text, s.Pattern)}
+	like := ""
+	if len(s.Examples) > 0 {
+		like = fmt.Sprintf(", such as %v", s.Examples[0])
+	}
+	return hook.Fault{Field: field, Code: "invalid_format", Detail: fmt.Sprintf("%s: %q has not the form %s%s", name, text, s.Pattern, like)}
 }
 
 func list(values []any) string {

@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -154,12 +155,13 @@ func (s *Service) replayTarget(ctx context.Context, p hook.Principal, spec *hook
 
 // inField says which field named what is not there.
 func inField(field string, err error) error {
-	if hook.KindOf(err) != hook.KindNotFound {
+	var missing *hook.Error
+	if !errors.As(err, &missing) || missing.Kind != hook.KindNotFound {
 		return err
 	}
-	e := hook.Errorf(hook.KindNotFound, "%s names what is not there: %v", field, err)
+	e := *missing
 	e.Field = field
-	return e
+	return &e
 }
 
 // patterns reads event types as webhooks name them; nil is all.

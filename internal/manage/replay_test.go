@@ -77,7 +77,7 @@ func TestReplaysThatAreRefused(t *testing.T) {
 	}
 	for doc, field := range map[string]string{`{"webhook":"b"}`: "webhook", `{"action":"b"}`: "action"} {
 		_, _, err := w.CreateReplay(t.Context(), w.admin, []byte(doc))
-		if e := wantKind(t, err, hook.KindNotFound); e.Field != field {
+		if e := wantKind(t, err, hook.KindNotFound); e.Field != field || !strings.HasPrefix(e.Detail, "no "+field) {
 			t.Errorf("%s: field %q", doc, e.Field)
 		}
 	}
