@@ -20,6 +20,15 @@ func (w *world) healthy(webhook, at, value string) *answer {
 	return a
 }
 
+// waitsFor waits until a delivery waits for a reason. What is due this very moment may be
+// told as due in a moment: the program asks the database for the time once in a while only.
+func (w *world) waitsFor(delivery, reason string) {
+	w.t.Helper()
+	eventually(w.t, "delivery "+delivery+" to wait for "+reason, func() bool {
+		return w.viewer.get("/v1/deliveries/"+delivery).want(http.StatusOK).has("state", "pending").text("stateReason") == reason
+	})
+}
+
 var _ = suite("states", map[string]func(*world){
 	"a paused webhook holds, a resumed one goes on": func(w *world) {
 		r := w.receiver()
@@ -54,7 +63,7 @@ var _ = suite("states", map[string]func(*world){
 		r.WaitOpen(1)
 		second := w.deliveryOf(w.publish(doc{"type": "a.b"}))
 		w.await(first, "running")
-		w.viewer.get("/v1/deliveries/"+second).want(http.StatusOK).has("state", "pending", "stateReason", "max_in_flight")
+		w.waitsFor(second, "max_in_flight")
 		r.Respond(testkit.Answer{Status: http.StatusOK})
 		r.Release()
 		w.await(second, "succeeded").has("stateReason", "")
@@ -66,7 +75,7 @@ var _ = suite("states", map[string]func(*world){
 		// One more is in hand and waits for its token, those after it wait in the queue.
 		w.publish(doc{"type": "c.d"})
 		last := w.deliveryOf(w.publish(doc{"type": "c.d"}))
-		w.viewer.get("/v1/deliveries/"+last).want(http.StatusOK).has("state", "pending", "stateReason", "rate_limited")
+		w.waitsFor(last, "rate_limited")
 		w.operator.post("/v1/deliveries/"+last+"/skip", nil).want(http.StatusOK).has("state", "skipped", "stateReason", "by_operator")
 	},
 	"a disabled webhook gets nothing new": func(w *world) {

@@ -60,9 +60,7 @@ var _ = suite("types", map[string]func(*world){
 		w.publisher.post("/v1/events", doc{"type": "order.paid", "entity": doc{"total": 1}}).want(http.StatusAccepted).has("warnings", "")
 		w.publisher.post("/v1/events/batch", doc{"data": []doc{{"type": "other"}, wrong}}).want(http.StatusAccepted).
 			has("data.0.receipt.warnings", "", "data.1.receipt.warnings.0.pointer", "/data/1/entity/total")
-		if !strings.Contains(w.said(), `"msg":"publish.schema_mismatch"`) {
-			w.t.Error("the log says nothing of it")
-		}
+		eventually(w.t, "the log to say so", func() bool { return strings.Contains(w.said(), `"msg":"publish.schema_mismatch"`) })
 		w.admin.patch("/v1/event-types/order.paid", doc{"mode": "off"}).want(http.StatusOK)
 		w.publisher.post("/v1/events", wrong).want(http.StatusAccepted).has("warnings", "")
 		w.admin.put("/v1/event-types/order.sent", doc{"schema": doc{"type": "objekt"}}).fault("/schema", "invalid_format").says("/type: value must be one of")

@@ -79,6 +79,7 @@ whsec_…
 		t.Errorf("on call is told of %s: %s", told.Header.Get("X-Webhook-Event"), told.Body)
 	}
 	w.typed(`api $B/v1/webhooks/erp-orders        | jq -c '{state,stateReason,stateSince}'`, `{"state":"suspended","stateReason":"failing","stateSince":"…"}`)
+	w.healthy("erp-orders", "running", "0") // what was under way when it was suspended is held, too
 	held := strings.TrimSpace(w.typed(`api $B/v1/webhooks/erp-orders/health | jq -c '{failingSince,lastStatus,held}'`, `{"failingSince":"…","lastStatus":503,"held":…}`))
 	waiting := regexp.MustCompile(`"held":(\d+)`).FindStringSubmatch(held)[1]
 	w.typed(`api $B/v1/events/`+sent[len(sent)-1]+`/matches | jq -c '.data[] | select(.webhook.code=="erp-orders") | [.matched,.reason]'`, `[false,"suspended"]`)

@@ -32,7 +32,7 @@ func TestSecondNodeOnADirectoryOnPostgres(t *testing.T) {
 	first := in.node()
 	release := make(chan struct{})
 	at := receive(t, func(q *http.Request, nth int) answer {
-		if nth == 1 {
+		if nth == 1 && strings.HasPrefix(q.Header.Get("X-Webhook-Event-Id"), "of-the-") {
 			return answer{hang: release}
 		}
 		return answer{}
@@ -40,6 +40,9 @@ func TestSecondNodeOnADirectoryOnPostgres(t *testing.T) {
 	first.webhook("all", at.url, nil)
 	second := &node{in: in, name: "beside", dir: first.dir}
 	second.start()
+	for _, n := range []*node{first, second} {
+		n.sendsItself("thing")
+	}
 	first.publish(object{"id": "of-the-first", "type": "thing"})
 	second.publish(object{"id": "of-the-second", "type": "thing"})
 	at.wait("both are under way", func() bool { return at.open == 2 })

@@ -87,7 +87,9 @@ func TestEndedInAReplay(t *testing.T) {
 		in := install(t, database, "NODE_DEAD_AFTER=1h")
 		n := in.node()
 		at := receive(t, nil)
-		id := midway(in, n, layReplay(in, n, at))
+		spec := layReplay(in, n, at)
+		spec["rate"] = 120 // it must not be over before the stop below
+		id := midway(in, n, spec)
 		n.kill()
 		before := in.one(n.db(), "SELECT done FROM replays")
 		n.start()

@@ -35,8 +35,8 @@ func TestGracefulStopUnderLoad(t *testing.T) {
 		}
 		took := time.Since(asked)
 		t.Logf("the stop took %s", took.Round(time.Millisecond))
-		// Twice: closing listeners and writing outcomes take their time beside the grace.
-		if took < grace || took > 2*grace+2*time.Second {
+		// Half a minute for a busy machine: what hangs would do so for twice as long.
+		if took < grace || took > 30*time.Second {
 			t.Errorf("the stop took %s with a grace of %s", took, grace)
 		}
 		l.stop()

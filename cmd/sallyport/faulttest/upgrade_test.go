@@ -60,7 +60,7 @@ var wholeRows = []string{"workspaces", "webhooks", "api_keys", "event_types", "a
 // is migrated, new nodes join, both deliver, the old one goes. Nothing is lost, nothing is
 // refused, and nothing is sent twice but what a stop cut off.
 func TestUpgradeBesideThePreviousBinary(t *testing.T) {
-	in := install(t, testkit.EmptyPostgres(t), quick...)
+	in := install(t, testkit.EmptyPostgres(t), "NODE_DEAD_AFTER=1m") // nobody dies here
 	present := in.binary
 	in.binary = testkit.PreviousBinary(t)
 	old := in.node()
