@@ -252,7 +252,8 @@ func (r *httpRequest) run(ctx context.Context, c *call, a *hook.Attempt) {
 		return
 	}
 	// The exchange has a clock of its own, so that its record says how far it came.
-	if q.Timeout = c.place.timeout - c.x.cfg.Now().Sub(c.scene.now); q.Timeout <= 0 {
+	// In tenths of a second: what is left is told when it was not enough.
+	if q.Timeout = (c.place.timeout - c.x.cfg.Now().Sub(c.scene.now)).Round(100 * time.Millisecond); q.Timeout <= 0 {
 		q.Timeout = time.Millisecond
 	}
 	started := a.StartedAt

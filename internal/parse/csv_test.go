@@ -50,6 +50,7 @@ func TestTables(t *testing.T) {
 		"a delimiter beyond ASCII":                           {func(c *hook.Parser) { c.Delimiter = "§" }, "a§b\n1\u00a5§2\n", []string{`{"a":"1¥","b":"2"}`}},
 		"an old code page":                                   {func(c *hook.Parser) { c.Encoding = "cp850" }, "a\n\x84\n", []string{`{"a":"ä"}`}},
 		"zero bytes are characters":                          {nil, "a,b\n\x00,1\n", []string{`{"a":"\u0000","b":"1"}`}},
+		"the end of a text of DOS is no row":                 {nil, "a,b\r\n1,2\r\n\x1a", []string{`{"a":"1","b":"2"}`}},
 		"one item of the whole":                              {func(c *hook.Parser) { c.Split = false }, "a\n1\n2\n", []string{`[{"a":"1"},{"a":"2"}]`}},
 		"rows that an expression selects":                    {func(c *hook.Parser) { c.Items = "[?qty != '0']" }, "sku,qty\nA,0\nB,2\n", []string{`{"sku":"B","qty":"2"}`}},
 		"broken rows are left out":                           {skip, "a,b\n1\n2,3,4\n\"x\"y,1\n\xff,1\n5,6\n", []string{`{"a":"5","b":"6"}`}},

@@ -39,7 +39,7 @@
 // Delimiters at the end of a row beyond the last column are tolerated, other rows that have
 // more or fewer fields than there are columns are faults. Column names are trimmed; one
 // without a name is called column_3 by its position, a second "sku" is called sku_2. A first
-// line sep=; sets the delimiter.
+// line sep=; sets the delimiter. A Ctrl-Z at the very end, as of DOS, counts for nothing.
 //
 // # XML
 //

@@ -36,6 +36,7 @@ func (p *Parser) csv(in *input) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	text = bytes.TrimSuffix(text, []byte{0x1a}) // how DOS, and what is as old, ends a text
 	t := &table{result: &Result{}}
 	t.start = csvReader{data: text, line: 1, enclosure: p.enclosure, escape: p.escape, delimiter: p.delimiter, valid: c.codec != nil}
 	if separator, end := separatorLine(text); end > 0 {
