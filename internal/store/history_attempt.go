@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,28 +16,31 @@ import (
 // Attempt returns one attempt of a delivery, whole, by its number or its id. Of two
 // with one number it is the one that counted.
 func (s *Store) Attempt(ctx context.Context, workspace, delivery hook.ID, ref string) (hook.Attempt, error) {
-	_, attempts, err := s.Delivery(ctx, workspace, delivery)
+	where, arg := "a.n = ?", any(-1)
+	if id, err := hook.ParseID(ref); err == nil && hook.IsID(ref) {
+		where, arg = "a.id = ?", rowID(id)
+	} else if number, err := strconv.ParseInt(ref, 10, 32); err == nil {
+		arg = number
+	}
+	var attempts []hook.Attempt
+	err := s.search(ctx, func(tx *gorm.DB) error {
+		rows, err := s.deliveryRows(tx, []hook.ID{delivery}, workspace)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return hook.NotFound("delivery", delivery.String())
+		}
+		attempts, err = s.wholeAttempts(tx, &rows[0].Delivery, where, arg)
+		return err
+	})
 	if err != nil {
 		return hook.Attempt{}, err
 	}
-	number, err := strconv.Atoi(ref)
-	if err != nil {
-		number = -1
-	}
-	var found *hook.Attempt
-	for i := range attempts {
-		a := &attempts[i]
-		if a.ID.String() == ref {
-			return *a, nil
-		}
-		if a.Number == number && (found == nil || compareAttempts(found, a) < 0) {
-			found = a
-		}
-	}
-	if found == nil {
+	if len(attempts) == 0 {
 		return hook.Attempt{}, hook.NotFound("attempt", ref)
 	}
-	return *found, nil
+	return slices.MaxFunc(attempts, func(a, b hook.Attempt) int { return compareAttempts(&a, &b) }), nil
 }
 
 // compareAttempts puts attempts of one delivery in order, the one to show last: by
@@ -107,16 +111,21 @@ func showAttempts(v *hook.DeliveryView, attempts []hook.Attempt) {
 	}
 }
 
-// wholeAttempts returns all attempts of a delivery with their evidence, oldest first.
-// The event's own bytes, which the attempts do not repeat, are put back.
-func (s *Store) wholeAttempts(tx *gorm.DB, d *hook.Delivery) ([]hook.Attempt, error) {
+// maxWhole bounds the attempts that are read with their evidence, some 300 KB each: tries by
+// hand and replays can make any number of them.
+const maxWhole = 100
+
+// wholeAttempts returns the latest attempts of a delivery that match where, with their
+// evidence, oldest first. The event's own bytes, which the attempts do not repeat, are put back.
+func (s *Store) wholeAttempts(tx *gorm.DB, d *hook.Delivery, where string, args ...any) ([]hook.Attempt, error) {
 	rows, err := list(tx, func(rows *sql.Rows, r *attemptRow) error {
 		return r.scan(rows, &r.detail, &r.head, &r.tail, &r.body)
-	}, "SELECT "+attemptColumns+", a.detail, a.req_head, a.req_tail, a.resp_body FROM attempts a WHERE a.delivery_id = ? ORDER BY a.started_at, a.id",
-		rowID(d.ID))
+	}, "SELECT "+attemptColumns+", a.detail, a.req_head, a.req_tail, a.resp_body FROM attempts a WHERE a.delivery_id = ? AND "+where+
+		" ORDER BY a.started_at DESC, a.id DESC LIMIT "+strconv.Itoa(maxWhole), append([]any{rowID(d.ID)}, args...)...)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
+	slices.Reverse(rows)
 	events, err := s.eventsByKey(tx, d.Workspace, []hook.ID{d.EventKey}, "e.entity")
 	if err != nil {
 		return nil, err

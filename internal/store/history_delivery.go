@@ -48,7 +48,7 @@ func (s *Store) EventDeliveries(ctx context.Context, workspace hook.ID, event st
 	return out, more, nil
 }
 
-// Delivery returns a delivery with all its attempts, oldest first and with bodies.
+// Delivery returns a delivery with its latest attempts, 100 at most, oldest first and with bodies.
 func (s *Store) Delivery(ctx context.Context, workspace, id hook.ID) (hook.DeliveryView, []hook.Attempt, error) {
 	var view hook.DeliveryView
 	var attempts []hook.Attempt
@@ -61,7 +61,7 @@ func (s *Store) Delivery(ctx context.Context, workspace, id hook.ID) (hook.Deliv
 			return hook.NotFound("delivery", id.String())
 		}
 		view = views[0]
-		attempts, err = s.wholeAttempts(tx, &view.Delivery)
+		attempts, err = s.wholeAttempts(tx, &view.Delivery, "1 = 1")
 		return err
 	})
 	return view, attempts, err

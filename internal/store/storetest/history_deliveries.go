@@ -274,6 +274,18 @@ func deliveryWhole(t *testing.T, w *World) {
 	if _, err := w.Attempt(ctx, other, id, "1"); hook.KindOf(err) != hook.KindNotFound {
 		t.Errorf("attempt in another workspace: %v", err)
 	}
+	for n := 3; n <= 103; n++ { // with the four that are there, 105
+		w.attempt(at(2*n), id, n, failed)
+	}
+	v, attempts, err = w.Delivery(ctx, w.ws, id)
+	if err != nil || len(attempts) != 100 || attempts[0].Number != 4 || attempts[99].Number != 103 || v.LastAttempt.Number != 103 || !v.FirstAttemptAt.Equal(at(1)) {
+		t.Errorf("of 105 attempts %d are shown: %v", len(attempts), err)
+	}
+	for ref, want := range map[string]hook.ID{"1": first, "2": counted, late.String(): late} {
+		if a, err := w.Attempt(ctx, w.ws, id, ref); err != nil || a.ID != want {
+			t.Errorf("attempt %s of 105 = %v, %v; want %v", ref, a.ID, err, want)
+		}
+	}
 	plain := w.delivery(w.now.Add(-time.Hour), event, target, rowFailed, set("attempts", 13), set("base", 10))
 	if v, _, err := w.Delivery(ctx, w.ws, plain); err != nil || v.MaxAttempts != 20 || v.Test {
 		t.Errorf("a retried delivery = %+v, %v", v, err)
