@@ -220,12 +220,15 @@ func (p *Publisher) Plan(ctx context.Context, workspace hook.ID, e hook.NewEvent
 	if err != nil {
 		return nil, err
 	}
+	if view, err = p.addTypes(ctx, view, []hook.NewEvent{e}); err != nil {
+		return nil, err
+	}
 	it := &item{request: &request{workspace: workspace, origin: Origin{Source: source, Hops: hops}}, event: e}
 	if it.event.Timestamp.IsZero() {
 		it.event.Timestamp = p.ids.Now()
 	}
 	it.event.Timestamp = it.event.Timestamp.UTC().Truncate(time.Millisecond)
-	if err := p.check(ctx, &view, it); err != nil {
+	if err := p.check(ctx, view, it); err != nil {
 		return nil, err
 	}
 	key := p.ids.New()

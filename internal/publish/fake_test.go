@@ -16,7 +16,7 @@ type fakeStore struct {
 	mu      sync.Mutex
 	batches []*hook.AcceptBatch // as they were given
 	accept  func(n int, b *hook.AcceptBatch) (hook.AcceptResult, error)
-	added   []string
+	added   [][]string
 	forgot  []string
 }
 
@@ -47,7 +47,7 @@ func (s *fakeStore) ForgetEventIDs(_ context.Context, _ hook.ID, ids []string, _
 func (s *fakeStore) AddEventTypes(_ context.Context, _ hook.ID, names []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.added = append(s.added, names...)
+	s.added = append(s.added, names)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -104,7 +105,7 @@ type Publisher struct {
 	rates    rates
 	queue    *queue
 	types    typeTimes
-	adding   sync.Mutex // of a type to the catalogue
+	adding   sync.Map // of types to the catalogue: workspace -> *sync.Mutex
 }
 
 // New joins the parts.
@@ -138,6 +139,9 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 	if err := p.limits(view, len(items)); err != nil {
 		return nil, err
 	}
+	if view, err = p.addTypes(ctx, view, items); err != nil {
+		return nil, err
+	}
 	r := &request{workspace: workspace, origin: o, receipts: make([]hook.Receipt, len(items)), done: make(chan struct{})}
 	pending := make([]*item, 0, len(items))
 	current := false // view is no older than this call
@@ -148,7 +152,7 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 			it.stamped = true
 		}
 		it.event.Timestamp = it.event.Timestamp.UTC().Truncate(time.Millisecond)
-		err := p.check(ctx, &view, it)
+		err := p.check(ctx, view, it)
 		if err != nil && !current {
 			// What a copy refuses may be allowed since a change through another node.
 			fresh, ferr := p.catalog.Current(ctx, workspace)
@@ -157,7 +161,7 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 			}
 			if fresh.Version != view.Version {
 				view = fresh
-				err = p.check(ctx, &view, it)
+				err = p.check(ctx, view, it)
 			}
 			current = true
 		}
@@ -197,9 +201,9 @@ func (p *Publisher) Publish(ctx context.Context, workspace hook.ID, o Origin, it
 	}
 }
 
-// check looks the type up and holds the entity against its schema. A new type in a
-// workspace that is not strict is added to the catalogue.
-func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error {
+// check looks the type up and holds the entity against its schema. A type that is not in the
+// catalogue of a workspace that is not strict has none.
+func (p *Publisher) check(ctx context.Context, v *hook.View, it *item) error {
 	name := it.event.Type
 	if hook.IsOperational(name) {
 		if it.request.origin.Source.Kind == hook.SourceSystem {
@@ -207,18 +211,13 @@ func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error
 		}
 		return hook.Invalid([]hook.Fault{{Field: "type", Code: "invalid_format", Detail: name + " is published by Sallyport itself; choose another name"}})
 	}
-	v := *view
 	t := v.Types[name]
 	if t == nil {
 		if v.Workspace.Strict {
 			return hook.Invalid([]hook.Fault{{Field: "type", Code: "unknown_event_type",
 				Detail: name + " is not in the catalogue of this strict workspace; create it with PUT /v1/event-types/" + name}})
 		}
-		fresh, err := p.addType(ctx, v.Workspace.ID, name)
-		if err == nil {
-			*view = fresh
-		}
-		return err
+		return nil
 	}
 	warnings, first, err := p.schemas.check(t, it.event.Entity)
 	it.warnings = warnings
@@ -228,23 +227,53 @@ func (p *Publisher) check(ctx context.Context, view **hook.View, it *item) error
 	return err
 }
 
-// addType puts a new type into the catalogue. One at a time: many publishers begin with
-// the same new type at once, and all but the first would only wait for a lock in the
-// store to find it there.
-func (p *Publisher) addType(ctx context.Context, workspace hook.ID, name string) (*hook.View, error) {
-	p.adding.Lock()
-	defer p.adding.Unlock()
-	v, err := p.catalog.View(ctx, workspace)
-	if err != nil || v.Types[name] != nil {
-		return v, err
+// maxTypes is up to how many types publishing adds to a catalogue. Each node has them all in
+// memory and reads them anew with every change; who has a type for each order has no
+// catalogue.
+const maxTypes = 10_000
+
+// addTypes puts the new types of a call into the catalogue, unless the workspace is strict,
+// and returns the view that has them. One call of a workspace at a time: many publishers
+// begin with the same new type at once, and all but the first would only wait for a lock in
+// the store to find it there.
+func (p *Publisher) addTypes(ctx context.Context, v *hook.View, items []hook.NewEvent) (*hook.View, error) {
+	if len(newTypes(v, items)) == 0 {
+		return v, nil
 	}
-	if err := p.store.AddEventTypes(ctx, workspace, []string{name}); err != nil {
+	workspace := v.Workspace.ID
+	lock, _ := p.adding.LoadOrStore(workspace, &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	defer lock.(*sync.Mutex).Unlock()
+	v, err := p.catalog.View(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	names := newTypes(v, items)
+	if len(names) == 0 {
+		return v, nil
+	}
+	if err := p.store.AddEventTypes(ctx, workspace, names); err != nil {
 		return nil, err
 	}
 	if err := p.catalog.Refresh(ctx, workspace); err != nil {
 		return nil, err
 	}
 	return p.catalog.View(ctx, workspace)
+}
+
+// newTypes are the types of events that publishing adds to a catalogue.
+func newTypes(v *hook.View, items []hook.NewEvent) (names []string) {
+	if v.Workspace.Strict {
+		return nil
+	}
+	room := maxTypes - len(v.Types)
+	for i := range items {
+		name := items[i].Type
+		if len(names) < room && v.Types[name] == nil && !hook.IsOperational(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // contentHash tells a repeat of an event from another one with its id. A timestamp

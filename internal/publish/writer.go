@@ -291,7 +291,10 @@ func (p *Publisher) recheck(ctx context.Context, it *item, valid map[hook.ID]err
 	if err != nil {
 		return err
 	}
-	if err := p.check(ctx, &v, it); err != nil {
+	if v, err = p.addTypes(ctx, v, []hook.NewEvent{it.event}); err != nil {
+		return err
+	}
+	if err := p.check(ctx, v, it); err != nil {
 		return err
 	}
 	it.version = v.Version
