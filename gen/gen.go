@@ -2783,7 +2783,7 @@ type DeliveryWithAttempts struct {
 	// Examples: 3
 	AttemptCount int `json:"attemptCount"`
 
-	// Attempts The attempts, oldest first.
+	// Attempts The latest 100 attempts, oldest first.
 	Attempts []Attempt `json:"attempts"`
 
 	// CreatedAt RFC 3339; UTC and milliseconds in answers.

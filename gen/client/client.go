@@ -2782,7 +2782,7 @@ type DeliveryWithAttempts struct {
 	// Examples: 3
 	AttemptCount int `json:"attemptCount"`
 
-	// Attempts The attempts, oldest first.
+	// Attempts The latest 100 attempts, oldest first.
 	Attempts []Attempt `json:"attempts"`
 
 	// CreatedAt RFC 3339; UTC and milliseconds in answers.
@@ -8444,7 +8444,7 @@ type ClientInterface interface {
 
 	// GetDelivery Get a delivery
 	//
-	// One delivery with all its attempts, oldest first.
+	// One delivery with its attempts, oldest first: the latest 100, should attempts by hand and replays have made more.
 	//
 	// Corresponds with GET /v1/deliveries/{delivery} (the `GetDelivery` operationId).
 	GetDelivery(ctx context.Context, delivery ThisDelivery, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8506,7 +8506,7 @@ type ClientInterface interface {
 
 	// CreateEventTypeWithBody Create an event type
 	//
-	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 	// declaring it first brings a description, a sample for test sends, and a schema.
 	//
 	// Takes any type of body and a specified content type.
@@ -8516,7 +8516,7 @@ type ClientInterface interface {
 
 	// CreateEventType Create an event type
 	//
-	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 	// declaring it first brings a description, a sample for test sends, and a schema.
 	//
 	// Takes a body of the `application/json` content type.
@@ -9805,7 +9805,7 @@ func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParam
 
 // GetDelivery Get a delivery
 //
-// One delivery with all its attempts, oldest first.
+// One delivery with its attempts, oldest first: the latest 100, should attempts by hand and replays have made more.
 //
 // Corresponds with GET /v1/deliveries/{delivery} (the `GetDelivery` operationId).
 func (c *Client) GetDelivery(ctx context.Context, delivery ThisDelivery, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9947,7 +9947,7 @@ func (c *Client) ListEventTypes(ctx context.Context, params *ListEventTypesParam
 
 // CreateEventTypeWithBody Create an event type
 //
-// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 // declaring it first brings a description, a sample for test sends, and a schema.
 //
 // Takes any type of body and a specified content type.
@@ -9967,7 +9967,7 @@ func (c *Client) CreateEventTypeWithBody(ctx context.Context, params *CreateEven
 
 // CreateEventType Create an event type
 //
-// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 // declaring it first brings a description, a sample for test sends, and a schema.
 //
 // Takes a body of the `application/json` content type.
@@ -18691,7 +18691,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetDeliveryWithResponse Get a delivery
 	//
-	// One delivery with all its attempts, oldest first.
+	// One delivery with its attempts, oldest first: the latest 100, should attempts by hand and replays have made more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18769,7 +18769,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateEventTypeWithBodyWithResponse Create an event type
 	//
-	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 	// declaring it first brings a description, a sample for test sends, and a schema.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -18779,7 +18779,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateEventTypeWithResponse Create an event type
 	//
-	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+	// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 	// declaring it first brings a description, a sample for test sends, and a schema.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -30931,7 +30931,7 @@ func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, pa
 
 // GetDeliveryWithResponse Get a delivery
 //
-// One delivery with all its attempts, oldest first.
+// One delivery with its attempts, oldest first: the latest 100, should attempts by hand and replays have made more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31057,7 +31057,7 @@ func (c *ClientWithResponses) ListEventTypesWithResponse(ctx context.Context, pa
 
 // CreateEventTypeWithBodyWithResponse Create an event type
 //
-// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 // declaring it first brings a description, a sample for test sends, and a schema.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -31073,7 +31073,7 @@ func (c *ClientWithResponses) CreateEventTypeWithBodyWithResponse(ctx context.Co
 
 // CreateEventTypeWithResponse Create an event type
 //
-// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict;
+// Adds a type to the catalogue. Publishing an unknown type adds it by itself unless the workspace is strict or has 10,000;
 // declaring it first brings a description, a sample for test sends, and a schema.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
