@@ -169,7 +169,7 @@ func readBody(c echo.Context, limit int) ([]byte, error) {
 // keyAsID lets an Idempotency-Key stand for an event's id.
 func keyAsID(key, id string) (string, error) {
 	switch {
-	case !validEventID([]byte(key)):
+	case !hook.IsEventID(key):
 		return "", invalidParameter("Idempotency-Key", "on publishing, Idempotency-Key stands for the event's id: 1 to 128 letters, digits, _, : and -")
 	case id != "" && id != key:
 		return "", invalidParameter("Idempotency-Key", "Idempotency-Key and the event's id differ; send one of them, or the same twice")
@@ -179,7 +179,7 @@ func keyAsID(key, id string) (string, error) {
 
 // nameItems gives item n without an id the id key-n.
 func nameItems(items []item, key string) error {
-	if !validEventID([]byte(key)) || len(key)+1+len(strconv.Itoa(len(items)-1)) > maxEventID {
+	if !hook.IsEventID(key) || len(key)+1+len(strconv.Itoa(len(items)-1)) > hook.MaxEventID {
 		return invalidParameter("Idempotency-Key",
 			"on a batch, Idempotency-Key and the number of the item stand for an item's id: letters, digits, _, : and -, together at most 128")
 	}

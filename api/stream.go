@@ -45,7 +45,7 @@ func (h handlers) StreamEvents(ctx context.Context, r gen.StreamEventsRequestObj
 	}
 	q := hook.StreamQuery{Workspace: cl.principal.Workspace, EventTypes: values(r.Params.EventTypes)}
 	for _, p := range q.EventTypes {
-		if !hook.IsTypePattern(p) {
+		if !hook.IsEventPattern(p) {
 			return nil, invalidParameter("eventTypes", strconv.Quote(p)+" is neither a name nor a pattern such as order.* with the star as last segment")
 		}
 	}

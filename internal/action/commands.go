@@ -118,7 +118,7 @@ func (d *declaration) command(name string) (*command, error) {
 	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if !isCode(name) {
+	if !hook.IsCode(name) {
 		fault("its name must be 1 to 64 of A-Z a-z 0-9 _ -")
 	}
 	switch info, err := os.Stat(d.Path); {

@@ -1,10 +1,8 @@
 package action
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"unicode/utf8"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/template"
@@ -20,7 +18,7 @@ type publishEvent struct {
 
 func newPublishEvent(o *settings) runner {
 	p := &publishEvent{eventType: o.required("type", "name the type of the event to publish, such as order.paid")}
-	if t := p.eventType; t != nil && t.template == nil && t.source != "" && !validType(strings.TrimSpace(t.source)) {
+	if t := p.eventType; t != nil && t.template == nil && t.source != "" && !hook.IsEventType(strings.TrimSpace(t.source)) {
 		o.b.fault(t.field, "invalid_format", typeRule)
 	}
 	if raw := o.raw("entityId"); raw != nil {
@@ -29,7 +27,7 @@ func newPublishEvent(o *settings) runner {
 			p.entityID = n
 		case constant:
 			p.entityID = &leaf{text: &text{field: o.field("entityId"), source: string(n)}, number: true}
-			if !wholeNumber(n) {
+			if !hook.IsEntityIDNumber(n) {
 				o.b.fault(o.field("entityId"), "invalid_format", idRule)
 			}
 		default:
@@ -42,62 +40,10 @@ func newPublishEvent(o *settings) runner {
 
 // What an event's fields must be, as for those who publish by the API.
 const (
-	maxType      = 128
-	maxEntityID  = 512 // characters
-	maxIDDigits  = 38  // what a numeric(38) column holds
-	maxEntityURL = 2048
-	typeRule     = "must be at most 128 letters, digits, _, -, : and /, in segments separated by dots, such as order.paid"
-	idRule       = "must be a string of at most 512 characters, or a whole number of at most 38 digits"
-	urlRule      = "must be an absolute URL in ASCII, of at most 2048 characters"
+	typeRule = "must be at most 128 letters, digits, _, -, : and /, in segments separated by dots, such as order.paid"
+	idRule   = "must be a string of at most 512 characters, or a whole number of at most 38 digits"
+	urlRule  = "must be an absolute URL in ASCII, of at most 2048 characters"
 )
-
-func validType(s string) bool {
-	if len(s) == 0 || len(s) > maxType {
-		return false
-	}
-	for segment := range strings.SplitSeq(s, ".") {
-		if segment == "" {
-			return false
-		}
-		for _, c := range []byte(segment) {
-			if !isWord(c) && c != ':' && c != '/' {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// wholeNumber reports whether JSON is a number that an entity's id may be.
-func wholeNumber(raw []byte) bool {
-	digits := bytes.TrimPrefix(raw, []byte("-"))
-	if len(digits) == 0 || len(digits) > maxIDDigits || len(digits) > 1 && digits[0] == '0' {
-		return false
-	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-func validURL(s string) bool {
-	scheme, rest, ok := strings.Cut(s, ":")
-	if !ok || scheme == "" || rest == "" || len(s) > maxEntityURL {
-		return false
-	}
-	for i, c := range []byte(s) {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		switch {
-		case i == 0 && !letter, c <= ' ', c > '~':
-			return false
-		case i < len(scheme) && !letter && (c < '0' || c > '9') && c != '+' && c != '.' && c != '-':
-			return false
-		}
-	}
-	return true
-}
 
 // id renders the entity's id.
 func (p *publishEvent) id(c *call) (hook.EntityID, error) {
@@ -121,7 +67,7 @@ func (p *publishEvent) id(c *call) (hook.EntityID, error) {
 			id.Text = v
 		default:
 			raw, err := template.EncodeJSON(v)
-			if err != nil || !wholeNumber(raw) {
+			if err != nil || !hook.IsEntityIDNumber(raw) {
 				return id, bad(l.field, "%s", idRule)
 			}
 			return hook.EntityID{Text: string(raw), Number: true}, nil
@@ -133,7 +79,7 @@ func (p *publishEvent) id(c *call) (hook.EntityID, error) {
 		}
 		id.Text = s
 	}
-	if utf8.RuneCountInString(id.Text) > maxEntityID || !utf8.ValidString(id.Text) || strings.IndexFunc(id.Text, func(r rune) bool { return r < 0x20 || r == 0x7f }) >= 0 {
+	if id.Text != "" && !hook.IsEntityIDText(id.Text) {
 		return id, bad(l.field, "%s", idRule)
 	}
 	return id, nil
@@ -145,7 +91,7 @@ func (p *publishEvent) event(c *call) (hook.NewEvent, error) {
 	if e.Type, err = p.eventType.trimmed(c); err != nil {
 		return e, err
 	}
-	if !validType(e.Type) {
+	if !hook.IsEventType(e.Type) {
 		return e, bad(p.eventType.field, "%q: %s", shortened(e.Type), typeRule)
 	}
 	if e.EntityID, err = p.id(c); err != nil {
@@ -160,7 +106,7 @@ func (p *publishEvent) event(c *call) (hook.NewEvent, error) {
 	if e.EntityURL, err = p.entityURL.trimmed(c); err != nil {
 		return e, err
 	}
-	if e.EntityURL != "" && !validURL(e.EntityURL) {
+	if e.EntityURL != "" && !hook.IsEntityURL(e.EntityURL) {
 		return e, bad(p.entityURL.field, "%q: %s", shortened(e.EntityURL), urlRule)
 	}
 	return e, nil

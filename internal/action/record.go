@@ -43,13 +43,12 @@ const (
 )
 
 // ValidCollection reports whether a collection may have this name.
-func ValidCollection(name string) bool { return isCode(name) }
+func ValidCollection(name string) bool { return hook.IsCode(name) }
 
 // ValidRecordKey reports whether a record may have this key: 1 to 512 bytes of UTF-8 without
 // control characters.
 func ValidRecordKey(key string) bool {
-	return key != "" && len(key) <= maxKey && utf8.ValidString(key) &&
-		strings.IndexFunc(key, func(r rune) bool { return r < 0x20 || r == 0x7f }) < 0
+	return key != "" && len(key) <= maxKey && utf8.ValidString(key) && !hook.HasControl(key)
 }
 
 // place renders where the record is.

@@ -33,7 +33,7 @@ func newRunCommand(o *settings) runner {
 	switch {
 	case name == "":
 		o.b.fault(o.field("command"), "required", "name a command that the operator declared")
-	case !isCode(name):
+	case !hook.IsCode(name):
 		o.b.fault(o.field("command"), "invalid_format", "must be the name of a declared command: 1 to 64 of A-Z a-z 0-9 _ -")
 	}
 	list := o.list("args")

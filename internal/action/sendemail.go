@@ -80,7 +80,7 @@ func addresses(s string) ([]*netmail.Address, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 {
+	if hook.HasControl(s) {
 		return nil, &addressError{s}
 	}
 	list, err := netmail.ParseAddressList(s)
@@ -88,7 +88,7 @@ func addresses(s string) ([]*netmail.Address, error) {
 		return nil, &addressError{s}
 	}
 	for _, a := range list {
-		if strings.IndexFunc(a.Name+a.Address, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 {
+		if hook.HasControl(a.Name+a.Address) {
 			return nil, &addressError{s}
 		}
 	}

@@ -29,7 +29,7 @@ func newSet(o *settings) runner {
 		o.b.fault(field, "too_long", "a set has at most "+strconv.Itoa(maxSet)+" members")
 	}
 	for i, code := range s.actions {
-		if !isCode(code) {
+		if !hook.IsCode(code) {
 			o.b.fault(element(field, i), "invalid_format", "is not a code: 1 to 64 of A-Z a-z 0-9 _ -")
 		}
 	}
@@ -39,24 +39,6 @@ func newSet(o *settings) runner {
 // run is not reached: what runs are a set's members.
 func (s set) run(_ context.Context, c *call, a *hook.Attempt) {
 	c.succeeded(a, new(object))
-}
-
-// isCode reports whether s has the form of an action's code.
-func isCode(s string) bool {
-	if len(s) == 0 || len(s) > 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if !isWord(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// isWord reports whether c is a letter, a digit, _ or -.
-func isWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
 // member is one thing that a delivery runs: an action, or a post-processor of a door's own.

@@ -1,7 +1,6 @@
 package hook
 
 import (
-	"regexp"
 	"strings"
 	"time"
 )
@@ -167,12 +166,6 @@ func (w *Webhook) Receives() bool {
 func (w *Webhook) Limited() bool {
 	return w.MaxInFlight > 0 || w.RateLimit != nil || (w.Ordering != "" && w.Ordering != "none")
 }
-
-var typePattern = regexp.MustCompile(`^(\*|[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*(\.\*)?)$`)
-
-// IsTypePattern reports whether something can select event types: it is a name, or a pattern with
-// the star as its last segment. What is neither would select nothing, ever.
-func IsTypePattern(s string) bool { return typePattern.MatchString(s) }
 
 // MatchType reports whether pattern selects the event type. "*" selects every type
 // that is not operational; a trailing ".*" selects one or more further segments;

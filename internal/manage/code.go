@@ -2,7 +2,6 @@ package manage
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,16 +11,11 @@ import (
 // maxName is how many characters a name may have.
 const maxName = 200
 
-// maxCode is how many characters a code may have.
-const maxCode = 64
-
-var codePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 // checkCode notes what is wrong with a code.
 func (r *reader) checkCode(field, code string) {
 	switch {
-	case !codePattern.MatchString(code):
-		r.fault(field, "invalid_format", "%q is not a code: 1 to %d of A-Z a-z 0-9 _ -", clip(code), maxCode)
+	case !hook.IsCode(code):
+		r.fault(field, "invalid_format", "%q is not a code: 1 to %d of A-Z a-z 0-9 _ -", clip(code), hook.MaxCode)
 	case hook.IsID(code):
 		r.fault(field, "invalid_format", "a code must not look like an id")
 	}
@@ -104,7 +98,7 @@ func (i *identity) settle(s hook.Scene, noun string) error {
 		if n > 1 {
 			suffix = "-" + strconv.Itoa(n)
 		}
-		code := strings.TrimRight(base[:min(len(base), maxCode-len(suffix))], "-") + suffix
+		code := strings.TrimRight(base[:min(len(base), hook.MaxCode-len(suffix))], "-") + suffix
 		owner, err := s.CodeOwner(code)
 		if err != nil {
 			return fmt.Errorf("looking for a free code: %w", err)

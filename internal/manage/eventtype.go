@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"regexp"
 
 	"sallyport/internal/hook"
 )
 
-var typePattern = regexp.MustCompile(`^[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*$`)
-
 // Bounds of catalogue entries.
 const (
-	maxTypeName    = 128
 	maxDescription = 2000
 	maxSchema      = 64 << 10
 	maxSample      = 64 << 10
@@ -107,7 +103,7 @@ func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.Eve
 		o.checkSchema("schema", next.Schema)
 	}
 	cur := scene.Current
-	switch name := o.text("name", "", 1, maxTypeName); {
+	switch name := o.text("name", "", 1, hook.MaxEventType); {
 	case cur != nil:
 		next.Name, next.LastPublishedAt = cur.Name, cur.LastPublishedAt
 		if name != "" && name != cur.Name {
@@ -141,9 +137,9 @@ func readEventType(doc []byte, ref string, scene hook.EventTypeScene) (*hook.Eve
 
 func (r *reader) checkTypeName(field, name string) {
 	switch {
-	case len(name) > maxTypeName:
-		r.fault(field, "too_long", "has %d characters; at most %d are allowed", len(name), maxTypeName)
-	case !typePattern.MatchString(name):
+	case len(name) > hook.MaxEventType:
+		r.fault(field, "too_long", "has %d characters; at most %d are allowed", len(name), hook.MaxEventType)
+	case !hook.IsEventType(name):
 		r.fault(field, "invalid_format", "%q is not a name such as order.paid: segments of A-Z a-z 0-9 _ : / - between dots", name)
 	case hook.IsID(name):
 		r.fault(field, "invalid_format", "a name must not look like an id")

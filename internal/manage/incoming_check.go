@@ -71,7 +71,7 @@ func (r *incomingReader) preProcessors() []hook.PreProcessor {
 func (r *incomingReader) names(list []*object, noun string) []string {
 	out := make([]string, len(list))
 	for i, o := range list {
-		name := o.text("name", "", 1, maxCode)
+		name := o.text("name", "", 1, hook.MaxCode)
 		if name != "" && slices.Contains(out, name) {
 			o.fault(o.at("name"), "invalid_format", "another %s is called %q", noun, name)
 			continue

@@ -38,7 +38,7 @@ func (r *incomingReader) routes() []hook.Route {
 // action reads the code of an action, which must exist; an id will do. It comes back as the
 // action spells its code.
 func (r *incomingReader) action(o *object) string {
-	ref := o.text("action", "", 1, maxCode)
+	ref := o.text("action", "", 1, hook.MaxCode)
 	if ref == "" {
 		return ""
 	}

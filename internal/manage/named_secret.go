@@ -23,11 +23,11 @@ func (o *object) namedSecrets(current []hook.NamedSecret) []hook.NamedSecret {
 	}
 	var out []hook.NamedSecret
 	for _, x := range o.list("secrets", maxNamed) {
-		s := hook.NamedSecret{Name: x.text("name", "", 1, maxCode)}
+		s := hook.NamedSecret{Name: x.text("name", "", 1, hook.MaxCode)}
 		x.need("name")
 		taken := func(y hook.NamedSecret) bool { return y.Name == s.Name }
-		if s.Name != "" && !codePattern.MatchString(s.Name) {
-			x.fault(x.at("name"), "invalid_format", "%q is not a name: 1 to %d of A-Z a-z 0-9 _ -", clip(s.Name), maxCode)
+		if s.Name != "" && !hook.IsCode(s.Name) {
+			x.fault(x.at("name"), "invalid_format", "%q is not a name: 1 to %d of A-Z a-z 0-9 _ -", clip(s.Name), hook.MaxCode)
 		} else if slices.ContainsFunc(out, taken) {
 			x.fault(x.at("name"), "invalid_format", "%s is there twice", s.Name)
 		}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"sallyport/internal/hook"
@@ -168,12 +166,7 @@ func inField(field string, err error) error {
 func (o *object) patterns(name string) []string {
 	var out []string
 	n, ok := o.texts(name, maxPatterns, func(at, text string) {
-		switch {
-		case len(text) > maxTypeName+2:
-			o.fault(at, "too_long", "has %d characters; at most %d are allowed", len(text), maxTypeName+2)
-		case !hook.IsTypePattern(text):
-			o.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(text))
-		default:
+		if o.pattern(at, text) {
 			out = append(out, text)
 		}
 	})
@@ -181,6 +174,19 @@ func (o *object) patterns(name string) []string {
 		o.fault(o.at(name), "empty_event_types", "must not be empty; leave it out for all types")
 	}
 	return out
+}
+
+// pattern notes what is wrong with what a webhook or a replay calls events by.
+func (r *reader) pattern(at, text string) bool {
+	switch {
+	case len(text) > hook.MaxEventPattern:
+		r.fault(at, "too_long", "has %d characters; at most %d are allowed", len(text), hook.MaxEventPattern)
+	case !hook.IsEventPattern(text):
+		r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(text))
+	default:
+		return true
+	}
+	return false
 }
 
 // entityID reads the text of a string or number.
@@ -191,7 +197,7 @@ func (o *object) entityID(name string) string {
 	}
 	if c := raw[0]; c == '-' || (c >= '0' && c <= '9') {
 		text := strings.TrimSpace(string(raw))
-		if !wholeNumber.MatchString(text) {
+		if !hook.IsEntityIDNumber(text) {
 			o.fault(o.at(name), "invalid_format", "must be a string, or a whole number of at most 38 digits without fraction or exponent, as those of events")
 		}
 		return text
@@ -200,18 +206,13 @@ func (o *object) entityID(name string) string {
 	switch err := json.Unmarshal(raw, &text); {
 	case err != nil || isNull(raw) || text == "":
 		o.fault(o.at(name), "invalid_format", "must be a string or a number, and not empty")
-	case utf8.RuneCountInString(text) > maxEntityID:
-		o.fault(o.at(name), "too_long", "has %d characters; at most %d are allowed", utf8.RuneCountInString(text), maxEntityID)
-	case strings.ContainsFunc(text, unicode.IsControl): // no event's has, and Postgres takes no zero
+	case utf8.RuneCountInString(text) > hook.MaxEntityIDText:
+		o.fault(o.at(name), "too_long", "has %d characters; at most %d are allowed", utf8.RuneCountInString(text), hook.MaxEntityIDText)
+	case hook.HasControl(text): // no event's has, and Postgres takes no zero
 		o.fault(o.at(name), "invalid_format", "must not have control characters")
 	}
 	return text
 }
-
-// maxEntityID and wholeNumber are what events may have.
-const maxEntityID = 512
-
-var wholeNumber = regexp.MustCompile(`^-?[0-9]{1,38}$`)
 
 // GetReplay returns a replay.
 func (s *Service) GetReplay(ctx context.Context, p hook.Principal, id hook.ID) (hook.ReplayView, error) {

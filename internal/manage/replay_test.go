@@ -29,6 +29,7 @@ func TestCreateReplay(t *testing.T) {
 		},
 		`{"entityId":12345678901234567890}`: func(r hook.Replay) bool { return r.EntityID == "12345678901234567890" && r.ByEvent() },
 		`{"entityId":"A-7"}`:                func(r hook.Replay) bool { return r.EntityID == "A-7" },
+		`{"entityId":"a\u0085b"}`:           func(r hook.Replay) bool { return r.EntityID == "a\u0085b" }, // as an event may have it
 	} {
 		v, count, err := w.CreateReplay(t.Context(), w.admin, []byte(doc))
 		if err != nil || count != nil || v.State != hook.ReplayRunning || v.Workspace != w.ws.ID || !check(v.Replay) {

@@ -231,10 +231,7 @@ func (r *webhookReader) eventTypes() []string {
 	var out []string
 	n, ok := r.texts("eventTypes", maxEventTypes, func(at, t string) {
 		switch {
-		case len(t) > maxTypeName+2:
-			r.fault(at, "too_long", "has %d characters; at most %d are allowed", len(t), maxTypeName+2)
-		case !hook.IsTypePattern(t):
-			r.fault(at, "invalid_format", "%q is neither a name nor a pattern such as order.* with the star as last segment", clip(t))
+		case !r.pattern(at, t):
 		case strict && unknownType(t, known, r.d.EventTypes):
 			r.fault(at, "unknown_event_type", "%q is not in the catalogue of this strict workspace%s", t, meant(t, known, r.d.EventTypes))
 		case !slices.Contains(out, t):

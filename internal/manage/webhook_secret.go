@@ -52,7 +52,7 @@ func (o *object) givenSecret(name string, shortest int) hook.Sensitive {
 		o.fault(o.at(name), "too_short", "has %d characters; at least %d are needed", n, shortest)
 	case n > maxSecret:
 		o.fault(o.at(name), "too_long", "has %d characters; at most %d are allowed", n, maxSecret)
-	case strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }):
+	case hook.HasControl(s):
 		o.fault(o.at(name), "invalid_format", "must not contain control characters; does it end in a line break?")
 	case strings.HasPrefix(s, secretPrefix) && !isBase64(s[len(secretPrefix):]):
 		o.fault(o.at(name), "invalid_format", "what follows whsec_ must be base64")

@@ -58,20 +58,10 @@ func byRef(q *gorm.DB, ref string) *gorm.DB {
 			return q.Where("id = ?", rowID(id))
 		}
 	}
-	if !isCode(ref) {
+	if !hook.IsCode(ref) {
 		return q.Where("1 = 0") // Postgres would not even look for some of them
 	}
 	return q.Where("code_key = ?", codeKey(ref))
-}
-
-// isCode reports whether ref has only what codes are made of.
-func isCode(ref string) bool {
-	for _, c := range []byte(ref) {
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 // codeKey is what makes codes unique without regard to case.
