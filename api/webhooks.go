@@ -61,12 +61,12 @@ func webhookJSON(w hook.WebhookView, p hook.Principal) gen.Webhook {
 func maskURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return "[redacted]"
+		return hook.HiddenMark
 	}
 	masked := u.Scheme + "://" + u.Host
 	path := u.EscapedPath()
 	if at := strings.LastIndexByte(path, '/'); at >= 0 && at < len(path)-1 {
-		path = path[:at+1] + "[redacted]"
+		path = path[:at+1] + hook.HiddenMark
 	}
 	masked += path
 	if u.RawQuery != "" {

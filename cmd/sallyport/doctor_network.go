@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sallyport/internal/action"
+	"sallyport/internal/hook"
 	"sallyport/internal/send"
 )
 
@@ -146,7 +147,7 @@ func (d *doctor) mail(ctx context.Context) {
 	if err := m.Check(ctx); err != nil {
 		text := err.Error()
 		if m.Password != "" { // some servers repeat what they refuse
-			text = strings.ReplaceAll(text, string(m.Password), "[redacted]")
+			text = strings.ReplaceAll(text, string(m.Password), hook.HiddenMark)
 		}
 		d.found(fail, "mail", "see SALLYPORT_SMTP_URL: host, port, ?tls=, user and password", "%s: %s", where, text)
 		return

@@ -4,15 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"sallyport/internal/hook"
 )
-
-// maxErrorText bounds the text of an error.
-const maxErrorText = 500
 
 // attempt begins the record of an attempt.
 func (s *scene) attempt() hook.Attempt {
@@ -22,15 +17,7 @@ func (s *scene) attempt() hook.Attempt {
 // fail notes why an attempt failed.
 func fail(a *hook.Attempt, class hook.ErrorClass, permanent bool, format string, args ...any) {
 	a.Outcome, a.ErrorClass, a.Permanent, a.Effects = hook.OutcomeFailed, class, permanent, nil
-	a.Error = shorten(fmt.Sprintf(format, args...))
-}
-
-func shorten(text string) string {
-	if len(text) > maxErrorText {
-		text = text[:maxErrorText] + "…"
-	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	return strings.ReplaceAll(text, "\x00", "\uFFFD")
+	a.Error = hook.ErrorText(fmt.Sprintf(format, args...))
 }
 
 // call is one run of a configuration.
@@ -47,7 +34,7 @@ type call struct {
 // asked records what an attempt is to do: what it is about, and its rendered configuration.
 func (c *call) asked(a *hook.Attempt, about string, config *object) {
 	a.Request = &hook.SentRequest{
-		Method: string(c.place.kind), URL: storable(c.redact(about)), EntityAt: -1,
+		Method: string(c.place.kind), URL: hook.Storable(c.redact(about)), EntityAt: -1,
 		Headers: []hook.HeaderField{}, Body: c.kept(config.bytes(), c.x.cfg.RequestKept),
 	}
 }
@@ -75,12 +62,4 @@ func bodyOf(text []byte, keep int) hook.Body {
 		b.Bytes, b.Truncated, b.SHA256 = text[:keep:keep], true, sum[:]
 	}
 	return b
-}
-
-// storable makes text that databases take.
-func storable(s string) string {
-	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

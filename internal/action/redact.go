@@ -9,17 +9,12 @@ import (
 	"sallyport/internal/hook"
 )
 
-const redacted = "[redacted]"
-
-// minRedacted is the shortest value that is looked for: shorter ones occur by chance.
-const minRedacted = 4
-
 // spellings lists the texts under which secrets could appear in a record, longest first.
 func spellings(secrets []hook.NamedSecret) []string {
 	var list []string
 	for _, s := range secrets {
 		value := string(s.Value)
-		if len(value) < minRedacted {
+		if len(value) < hook.MinHidden {
 			continue
 		}
 		quoted := string(jsonText(value))
@@ -37,11 +32,4 @@ func spellings(secrets []hook.NamedSecret) []string {
 }
 
 // redact takes secrets out of text that will be recorded.
-func (c *compiled) redact(text string) string {
-	for _, s := range c.hidden {
-		if strings.Contains(text, s) {
-			text = strings.ReplaceAll(text, s, redacted)
-		}
-	}
-	return text
-}
+func (c *compiled) redact(text string) string { return hook.Redact(text, c.hidden) }

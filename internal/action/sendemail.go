@@ -88,7 +88,7 @@ func addresses(s string) ([]*netmail.Address, error) {
 		return nil, &addressError{s}
 	}
 	for _, a := range list {
-		if hook.HasControl(a.Name+a.Address) {
+		if hook.HasControl(a.Name + a.Address) {
 			return nil, &addressError{s}
 		}
 	}

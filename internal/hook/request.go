@@ -61,9 +61,6 @@ type Request struct {
 	Hidden []HiddenValue
 }
 
-// HiddenMark stands where a hidden value was.
-const HiddenMark = "[redacted]"
-
 // HiddenValue is a credential of a request.
 type HiddenValue struct {
 	In    string // query, header, body

@@ -8,21 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// Sensitive is text that must not be seen: it prints and logs as [redacted].
+// Sensitive is text that must not be seen: it prints and logs as HiddenMark.
 // Convert with string(s) where the value itself is needed.
 type Sensitive string
 
 // String hides the value.
-func (Sensitive) String() string { return "[redacted]" }
+func (Sensitive) String() string { return HiddenMark }
 
 // GoString hides the value from %#v.
-func (Sensitive) GoString() string { return "[redacted]" }
+func (Sensitive) GoString() string { return HiddenMark }
 
 // LogValue hides the value from slog.
-func (Sensitive) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+func (Sensitive) LogValue() slog.Value { return slog.StringValue(HiddenMark) }
 
 // MarshalText hides the value from encoders.
-func (Sensitive) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+func (Sensitive) MarshalText() ([]byte, error) { return []byte(HiddenMark), nil }
 
 // Secret signs what a webhook receives. While a rotation overlaps, up to three are
 // live at once, oldest first. Value is the string exactly as given, whsec_ prefix

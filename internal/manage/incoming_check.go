@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 )
 
@@ -116,7 +118,7 @@ func (o *object) expected(p *hook.PreProcessor) {
 
 func (o *object) headerName(name string) string {
 	s := o.text(name, "", 1, maxHeaderName)
-	if s != "" && !namePattern.MatchString(s) {
+	if s != "" && !httpguts.ValidHeaderFieldName(s) {
 		o.fault(o.at(name), "invalid_format", "%q is no header name", clip(s))
 	}
 	return s

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 )
 
@@ -22,7 +24,7 @@ func (r *incomingReader) hash() {
 	if o := r.object.object("hashIn"); o != nil {
 		w.HashIn.In = o.oneOf("in", "query", "query", "header")
 		w.HashIn.Name = o.text("name", defaultHashName, 1, maxHeaderName)
-		if w.HashIn.In == "header" && !namePattern.MatchString(w.HashIn.Name) {
+		if w.HashIn.In == "header" && !httpguts.ValidHeaderFieldName(w.HashIn.Name) {
 			o.fault(o.at("name"), "invalid_format", "%q is no header name", clip(w.HashIn.Name))
 		}
 		o.done()

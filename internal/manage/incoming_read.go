@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 )
 
@@ -206,7 +208,7 @@ func (r *incomingReader) response() hook.DoorResponse {
 		h.need("name", "value")
 		switch {
 		case x.Name == "":
-		case !namePattern.MatchString(x.Name):
+		case !httpguts.ValidHeaderFieldName(x.Name):
 			h.fault(h.at("name"), "invalid_format", "%q is no header name", x.Name)
 		case slices.Contains(reservedAnswers, strings.ToLower(x.Name)):
 			h.fault(h.at("name"), "reserved_header", "%s is the server's to set", x.Name)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 	"sallyport/internal/profile"
 )
@@ -40,7 +42,6 @@ const (
 
 var (
 	contentTypePattern = regexp.MustCompile(`^(application/x-www-form-urlencoded|application/([A-Za-z0-9.!#$&^_-]+\+)?json)(;.*)?$`)
-	namePattern        = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // of headers, RFC 9110 section 5.6.2
 	successPattern     = regexp.MustCompile(`^([1245]xx|[1245][0-9]{2})$`)
 )
 
@@ -116,7 +117,7 @@ func (r *webhookReader) configuration() {
 			Prefix:    g.text("prefix", "", 0, 100),
 			Content:   g.text("content", "{body}", 1, maxContent),
 		}
-		if h := w.Signature.Header; h != "" && !namePattern.MatchString(h) {
+		if h := w.Signature.Header; h != "" && !httpguts.ValidHeaderFieldName(h) {
 			g.fault(g.at("header"), "invalid_format", "%q is no header name", h)
 		}
 		g.need("algorithm", "header")

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/internal/hook"
 	"sallyport/internal/profile"
 )
@@ -235,7 +237,7 @@ func (r *webhookReader) headers() []hook.Header {
 		h := hook.Header{Name: o.text("name", "", 1, maxHeaderName)}
 		o.need("name")
 		key := strings.ToLower(h.Name)
-		if h.Name != "" && !namePattern.MatchString(h.Name) {
+		if h.Name != "" && !httpguts.ValidHeaderFieldName(h.Name) {
 			o.fault(o.at("name"), "invalid_format", "%q is no header name", h.Name)
 		}
 		if h.Name != "" && seen[key] {

@@ -102,7 +102,7 @@ func (t *target) redactRequest(sent *hook.SentRequest, body []byte, keep int) {
 func longestFirst(secrets []string) []string {
 	var list []string
 	for _, s := range secrets {
-		if len(s) >= minRedacted && !slices.Contains(list, s) {
+		if len(s) >= hook.MinHidden && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
 	}

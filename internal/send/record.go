@@ -16,8 +16,6 @@ import (
 	"sallyport/internal/profile"
 )
 
-const redacted = "[redacted]"
-
 // recordRequest notes a request as net/http writes it over HTTP/1.1. Over HTTP/2 names are
 // lowercase and Host is :authority.
 func recordRequest(t *target, r profile.Rendered, keep int) *hook.SentRequest {
@@ -75,35 +73,21 @@ func recordHeaders(t *target, h http.Header) []hook.HeaderField {
 	fields := make([]hook.HeaderField, 0, n)
 	for name, values := range h {
 		for _, v := range values {
-			fields = append(fields, hook.HeaderField{Name: name, Value: storable(t.redact(v))})
+			fields = append(fields, hook.HeaderField{Name: name, Value: hook.Storable(t.redact(v))})
 		}
 	}
 	slices.SortStableFunc(fields, func(a, b hook.HeaderField) int { return strings.Compare(a.Name, b.Name) })
 	return fields
 }
 
-// storable makes text of what a receiver sent: databases refuse anything else.
-func storable(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
-	}
-	return s
-}
-
 func (t *target) redact(s string) string {
-	for _, secret := range t.secrets {
-		if strings.Contains(s, secret) {
-			s = strings.ReplaceAll(s, secret, redacted)
-		}
-	}
-	return s
+	return hook.Redact(s, t.secrets)
 }
 
 func (t *target) redactBytes(b []byte) []byte {
 	for _, secret := range t.secrets {
 		if bytes.Contains(b, []byte(secret)) {
-			b = bytes.ReplaceAll(b, []byte(secret), []byte(redacted))
+			b = bytes.ReplaceAll(b, []byte(secret), []byte(hook.HiddenMark))
 		}
 	}
 	return b

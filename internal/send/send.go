@@ -42,8 +42,6 @@ const (
 	maxIdle = 4096
 	// maxResponseHeader bounds the head of an answer; net/http would read 10 MB.
 	maxResponseHeader = 64 << 10
-	// maxErrorText bounds the text of an error, which may quote the receiver.
-	maxErrorText = 500
 	// maxTargets bounds the webhooks that stay compiled; beyond it all are compiled anew.
 	maxTargets = 50_000
 )
@@ -203,7 +201,7 @@ func (s *Sender) exchange(ctx context.Context, a *hook.Attempt, t *target, r pro
 	if err != nil {
 		f := classify(attemptCtx, ctx, err, rec, timeout)
 		a.Outcome, a.ErrorClass, a.Permanent = f.outcome, f.class, f.permanent
-		a.Error = shorten(t.redact(f.text))
+		a.Error = hook.ErrorText(t.redact(f.text))
 	}
 }
 
@@ -211,7 +209,7 @@ func (s *Sender) exchange(ctx context.Context, a *hook.Attempt, t *target, r pro
 // fault, and only a change of it can help.
 func (s *Sender) unsendable(a hook.Attempt, t *target, err error) hook.Attempt {
 	a.ErrorClass, a.Permanent = hook.ClassTemplate, true
-	a.Error = shorten(t.redact("no request could be made: " + err.Error()))
+	a.Error = hook.ErrorText(t.redact("no request could be made: " + err.Error()))
 	return a
 }
 
@@ -258,12 +256,4 @@ func (s *Sender) receive(a *hook.Attempt, t *target, resp *http.Response) error 
 		a.RetryAfter = backoff.RetryAfter(after, resp.Header.Get("Date"), a.StartedAt)
 	}
 	return nil
-}
-
-// shorten makes the text of an error fit for the record.
-func shorten(text string) string {
-	if len(text) > maxErrorText {
-		text = text[:maxErrorText] + "…"
-	}
-	return storable(text)
 }

@@ -124,17 +124,10 @@ func (t *target) succeeded(status int) bool {
 	return slices.ContainsFunc(t.success, func(s span) bool { return s.from <= status && status <= s.to })
 }
 
-// minRedacted is the shortest value that is looked for in answers.
-const minRedacted = 4
-
 // secretsOf lists the values that must not be recorded.
 func secretsOf(w *hook.Webhook) []string {
 	var list []string
-	add := func(s string) {
-		if len(s) >= minRedacted && !slices.Contains(list, s) {
-			list = append(list, s)
-		}
-	}
+	add := func(s string) { list = append(list, s) }
 	for _, s := range w.Secrets {
 		add(string(s.Value))
 		if encoded, ok := strings.CutPrefix(string(s.Value), signature.StandardPrefix); ok {
@@ -155,6 +148,5 @@ func secretsOf(w *hook.Webhook) []string {
 			add(value[i+1:])
 		}
 	}
-	slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
-	return list
+	return longestFirst(list)
 }
