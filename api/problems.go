@@ -42,7 +42,7 @@ var problems = []Problem{
 	{Code: hook.KindWorkspaceDenied, Status: 403, Title: "The API key belongs to another workspace", Advice: "Leave `Sallyport-Workspace` out, or use a key of that workspace."},
 	{Code: hook.KindIPNotAllowed, Status: 403, Title: "The address may not call", Advice: "Compare the address in the detail with the door's list; behind a proxy that proxy must be trusted."},
 	{Code: hook.KindHashMissing, Status: 403, Title: "There is no hash", Advice: "Send it where the door looks for it: the query parameter `hash` unless configured otherwise."},
-	{Code: hook.KindHashMismatch, Status: 403, Title: "The hash is wrong", Advice: "Check the secret, the time zone and the caller's clock; `POST /v1/templates/render` shows what a template makes."},
+	{Code: hook.KindHashMismatch, Status: 403, Title: "The hash is wrong", Advice: "Check the secret, the time zone and the caller's clock. `POST /v1/requests/{request}/verify`, by whoever has the door, says what the hash seems to be; `POST /v1/templates/render` shows what a template makes."},
 	{Code: hook.KindSignatureMissing, Status: 403, Title: "There is no signature", Advice: "The sender must sign; the door's preset says how."},
 	{Code: hook.KindSignatureMismatch, Status: 403, Title: "The signature is wrong", Advice: "Check the secret, and that nothing on the way changes the body."},
 	{Code: hook.KindSignatureExpired, Status: 403, Title: "The signature is too old", Advice: "Send again with a new one, and check the clock."},
