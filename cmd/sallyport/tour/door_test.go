@@ -147,8 +147,8 @@ func TestHash(t *testing.T) {
 				if algorithm == "md5" {
 					return // refusing is the same
 				}
-				if got := runCaller(t, file, text, "URL="+door.URL, "SECRET=another"); bytes.Contains(got, []byte(`"events"`)) {
-					t.Errorf("another secret is answered %s", got)
+				if got := runCaller(t, file, text, "URL="+door.URL, "SECRET=another"); !bytes.Contains(got, []byte(`"code":"hash_mismatch"`)) || !bytes.Contains(got, []byte(`"requestId"`)) {
+					t.Errorf("of a refusal it shows %s", got)
 				}
 			})
 		}
