@@ -273,7 +273,7 @@ nothing. It stops at the first error and says what was done and what was not; ap
 from there. What somebody else changes meanwhile is not overwritten.
 
 With --prune, what carries the set's metadata managed-by and is not in the files is deleted, and
-nothing else is.
+nothing else is. Files without a single object delete nothing: a generator may have failed.
 
 Exit codes: 0 ok, 1 error, 2 usage.
 

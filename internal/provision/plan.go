@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -82,7 +83,9 @@ func MakePlan(ctx context.Context, server Server, s *Set, o Options) (*Plan, err
 	if err := p.owners(); err != nil {
 		return nil, err
 	}
-	p.extras()
+	if err := p.extras(); err != nil {
+		return nil, err
+	}
 	if err := p.compare(ctx); err != nil {
 		return nil, err
 	}
@@ -176,14 +179,20 @@ func (p *planner) owners() error {
 	return faults.err()
 }
 
-func (p *planner) extras() {
+// extras finds what is to be pruned. Files without a single object are rather what is left of a
+// generator that failed than the wish to be rid of everything.
+func (p *planner) extras() error {
 	if !p.options.Prune {
 		p.plan.Extra = p.extra
-		return
+		return nil
+	}
+	if n := len(p.extra); n > 0 && len(p.set.Items) == 0 {
+		return fmt.Errorf("the files have no objects, and --prune would delete all %d that the set %q manages; if that is meant: sallyport export --set %[2]s | sallyport delete -f -", n, p.set.Name)
 	}
 	for _, o := range p.extra {
 		p.prune = append(p.prune, &Change{Op: Delete, Kind: o.Kind, Code: o.Code, Before: o})
 	}
+	return nil
 }
 
 func (p *planner) compare(ctx context.Context) error {

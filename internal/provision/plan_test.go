@@ -139,12 +139,23 @@ func TestPrune(t *testing.T) {
 	f.objects["webhooks/by-hand"] = &fakeObject{id: 99, version: 1, doc: map[string]any{"url": "u"}}
 	p := planned(t, f, Options{Prune: true}, "set: a\nwebhooks: [{code: w, url: u, secret: first}]\n")
 	wantText(t, "only what is of the set", printed(p, false), "- incomingWebhooks/d\n- actions/x\n- eventTypes/t.t\n= 1 unchanged\n")
-	applied(t, f, Options{Prune: true}, "set: a\n")
-	wantText(t, "in the opposite order", strings.Join(f.calls, " "), "delete webhooks/w delete incomingWebhooks/d delete actions/x delete eventTypes/t.t")
-	applied(t, f, Options{Prune: true}, "set: b\n")
-	wantText(t, "who runs others goes before them", strings.Join(f.calls, " "), "delete webhooks/other delete actions/out delete actions/in")
-	if len(f.objects) != 1 || f.objects["webhooks/by-hand"] == nil {
+	applied(t, f, Options{Prune: true}, "set: a\neventTypes: [{name: t.t}]\n")
+	wantText(t, "in the opposite order", strings.Join(f.calls, " "), "delete webhooks/w delete incomingWebhooks/d delete actions/x")
+	applied(t, f, Options{Prune: true}, "set: b\nwebhooks: [{code: other, url: u}]\n")
+	wantText(t, "who runs others goes before them", strings.Join(f.calls, " "), "delete actions/out delete actions/in")
+	if len(f.objects) != 3 || f.objects["webhooks/by-hand"] == nil {
 		t.Errorf("there is %v", f.objects)
+	}
+	// An empty list must not mean everything: a generator may have failed.
+	set, err := load(t, nil, file("set: b\nwebhooks: []\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MakePlan(t.Context(), f, set, Options{Prune: true}); err == nil || !strings.Contains(err.Error(), "sallyport export --set b | sallyport delete -f -") {
+		t.Errorf("files without an object: %v", err)
+	}
+	if !planned(t, f, Options{Prune: true}, "set: c\n").Same() {
+		t.Error("where nothing is to be deleted it is no fault")
 	}
 }
 
@@ -207,7 +218,7 @@ func TestWhatSomebodyElseChangedStays(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer()
 	applied(t, f, Options{}, chain)
-	for why, text := range map[string]string{"changed": strings.Replace(chain, "url: u", "url: v", 1), "pruned": "set: a\n"} {
+	for why, text := range map[string]string{"changed": strings.Replace(chain, "url: u", "url: v", 1), "pruned": "set: a\neventTypes: [{name: t.t}]\n"} {
 		p := planned(t, f, Options{Prune: true}, text)
 		f.objects["webhooks/w"].version++
 		err := Apply(t.Context(), f, p, func(*Change) {})

@@ -218,6 +218,8 @@ incomingWebhooks:
 		w.cli(dir, nil, "plan", "--prune", "-f", "mine.yaml").ends(1).prints(plan + "= 1 unchanged\n")
 		w.cli(dir, nil, "apply", "--prune", "-y", "-f", "mine.yaml").ends(0).prints(plan + "1 created, 0 updated, 5 deleted, 1 unchanged\n")
 		w.cli(dir, nil, "apply", "--prune", "-y", "-f", "mine.yaml").ends(0).prints("= 2 unchanged\n")
+		w.write(dir, "empty.yaml", "set: mine-ci\nwebhooks: []\n")
+		w.cli(dir, nil, "apply", "--prune", "-y", "-f", "empty.yaml").ends(1).complains("the files have no objects")
 		if left := strings.Join(w.admin.get("/v1/webhooks?order=asc").want(http.StatusOK).list("code"), " "); left != "by-hand theirs two renamed" {
 			w.t.Errorf("left are %s", left)
 		}
