@@ -84,6 +84,7 @@ var hashes = map[string]func() hash.Hash{
 	"adler32": func() hash.Hash { return adler32.New() },
 	"fnv132":  func() hash.Hash { return fnv.New32() }, "fnv1a32": func() hash.Hash { return fnv.New32a() },
 	"fnv164": func() hash.Hash { return fnv.New64() }, "fnv1a64": func() hash.Hash { return fnv.New64a() },
+	"joaat": whole(4, joaat), "murmur3a": whole(4, murmur3a), "xxh32": whole(4, xxh32), "xxh64": whole(8, xxh64),
 }
 
 func keyed(name string) bool {

@@ -89,6 +89,9 @@ func (e *Expression) True(values *Array, o Options) (bool, error) {
 	return err == nil && truth(v), err
 }
 
+// noValues stands for none; nothing is ever put into it, for a rendering copies what it changes.
+var noValues = &Array{}
+
 func (c *compiled) run(values *Array, o Options, do func(r *run)) (err error) {
 	z := utc
 	if o.Zone != "" && o.Zone != "UTC" {
@@ -96,6 +99,9 @@ func (c *compiled) run(values *Array, o Options, do func(r *run)) (err error) {
 		if z, ok = findZone(o.Zone); !ok {
 			return &Error{Kind: Runtime, Message: "unknown time zone " + o.Zone}
 		}
+	}
+	if values == nil {
+		values = noValues
 	}
 	started := time.Now()
 	if o.Now.IsZero() {

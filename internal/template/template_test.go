@@ -182,6 +182,19 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+func TestWithoutValues(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		`{% for i in 1..3 %}{% for j in 1..i %}{{ j }}{% endfor %}{% endfor %}`:                 "112123",
+		`{% for i in 1..2 %}{{ loop.parent|json_encode }}{{ loop.parent|join }}{% endfor %}`:    "[][]",
+		`{% with _context %}{{ 'x' in _context ? 1 : 0 }}{{ _context|sort|join }}{% endwith %}`: "0",
+	} {
+		if got := mustRender(t, source, nil, Options{}); got != want {
+			t.Errorf("%s gives %q", source, got)
+		}
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	source := `{% set s = '' %}{% for i in 1..20 %}{% set s = s ~ n ~ i %}{% endfor %}{{ s|md5 }}{{ 'x' matches '/x/' }}{{ '+1 day'|date('d', 'Europe/Berlin') }}`
