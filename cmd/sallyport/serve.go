@@ -144,9 +144,6 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 	if err := n.bootstrap(ctx); err != nil {
 		return err
 	}
-	if err := n.start(ctx); err != nil {
-		return err
-	}
 	edge, err := n.edge(public, admin)
 	if err != nil {
 		return err
@@ -155,6 +152,10 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		if err := servePprof(ctx, cfg.PprofAddr, log); err != nil {
 			return err
 		}
+	}
+	// Last: from here on its heartbeats are expected.
+	if err := n.start(ctx); err != nil {
+		return err
 	}
 
 	f := &front{log: log, failed: make(chan error, 2)}
