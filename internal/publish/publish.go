@@ -221,8 +221,8 @@ func (p *Publisher) check(ctx context.Context, v *hook.View, it *item) error {
 	}
 	warnings, first, err := p.schemas.check(t, it.event.Entity)
 	it.warnings = warnings
-	if first { // where, but not what: an entity is nothing for the log
-		p.log.WarnContext(ctx, "publish.schema_mismatch", "workspace_id", v.Workspace.ID, "event_type", name, "field", warnings[0].Field)
+	if first { // not what: an entity, with the names of its fields, is nothing for the log
+		p.log.WarnContext(ctx, "publish.schema_mismatch", "workspace_id", v.Workspace.ID, "event_type", name)
 	}
 	return err
 }

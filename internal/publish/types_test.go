@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func TestNewTypesAreAddedTogether(t *testing.T) {
 			full[i] = "order." + strconv.Itoa(i)
 		}
 		b.catalog.copied[b.workspace] = open(3, full...)
-		b.catalog.stored[b.workspace] = open(4, append(full, "the.last")...)
+		b.catalog.stored[b.workspace] = open(4, slices.Concat(full, []string{"the.last"})...)
 		receipts, err := b.publish([]hook.NewEvent{{Type: "the.last"}, {Type: "one.more"}})
 		if err != nil || receipts[0].Problem != nil || receipts[1].Problem != nil {
 			t.Errorf("with a full catalogue: %+v, %v", receipts, err)
