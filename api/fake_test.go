@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -495,7 +496,7 @@ type answer struct {
 	body string
 }
 
-// do sends a request as the holder of a role's key; headers come in pairs.
+// do sends a request as the holder of a role's key; headers come in pairs, and may repeat a name.
 func (s *site) do(t *testing.T, role, method, path, body string, headers ...string) answer {
 	t.Helper()
 	var reader io.Reader
@@ -513,9 +514,13 @@ func (s *site) do(t *testing.T, role, method, path, body string, headers ...stri
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-		if headers[i+1] == "" {
-			r.Header.Del(headers[i])
+		switch name, value := headers[i], headers[i+1]; {
+		case value == "":
+			r.Header.Del(name)
+		case slices.Contains(headers[:i], name):
+			r.Header.Add(name, value)
+		default:
+			r.Header.Set(name, value)
 		}
 	}
 	res, err := s.client.Do(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -250,6 +251,11 @@ func (s *Server) kindly(err error, c echo.Context) error {
 		case http.StatusMethodNotAllowed:
 			return hook.Errorf(hook.KindMethodNotAllowed, "%s does not work at %s; Allow lists what does", c.Request().Method, c.Request().URL.Path)
 		case http.StatusBadRequest:
+			// The generated code tells of a header that is there several times in these words.
+			if rest, ok := strings.CutPrefix(fmt.Sprint(byEcho.Message), "Expected one value for "); ok {
+				name, _, _ := strings.Cut(rest, ",")
+				return invalidParameter(name, name+" is there twice")
+			}
 			return &hook.Error{Kind: hook.KindInvalidParameter, Detail: "a parameter is not valid", Err: err}
 		}
 	}

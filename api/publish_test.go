@@ -138,6 +138,20 @@ func TestBatchJudgesItemByItem(t *testing.T) {
 	}
 }
 
+func TestRepeatedHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, path := range []string{"/v1/events", "/v1/events/batch", "/v1/webhooks"} {
+		for _, name := range []string{"Idempotency-Key", "Sallyport-Workspace"} {
+			a := s.do(t, "platform-admin", "POST", path, `{"type":"a"}`, name, "one", name, "two")
+			if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, `"code":"invalid_parameter"`) || !strings.Contains(a.body, `"field":"`+name+`"`) ||
+				!strings.Contains(a.body, name+" is there twice") {
+				t.Errorf("%s with two %s: %d %s", path, name, a.StatusCode, a.body)
+			}
+		}
+	}
+}
+
 // A body full of mistakes must not buy work that grows faster than the body.
 func TestFaultsAreBounded(t *testing.T) {
 	t.Parallel()
