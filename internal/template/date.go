@@ -143,6 +143,17 @@ func diff(a, b *dateValue) *intervalValue {
 	return v
 }
 
+// relative is the interval as a date string would say it.
+func (v *intervalValue) relative(backwards bool) *parsedDate {
+	p := newParsedDate()
+	p.ry, p.rm, p.rd, p.rh, p.ri, p.rs, p.rus = v.y, v.m, v.d, v.h, v.i, v.s, v.us
+	if backwards {
+		p.ago()
+		p.rus = -p.rus
+	}
+	return p
+}
+
 func dayNumber(t time.Time) int64 {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400
 }
@@ -236,8 +247,18 @@ func member(r *run, object any, name string, a args, onlyAsk bool) (any, bool) {
 			return o.format(r.need(a, 0)), true
 		}
 	case *zoneValue:
-		if name == "name" || name == "getname" {
+		switch name {
+		case "name", "getname":
 			return o.zone.name, true
+		case "offset", "getoffset":
+			if onlyAsk {
+				return nil, true
+			}
+			d, ok := a.at(0, nil).(*dateValue)
+			if !ok {
+				fail("DateTimeZone::getOffset(): Argument #1 must be of type DateTimeInterface")
+			}
+			return int64(o.zone.offsetAt(d.unix)), true
 		}
 	case *dateValue:
 		return dateMember(r, o, name, a, onlyAsk)
@@ -275,7 +296,7 @@ func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, b
 		return &zoneValue{d.zone}, true
 	}
 	switch name {
-	case "format", "modify", "diff", "settimezone", "settimestamp", "setdate", "settime":
+	case "format", "modify", "diff", "add", "sub", "settimezone", "settimestamp", "setdate", "setisodate", "settime":
 	default:
 		return nil, false
 	}
@@ -298,6 +319,13 @@ func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, b
 			fail("DateTime::diff(): Argument #1 must be a date")
 		}
 		return diff(d, other), true
+	case "add", "sub":
+		v, ok := a.at(0, nil).(*intervalValue)
+		if !ok {
+			fail("DateTime::%s(): Argument #1 must be of type DateInterval", name)
+		}
+		*d = *v.relative(v.invert != (name == "sub")).modify(d)
+		return d, true
 	case "settimezone":
 		z, ok := a.at(0, nil).(*zoneValue)
 		if !ok {
@@ -309,6 +337,16 @@ func dateMember(r *run, d *dateValue, name string, a args, onlyAsk bool) (any, b
 	case "setdate":
 		t := d.time()
 		d.unix = d.zone.instant(wallSeconds(ints(0), ints(1), ints(2), t.Hour(), t.Minute(), t.Second()), true, t.IsDST())
+	case "setisodate":
+		p := newParsedDate()
+		day := 1
+		if a.has(2) {
+			day = ints(2)
+		}
+		if err := p.isoWeek(ints(0), ints(1), day); err != nil {
+			fail("DateTime::setISODate(): %s", err)
+		}
+		*d = *p.modify(d)
 	case "settime":
 		t := d.time()
 		d.unix = d.zone.instant(wallSeconds(t.Year(), int(t.Month()), t.Day(), ints(0), ints(1), ints(2)), true, t.IsDST())

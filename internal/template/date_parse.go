@@ -63,11 +63,15 @@ func parseDate(s string) (*parsedDate, error) {
 // maxDateString is longer than any date; the scanner tries all rules at each place.
 const maxDateString = 256
 
+func newParsedDate() *parsedDate {
+	return &parsedDate{y: unset, m: unset, d: unset, h: unset, i: unset, s: unset, us: unset}
+}
+
 func scanDate(s string) (*parsedDate, error) {
 	if len(s) > maxDateString {
 		return nil, fmt.Errorf("a date of %d bytes", len(s))
 	}
-	p := &parsedDate{y: unset, m: unset, d: unset, h: unset, i: unset, s: unset, us: unset}
+	p := newParsedDate()
 	text := strings.Trim(s, " \t\n\r\v\x00")
 	for at := 0; at < len(text); {
 		rule, groups := longestRule(text[at:])

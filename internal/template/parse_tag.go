@@ -1,6 +1,9 @@
 package template
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // tags are the statements of Twig, each parsed from behind its name.
 var tags map[string]func(p *parser, pos int) stmt
@@ -247,7 +250,11 @@ func (p *parser) macroTag(pos int) stmt {
 				break
 			}
 		}
-		m.params = append(m.params, textKey(p.expect(tokName, "", "").text))
+		t := p.expect(tokName, "", "")
+		if t.text == "varargs" {
+			panic(syntaxError(t.pos, "The argument %q cannot be defined: it is reserved for further arguments", t.text))
+		}
+		param := textKey(t.text)
 		var value expr = constExpr{nil}
 		if p.accept(tokOperator, "=") {
 			at := p.current().pos
@@ -256,7 +263,11 @@ func (p *parser) macroTag(pos int) stmt {
 				panic(syntaxError(at, "A default value for an argument must be a constant (a boolean, a string, a number, or an array)"))
 			}
 		}
-		m.defaults = append(m.defaults, value)
+		if at := slices.Index(m.params, param); at >= 0 {
+			m.defaults[at] = value // the same one again
+			continue
+		}
+		m.params, m.defaults = append(m.params, param), append(m.defaults, value)
 	}
 	p.expect(tokPunctuation, ")", "")
 	p.endTag()

@@ -368,6 +368,9 @@ func (r *run) split(a args) any {
 		if limited && limit > 1 {
 			size = limit
 		}
+		if n := len(chars); size == 1 && n > 1 && chars[n-1] == "\n" { // PHP splits where $ does not match
+			chars = append(chars[:n-2], chars[n-2]+"\n")
+		}
 		for i := 0; i < len(chars); i += size {
 			list.push(strings.Join(chars[i:min(len(chars), i+size)], ""))
 		}
