@@ -25,24 +25,14 @@ func (w *world) action(t *testing.T, doc string) hook.ActionResult {
 func (w *world) putAction(t *testing.T, ref, doc string, change hook.Change, changed ...string) hook.ActionResult {
 	t.Helper()
 	r, err := w.PutAction(t.Context(), w.admin, ref, []byte(doc), hook.Write{})
-	if err != nil {
-		t.Fatalf("putting %s: %v", doc, err)
-	}
-	if r.Change != change || !slices.Equal(r.Changed, changed) {
-		t.Fatalf("putting %s: %s %v; want %s %v", doc, r.Change, r.Changed, change, changed)
-	}
+	wantChange(t, "putting "+doc, err, r.Change, r.Changed, change, changed)
 	return r
 }
 
 func (w *world) patchAction(t *testing.T, ref, doc string, change hook.Change, changed ...string) hook.ActionResult {
 	t.Helper()
 	r, err := w.PatchAction(t.Context(), w.admin, ref, []byte(doc), hook.Write{})
-	if err != nil {
-		t.Fatalf("patching %s: %v", doc, err)
-	}
-	if r.Change != change || !slices.Equal(r.Changed, changed) {
-		t.Fatalf("patching %s: %s %v; want %s %v", doc, r.Change, r.Changed, change, changed)
-	}
+	wantChange(t, "patching "+doc, err, r.Change, r.Changed, change, changed)
 	return r
 }
 
