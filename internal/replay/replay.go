@@ -80,6 +80,9 @@ const (
 	// backlogMost is how much may be due and unclaimed at a target before a replay adds to
 	// it: some slots' worth, so that what is published meanwhile waits for a second at most.
 	backlogMost = 1000
+	// piecesMost are stored at a time, of all replays here: they share the connections of
+	// the pipeline, on which the node also accepts, sends and says that it lives.
+	piecesMost = 2
 	// failuresMost in a row end a replay.
 	failuresMost = 10
 	// countFor bounds the counting before the work, dryFor that of a dry run.
@@ -97,6 +100,7 @@ type Runner struct {
 	metrics Metrics
 	log     *slog.Logger
 	kick    chan struct{}
+	storing chan struct{} // has one for each piece that is being stored
 
 	mu    sync.Mutex
 	hands map[hook.ID]bool // in work here
@@ -106,7 +110,7 @@ type Runner struct {
 func New(cfg Config, s Store, c Catalog, m Matcher, w Worker, x Metrics, log *slog.Logger) *Runner {
 	return &Runner{
 		cfg: cfg, store: s, catalog: c, match: m, worker: w, metrics: x, log: log,
-		kick: make(chan struct{}, 1), hands: map[hook.ID]bool{},
+		kick: make(chan struct{}, 1), storing: make(chan struct{}, piecesMost), hands: map[hook.ID]bool{},
 	}
 }
 

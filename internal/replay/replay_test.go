@@ -2,12 +2,14 @@ package replay_test
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sallyport/internal/hook"
+	"sallyport/internal/replay"
 )
 
 // run lets the runner work in fake time, so long at most, and stops it.
@@ -296,4 +298,50 @@ func TestErrors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// crowd is a store with many replays, whose pieces take a while.
+type crowd struct {
+	*world
+	left, open, most, stored int
+}
+
+func (c *crowd) TakeReplay(context.Context, hook.NodeID, []hook.ID) (*hook.Replay, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left == 0 {
+		return nil, nil
+	}
+	rp, now := *c.rp, time.Now()
+	rp.ID, rp.StartedAt = hook.ID{byte(c.left)}, &now
+	c.left--
+	return &rp, nil
+}
+
+func (*crowd) CountedReplay(context.Context, hook.NodeID, hook.ID, int) error { return nil }
+
+func (c *crowd) ReplayPiece(context.Context, hook.NodeID, *hook.ReplayPiece) (hook.ReplayDone, error) {
+	c.mu.Lock()
+	c.open++
+	c.most, c.stored = max(c.most, c.open), c.stored+1
+	c.mu.Unlock()
+	time.Sleep(time.Second)
+	c.mu.Lock()
+	c.open--
+	c.mu.Unlock()
+	return hook.ReplayDone{}, nil
+}
+
+// However many replays there are, they leave connections to those who accept and send.
+func TestManyReplaysTakeTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := webhook(1)
+		c := &crowd{world: newWorld(t, missed(a.ID), a), left: 20}
+		c.Runner = replay.New(replay.Config{Now: time.Now}, c, c.world, c.world, c.world, c.world, slog.New(slog.DiscardHandler))
+		c.run(t, time.Minute)
+		if c.stored != 20 || c.most != 2 {
+			t.Errorf("%d pieces were stored, %d at a time", c.stored, c.most)
+		}
+	})
 }

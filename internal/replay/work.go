@@ -86,7 +86,7 @@ func (w *work) pieces(ctx context.Context) (err error) {
 		if err := w.gate(ctx, v, p); err != nil {
 			return err
 		}
-		done, err := w.store.ReplayPiece(ctx, w.node, &p.ReplayPiece)
+		done, err := w.storePiece(ctx, &p.ReplayPiece)
 		if errors.Is(err, hook.ErrChanged) {
 			if err := w.catalog.Refresh(ctx, w.rp.Workspace); err != nil {
 				return err
@@ -102,6 +102,17 @@ func (w *work) pieces(ctx context.Context) (err error) {
 			return nil
 		}
 	}
+}
+
+// storePiece does a piece when it has its turn.
+func (w *work) storePiece(ctx context.Context, p *hook.ReplayPiece) (hook.ReplayDone, error) {
+	select {
+	case w.storing <- struct{}{}:
+		defer func() { <-w.storing }()
+	case <-ctx.Done():
+		return hook.ReplayDone{}, ctx.Err()
+	}
+	return w.store.ReplayPiece(ctx, w.node, p)
 }
 
 // begin counts, and waits until what is to be looked at is all visible; once.
