@@ -102,7 +102,7 @@ func (s *Store) LoadTarget(ctx context.Context, workspace, id hook.ID) (*hook.We
 // in clear.
 func (s *Store) LoadSnapshot(ctx context.Context, workspace hook.ID) (hook.Snapshot, error) {
 	var snap hook.Snapshot
-	err := s.read(ctx, func(tx *gorm.DB) error {
+	err := s.pipelineRead(ctx, func(tx *gorm.DB) error {
 		snap = hook.Snapshot{}
 		w, err := workspaceIn(tx, workspace)
 		if err != nil {

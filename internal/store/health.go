@@ -122,7 +122,7 @@ func breakerState(h *hook.Health) string {
 func (s *Store) LoadHealth(ctx context.Context, targets []hook.ID) ([]hook.Health, error) {
 	var out []hook.Health
 	for part := range slices.Chunk(targets, healthChunk) {
-		err := s.read(ctx, func(tx *gorm.DB) error {
+		err := s.pipelineRead(ctx, func(tx *gorm.DB) error {
 			in := s.among("target_id", part)
 			rows, err := list(tx, scanHealth, "SELECT target_id, workspace_id, "+healthColumns+" FROM target_health WHERE "+in.sql, in.args...)
 			out = append(out, rows...)

@@ -30,11 +30,24 @@ func (s *Store) write(ctx context.Context, fn func(tx *gorm.DB) error) error {
 // read runs fn on one consistent snapshot. The transaction is always rolled back, so
 // that a stray write fails its test.
 func (s *Store) read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.readOn(ctx, s.r, fn)
+}
+
+// pipelineRead is read for what accepting and sending cannot do without: on Postgres it does
+// not wait behind the API's reads for a connection.
+func (s *Store) pipelineRead(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if s.engine == Postgres {
+		return s.readOn(ctx, s.hotGorm, fn)
+	}
+	return s.read(ctx, fn)
+}
+
+func (s *Store) readOn(ctx context.Context, db *gorm.DB, fn func(tx *gorm.DB) error) error {
 	opts := &sql.TxOptions{ReadOnly: true}
 	if s.engine == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	err := s.r.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"sallyport/internal/hook"
+	"sallyport/internal/testkit"
+)
+
+// Slow readers of the API have all of its connections: what accepting and sending ask for
+// on their way is answered all the same.
+func TestPipelineDoesNotWaitForTheAPI(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{DatabaseURL: testkit.EmptyPostgres(t), MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Prepare(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.EnsureDefaultWorkspace(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := s.api.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Release()
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"the configuration": func(ctx context.Context) error {
+			_, err := s.LoadSnapshot(ctx, w.ID)
+			return err
+		},
+		"the health of targets": func(ctx context.Context) error {
+			_, err := s.LoadHealth(ctx, []hook.ID{w.ID})
+			return err
+		},
+		"the hold": func(ctx context.Context) error {
+			_, err := s.Hold(ctx)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := ask(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
