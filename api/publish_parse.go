@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/nearest"
@@ -56,7 +57,7 @@ func parseBatch(body []byte, maxItems, maxItemBytes int) ([]item, error) {
 		return nil, err
 	}
 	if s.peek() != '{' {
-		return nil, s.notObject("")
+		return nil, s.notBatch()
 	}
 	s.i++
 	var (
@@ -196,11 +197,11 @@ func known(raw []byte) string {
 	return string(raw)
 }
 
-func (s *scanner) notObject(field string) error {
+func (s *scanner) notBatch() error {
 	if _, err := s.skip(0); err != nil {
 		return err
 	}
-	return hook.Invalid([]hook.Fault{{Field: field, Code: "invalid_format", Detail: "a JSON object was expected"}})
+	return hook.Invalid([]hook.Fault{{Code: "invalid_format", Detail: `a batch is a JSON object with a list of events, {"data": […]}`}})
 }
 
 var eventFields = []string{"id", "type", "entityId", "entity", "entityUrl", "timestamp"}
@@ -209,6 +210,8 @@ func unknownField(name string, among []string) hook.Fault {
 	detail := "there is no such field"
 	if near := nearest.Name(name, among); near != "" {
 		detail += "; did you mean " + near + "?"
+	} else {
+		detail += "; there is " + strings.Join(among, ", ")
 	}
 	return hook.Fault{Field: name, Code: "unknown_field", Detail: detail}
 }
@@ -220,7 +223,11 @@ func (s *scanner) event(it *item, at string, depth int) error {
 		if _, err := s.skip(depth); err != nil {
 			return err
 		}
-		it.fault(at, "", "invalid_format", "an event is a JSON object")
+		detail := "an event is a JSON object"
+		if at == "" {
+			detail += `; several go to /v1/events/batch as {"data": […]}`
+		}
+		it.fault(at, "", "invalid_format", detail)
 		return nil
 	}
 	s.i++

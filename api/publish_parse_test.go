@@ -225,6 +225,29 @@ func TestAllFaultsOfAnEventAtOnce(t *testing.T) {
 	}
 }
 
+// Who publishes in the manner of another system is told what to send instead.
+func TestRefusedBodiesSayWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`[{"type":"a"}]`:                 `several go to /v1/events/batch as {"data": […]}`,
+		`{"type":"a","payload":{"a":1}}`: "there is no such field; there is id, type, entityId, entity, entityUrl, timestamp",
+		`{"type":"a","entityID":7}`:      "there is no such field; did you mean entityId?",
+	} {
+		if _, err := parseEvent([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	for body, want := range map[string]string{
+		`[{"type":"a"}]`:            `a batch is a JSON object with a list of events, {"data": […]}`,
+		`{"events":[{"type":"a"}]}`: "there is no such field; there is data",
+	} {
+		_, err := parseBatch([]byte(body), 3, 100)
+		if e := (*hook.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Faults[0].Detail, want) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 func TestBatches(t *testing.T) {
 	t.Parallel()
 	for why, c := range map[string]struct {
