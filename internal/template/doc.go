@@ -15,5 +15,6 @@
 // answers, and what PHP makes of dates. On purpose it differs in two things: an integer of a JSON document
 // that does not fit 64 bits keeps its digits when it is printed or encoded (PHP turns it into a float), so
 // that identifiers survive; and relative hours, minutes and seconds are time that passes, also when clocks
-// change (versions of PHP differ there). Of regular expressions recursion and the modifier U are missing.
+// change (versions of PHP differ there). Of regular expressions recursion is missing, of PHP's hashes the rare ones
+// (ripemd, whirlpool, tiger and the like); what else is known to differ stands in conformance_test.go.
 package template
