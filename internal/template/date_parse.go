@@ -210,7 +210,7 @@ func (p *parsedDate) modify(d *dateValue) *dateValue {
 }
 
 func (p *parsedDate) apply(base *dateValue, z zone, constructing bool) *dateValue {
-	same := !constructing && p.y == unset && p.m == unset && p.d == unset && p.h == unset && p.ry == 0 && p.rm == 0 && p.rd == 0 &&
+	same := p.y == unset && p.m == unset && p.d == unset && p.h == unset && p.ry == 0 && p.rm == 0 && p.rd == 0 &&
 		!p.haveWeekly && p.special == specialNone && p.firstLast == 0 && z == base.zone
 	f := p.fill(base.time(), base.usec, constructing)
 	unix := base.unix

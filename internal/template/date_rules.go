@@ -245,7 +245,7 @@ func wordRules() []dateRule {
 			if m[3] != "" {
 				h = hour12(h, m[3])
 			}
-			if strings.EqualFold(m[1], "front") {
+			if m[1][0] != 'b' { // "BACK OF" is PHP's front
 				h, i = h-1, 45
 			}
 			p.unhaveTime()
