@@ -302,6 +302,8 @@ func TestExamplesOfTheContractAreAccepted(t *testing.T) {
 			t.Errorf("%s %s refuses %s: %d %s", method, path, body, status, answer)
 		}
 	}
+	// An example of a hash reads a secret, which who sends the hash alone has stored before.
+	accepted(http.MethodPut, "/v1/incoming-webhooks/erp-orders", "IncomingWebhookInput", `{"secrets":[{"name":"erp","value":"not-a-real-secret-x1"}]}`)
 	for _, w := range writings {
 		schema := schemaOf(w.schema)
 		method, path := http.MethodPut, w.put
