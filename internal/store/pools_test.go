@@ -51,3 +51,32 @@ func TestPipelineDoesNotWaitForTheAPI(t *testing.T) {
 		cancel()
 	}
 }
+
+// Others have SQLite's only writer, and another process may have the file: whoever wants to
+// write hears of it, and does not wait for all of them.
+func TestNobodyWaitsForSQLiteForEver(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Prepare(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := s.sqlw.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.writeTimeout = 20 * time.Millisecond
+	if _, err := s.SetHold(t.Context(), true); hook.KindOf(err) != hook.KindUnavailable {
+		t.Errorf("a write without the writer: %v", err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.writeTimeout = time.Minute
+	if _, err := s.SetHold(t.Context(), true); err != nil {
+		t.Errorf("with the writer: %v", err)
+	}
+}

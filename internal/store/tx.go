@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -11,11 +12,25 @@ import (
 // writeTries bounds how often a transaction is run that lost against another one.
 const writeTries = 5
 
+// writeTimeout bounds a transaction on SQLite. Of all who write while another process has the
+// file, each tries for busyTimeout in its turn, and nobody who called the API waits for all of
+// them. Postgres has apiStatementTimeout.
+const writeTimeout = 20 * time.Second
+
 // write runs fn in one transaction and commits it if fn returns nil. fn may run more
 // than once, after a deadlock or a serialisation failure, so it must not change
 // anything but the database before its last statement. Nothing slow belongs in it: on
-// SQLite it holds the only writer.
+// SQLite it holds the only writer, and is given up after writeTimeout, with the wait for it.
 func (s *Store) write(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if s.engine == SQLite {
+		limited, cancel := context.WithTimeout(ctx, s.writeTimeout)
+		defer cancel()
+		err := s.w.WithContext(limited).Transaction(fn)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return translate(context.DeadlineExceeded) // the driver's own error is an interruption
+		}
+		return translate(err)
+	}
 	for try := 1; ; try++ {
 		err := s.w.WithContext(ctx).Transaction(fn)
 		if err == nil {
