@@ -12,6 +12,10 @@ import (
 	"sallyport/internal/testkit"
 )
 
+// client has a pool of its own: httptest's servers close the idle connections of
+// http.DefaultTransport when they end, those of tests beside them too.
+var client = &http.Client{Transport: &http.Transport{}}
+
 func send(ctx context.Context, method, url, body string, header map[string]string) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -20,7 +24,7 @@ func send(ctx context.Context, method, url, body string, header map[string]strin
 	for name, value := range header {
 		request.Header[name] = []string{value}
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
 	}
