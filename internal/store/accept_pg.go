@@ -76,7 +76,7 @@ ex AS (
 	SELECT incoming_id, dedupe, id, dedupe_until FROM rq WHERE dedupe IS NOT NULL ORDER BY incoming_id, dedupe
 	ON CONFLICT DO NOTHING RETURNING request_id),
 lost AS MATERIALIZED (SELECT id FROM rq WHERE dedupe IS NOT NULL AND id NOT IN (SELECT request_id FROM dk)),
-lost_events AS MATERIALIZED (SELECT e.key FROM unnest($4::pipeline_event[]) e WHERE e.request_id IN (SELECT id FROM lost)),
+lost_events AS MATERIALIZED (SELECT e.key FROM unnest($4::pipeline_event[]) e WHERE (e.request_id IN (SELECT id FROM lost)) IS TRUE),
 `,
 		"{{kept}}", "WHERE id NOT IN (SELECT id FROM lost)",
 		"{{kept_event}}", "AND e.key NOT IN (SELECT key FROM lost_events)",
@@ -339,8 +339,8 @@ func bornState(d *hook.PlannedDelivery) hook.State {
 const firstReceiptSQL = `
 SELECT k.i, ek.event_key, ek.content_hash, e.type, e.matched
 FROM unnest($1::uuid[], $2::text[], $3::int[]) k(ws, id, i)
-JOIN event_keys ek ON ek.workspace_id = k.ws AND ek.id = k.id
-LEFT JOIN events e ON e.workspace_id = ek.workspace_id AND e.key = ek.event_key`
+CROSS JOIN LATERAL (SELECT * FROM event_keys WHERE workspace_id = k.ws AND id = k.id LIMIT 1) ek
+LEFT JOIN LATERAL (SELECT type, matched FROM events WHERE workspace_id = ek.workspace_id AND key = ek.event_key LIMIT 1) e ON true`
 
 // firstReceipts looks up, in a new statement, what was there before for the events
 // whose id was taken. An id older than the window is forgotten first, so that the

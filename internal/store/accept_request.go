@@ -64,7 +64,7 @@ func (s *Store) addRequest(r *pgRows, p *hook.PlannedRequest, first *hook.Event)
 const repeatsSQL = `
 SELECT k.i, d.request_id, d.expires_at <= (extract(epoch FROM now()) * 1000000)::bigint
 FROM unnest($1::uuid[], $2::bytea[], $3::int[]) k(door, hash, i)
-JOIN dedupe_keys d ON d.incoming_id = k.door AND d.hash = k.hash`
+CROSS JOIN LATERAL (SELECT * FROM dedupe_keys WHERE incoming_id = k.door AND hash = k.hash LIMIT 1) d`
 
 const forgetExpiredSQL = `
 DELETE FROM dedupe_keys WHERE incoming_id = ANY($1::uuid[]) AND hash = ANY($2::bytea[]) AND expires_at <= (extract(epoch FROM now()) * 1000000)::bigint`

@@ -59,6 +59,17 @@ func (s *Store) DuePage(ctx context.Context, after hook.ID) (page []hook.DueTarg
 	return page, false, now, nil
 }
 
+// The statements of the pipeline go from what they were given to the table, one look into one
+// index for each row, whatever Postgres thinks of the sizes: a plan made while a table was
+// empty, or looked so, is kept until it is analysed again, and may begin with the whole of an
+// index. Which way round a plain join goes is the planner's choice; LATERAL with a LIMIT, ANY
+// (ARRAY[column]) and ctid leave it none.
+
+// dueOfU is the row in due of each u.id. The interval and the order name the index: for an empty
+// table the primary key, whose last column the id is, costs the same.
+const dueOfU = `CROSS JOIN LATERAL (
+	SELECT ctid FROM due WHERE delivery_id >= u.id AND delivery_id <= u.id ORDER BY delivery_id LIMIT 1) x`
+
 // claimSQL takes due rows lane by lane, each with its own limit and with the last
 // claimed time as floor: without it an open snapshot elsewhere makes every claim walk
 // over the dead entries of all before it.
@@ -66,18 +77,17 @@ const claimSQL = `
 WITH fence AS MATERIALIZED (SELECT 1 FROM nodes WHERE id = $1 FOR KEY SHARE),
 w AS MATERIALIZED (SELECT * FROM unnest($2::uuid[], $3::int[], $4::timestamptz[]) w(t, n, floor) WHERE EXISTS (SELECT 1 FROM fence)),
 c AS MATERIALIZED (SELECT x.* FROM w CROSS JOIN LATERAL (
-	SELECT target_id, due_at, delivery_id FROM due
+	SELECT ctid FROM due
 	WHERE target_id = w.t AND due_at >= w.floor AND due_at <= now() AND held_by IS NULL
 	ORDER BY due_at, delivery_id LIMIT w.n FOR UPDATE SKIP LOCKED) x),
-u AS (UPDATE due d SET held_by = $1 FROM c
-	WHERE (d.target_id, d.due_at, d.delivery_id) = (c.target_id, c.due_at, c.delivery_id)
+u AS (UPDATE due d SET held_by = $1 WHERE d.ctid = ANY (ARRAY (SELECT ctid FROM c))
 	RETURNING d.delivery_id, d.due_at, d.claims, d.trigger_kind)
 SELECT EXISTS (SELECT 1 FROM fence), u.delivery_id, u.due_at, u.claims, u.trigger_kind FROM (SELECT 1) one LEFT JOIN u ON true`
 
 const loadJobsSQL = `
 SELECT d.id, d.workspace_id, d.event_key, d.target_kind, d.target_id, d.attempts, d.base, d.test, d.replay_id, d.step,
 	e.id, e.type, e.entity_id, e.entity_id_number, e.entity, e.entity_url, e.occurred_at, e.source_kind, e.source_id, e.request_id, e.hops, e.matched, d.fresh
-FROM deliveries d JOIN events e ON e.workspace_id = d.workspace_id AND e.key = d.event_key
+FROM deliveries d CROSS JOIN LATERAL (SELECT * FROM events WHERE workspace_id = d.workspace_id AND key = d.event_key LIMIT 1) e
 WHERE d.id = ANY($1::uuid[])`
 
 // Claim takes due deliveries for a node, at most N of each target and as many as have
@@ -98,7 +108,8 @@ func (s *Store) Claim(ctx context.Context, node hook.NodeID, wants []hook.LaneWa
 }
 
 // unclaimSQL gives back what was claimed a moment ago and is too much.
-const unclaimSQL = `UPDATE due SET held_by = NULL WHERE delivery_id = ANY($2::uuid[]) AND held_by = $1`
+const unclaimSQL = `UPDATE due SET held_by = NULL WHERE ctid = ANY (ARRAY (
+	SELECT x.ctid FROM unnest($2::uuid[]) u(id) ` + dueOfU + `)) AND held_by IS NOT DISTINCT FROM $1`
 
 func (s *Store) claimPostgres(ctx context.Context, node hook.NodeID, wants []hook.LaneWant, room int64) (jobs []*hook.Job, full bool, err error) {
 	params, load, left := newPgParams(), newPgParams(), newPgParams()

@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/internal/store"
+	"sallyport/internal/store/storetest"
 )
 
 // Draining a large backlog while somebody holds an old snapshot (a dump, a forgotten
@@ -100,5 +102,72 @@ func TestDrainWithAnOpenSnapshot(t *testing.T) {
 	t.Logf("without a floor the last one touches %d", blind)
 	if blind < 4*last {
 		t.Errorf("without a floor it touches %d: the snapshot keeps nothing, so this shows nothing", blind)
+	}
+}
+
+// What was planned while Postgres thought the tables empty costs as much, once they are not, as
+// what is planned knowing them: a prepared statement keeps its plan until Postgres looks at the
+// tables again, which may take minutes. Blocks are counted, not time.
+func TestPlansOfEmptyTables(t *testing.T) {
+	t.Parallel()
+	tables := []string{"events", "event_keys", "deliveries", "due", "attempts", "dead"}
+	blocks := func(t *testing.T, known bool) map[string]int {
+		ctx, url := t.Context(), migratedPostgres(t)
+		db := plain(t, "pgx", url)
+		each := func(queries ...string) {
+			for _, name := range tables {
+				for _, query := range queries {
+					if _, err := db.ExecContext(ctx, fmt.Sprintf(query, name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		s := open(t, store.Config{DatabaseURL: url})
+		count := func() map[string]int {
+			if err := s.OnHot(ctx, "SELECT pg_stat_force_next_flush()"); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := db.QueryContext(ctx, `SELECT relname, coalesce(idx_blks_hit + idx_blks_read + heap_blks_hit + heap_blks_read, 0)
+				FROM pg_statio_user_tables WHERE relname = ANY($1)`, tables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			out := make(map[string]int)
+			for rows.Next() {
+				var name string
+				var n int
+				if err := rows.Scan(&name, &n); err != nil {
+					t.Fatal(err)
+				}
+				out[name] = n
+			}
+			if err := rows.Err(); err != nil || len(out) != len(tables) {
+				t.Fatal(out, err)
+			}
+			return out
+		}
+		var before map[string]int
+		storetest.Rush(t, s, func() {
+			each("ALTER TABLE %s SET (autovacuum_enabled = off)", "DELETE FROM %s", "VACUUM ANALYZE %s")
+		}, 20_000, func() {
+			if known {
+				each("ANALYZE %s")
+			}
+			before = count()
+		})
+		after := count()
+		for name, n := range before {
+			after[name] -= n
+		}
+		return after
+	}
+	known, empty := blocks(t, true), blocks(t, false)
+	for _, name := range tables {
+		t.Logf("%s: %d blocks, %d had its size been known", name, empty[name], known[name])
+		if empty[name] > 2*known[name] {
+			t.Errorf("%s was planned badly", name)
+		}
 	}
 }

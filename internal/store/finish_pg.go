@@ -11,8 +11,8 @@ import (
 )
 
 // Both statements begin with u, the batch, and end with the deliveries that were held.
-// Attempts are inserted whether or not the guard held. The subqueries are uncorrelated
-// on purpose: they are hashed whatever the planner may join.
+// Attempts are inserted whether or not the guard held. The subqueries are uncorrelated and
+// IS TRUE on purpose: they are hashed, and never made a join of every row with every other.
 const (
 	finishHead = `
 WITH u AS MATERIALIZED (SELECT * FROM unnest($2::pipeline_finish[])),`
@@ -27,22 +27,24 @@ SELECT id FROM g`
 	// The path nearly every delivery takes: born here, one attempt, succeeded.
 	finishOrdinary = finishHead + `
 g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.after, node = NULL, finished_at = u.finished_at
-	FROM u WHERE d.id = u.id AND d.state = 0 AND d.node = $1 AND d.attempts = u.before
+	FROM u WHERE d.id = ANY (ARRAY[u.id]) AND d.state = 0 AND d.node = $1 AND d.attempts = u.before
 	RETURNING d.id),` + finishAttempts
 
 	finishGeneral = finishHead + `
-h AS (DELETE FROM due USING u, deliveries d WHERE u.claimed AND due.delivery_id = u.id AND due.held_by = $1
-	AND d.id = u.id AND d.attempts = u.before RETURNING due.delivery_id),
+c AS MATERIALIZED (SELECT x.ctid FROM u ` + dueOfU + `
+	CROSS JOIN LATERAL (SELECT 1 FROM deliveries d WHERE d.id = u.id AND d.attempts = u.before LIMIT 1) d
+	WHERE u.claimed),
+h AS (DELETE FROM due WHERE due.ctid = ANY (ARRAY (SELECT ctid FROM c)) AND due.held_by IS NOT DISTINCT FROM $1 RETURNING due.delivery_id),
 g AS (UPDATE deliveries d SET state = u.state, reason = u.reason, attempts = u.after, node = NULL, finished_at = u.finished_at,
 		step = u.step, base = u.base
-	FROM u WHERE d.id = u.id AND CASE WHEN u.claimed THEN d.id IN (SELECT delivery_id FROM h)
+	FROM u WHERE d.id = ANY (ARRAY[u.id]) AND CASE WHEN u.claimed THEN d.id IN (SELECT delivery_id FROM h)
 		ELSE d.state = 0 AND d.node = $1 AND d.attempts = u.before END
 	RETURNING d.id),
 w AS (INSERT INTO due (target_id, due_at, delivery_id, workspace_id, trigger_kind)
 	SELECT u.target_id, now() + u.wait * interval '1 microsecond', u.id, u.workspace_id, u.trigger_kind FROM u
-	WHERE u.state = 1 AND u.id IN (SELECT id FROM g)),
+	WHERE u.state = 1 AND (u.id IN (SELECT id FROM g)) IS TRUE),
 x AS (INSERT INTO dead (target_id, delivery_id)
-	SELECT u.target_id, u.id FROM u WHERE u.state = 3 AND u.id IN (SELECT id FROM g)
+	SELECT u.target_id, u.id FROM u WHERE u.state = 3 AND (u.id IN (SELECT id FROM g)) IS TRUE
 	ON CONFLICT DO NOTHING),` + finishAttempts
 )
 
@@ -176,7 +178,7 @@ func (s *Store) finishedBefore(ctx context.Context, batch []*hook.Finish, held [
 	}
 	return s.hotDo(ctx, func(conn *pgxpool.Conn) error {
 		return s.hotQuery(ctx, conn, "finished_before", `SELECT a.id FROM unnest($1::uuid[], $2::uuid[]) u(d, a)
-			JOIN attempts a ON a.delivery_id = u.d AND a.id = u.a WHERE a.outcome <> 3`, func(v [][]byte) error {
+			CROSS JOIN LATERAL (SELECT id, outcome FROM attempts WHERE delivery_id = u.d AND id = u.a LIMIT 1) a WHERE a.outcome <> 3`, func(v [][]byte) error {
 			held[index[readUUID(v[0])]] = true
 			return nil
 		}, params)
