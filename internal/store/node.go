@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"gorm.io/gorm"
@@ -59,16 +60,31 @@ func (s *Store) hotTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	}
 }
 
+// newNodeID is of the time and of chance, not from the table's sequence: a standby promoted
+// without the last of the log would give the number of a node that still runs a second time.
+func newNodeID() hook.NodeID {
+	const chance = 10 // bits: what is left beside microseconds until the year 2262
+	return hook.NodeID(time.Now().UnixMicro()<<chance | rand.Int64N(1<<chance))
+}
+
 // Register starts a node: a fresh id, never used before. instance is the id kept in
 // the data directory. now is the database's time.
 func (s *Store) Register(ctx context.Context, instance, name string, floor hook.ID) (node hook.NodeID, now time.Time, err error) {
-	var row struct{ ID, Now int64 }
+	node = newNodeID()
+	overriding := ""
+	if s.engine == Postgres {
+		overriding = "OVERRIDING SYSTEM VALUE "
+	}
+	var beat int64
 	err = s.hotTx(ctx, func(tx *gorm.DB) error {
 		at := s.nodeNow()
-		return tx.Raw("INSERT INTO nodes (instance, name, started_at, beat_at, floor_id) VALUES (?, ?, ?, ?, ?) RETURNING id, "+s.clock("beat_at")+" AS now",
-			instance, name, at, at, rowID(floor)).Scan(&row).Error
+		return tx.Raw("INSERT INTO nodes (id, instance, name, started_at, beat_at, floor_id) "+overriding+"VALUES (?, ?, ?, ?, ?, ?) RETURNING "+s.clock("beat_at"),
+			int64(node), instance, name, at, at, rowID(floor)).Scan(&beat).Error
 	})
-	return hook.NodeID(row.ID), fromMicros(row.Now), err
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return node, fromMicros(beat), nil
 }
 
 // Beat says that a node lives and that no born-claimed delivery in its hands has an id
