@@ -1,6 +1,9 @@
 package store
 
-import "database/sql"
+import (
+	"database/sql"
+	"time"
+)
 
 // RawReader is a connection of the tests to everything that is stored.
 func RawReader(s *Store) *sql.DB {
@@ -10,3 +13,7 @@ func RawReader(s *Store) *sql.DB {
 	}
 	return db
 }
+
+// Patience sets how long a search and a write may take: on a machine that does much else both
+// take longer than anybody who asks would wait.
+func (s *Store) Patience(d time.Duration) { s.searchTimeout, s.writeTimeout = d, d }

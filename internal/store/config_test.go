@@ -57,6 +57,7 @@ func open(t *testing.T, c store.Config) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Patience(time.Minute)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("closing: %v", err)

@@ -32,29 +32,29 @@ func (s *Store) search(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	var err error
 	if s.engine == Postgres {
 		err = s.read(ctx, func(tx *gorm.DB) error {
-			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), "+onIndexes, searchTimeout.String()).Error; err != nil {
+			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), "+onIndexes, s.searchTimeout.String()).Error; err != nil {
 				return err
 			}
 			return fn(tx)
 		})
 		if sqlState(err) == "57014" && ctx.Err() == nil {
-			return tooSlow(err)
+			return s.tooSlow(err)
 		}
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, searchTimeout)
+	limited, cancel := context.WithTimeout(ctx, s.searchTimeout)
 	defer cancel()
 	err = s.read(limited, fn)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return tooSlow(err)
+		return s.tooSlow(err)
 	}
 	return err
 }
 
-func tooSlow(err error) error {
+func (s *Store) tooSlow(err error) error {
 	return &hook.Error{
 		Kind: hook.KindUnavailable, RetryAfter: retryAfter, Err: err,
-		Detail: "the search took longer than " + searchTimeout.String() + "; narrow it with since and until, a webhook or an event",
+		Detail: "the search took longer than " + s.searchTimeout.String() + "; narrow it with since and until, a webhook or an event",
 	}
 }
 

@@ -56,6 +56,7 @@ func TestSearchesStayOnIndexes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.Patience(time.Minute)
 			searches := searchMuch(t, s)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -163,6 +164,7 @@ func settledScans(t *testing.T, db *sql.DB, tables ...string) map[string]scans {
 func TestSlowSearchIsEnded(t *testing.T) {
 	t.Parallel()
 	s, db := worldPostgres(t)
+	s.Patience(100 * time.Millisecond)
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +175,7 @@ func TestSlowSearchIsEnded(t *testing.T) {
 	}
 	_, _, err = s.Events(t.Context(), hook.EventFilter{}, hook.Page{Limit: 1})
 	var e *hook.Error
-	if !errors.As(err, &e) || e.Kind != hook.KindUnavailable || e.RetryAfter == 0 || e.Detail != "the search took longer than 5s; narrow it with since and until, a webhook or an event" {
+	if !errors.As(err, &e) || e.Kind != hook.KindUnavailable || e.RetryAfter == 0 || e.Detail != "the search took longer than 100ms; narrow it with since and until, a webhook or an event" {
 		t.Errorf("a search that takes too long: %v", err)
 	}
 	if err := tx.Rollback(); err != nil {

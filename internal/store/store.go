@@ -76,6 +76,7 @@ type Store struct {
 	idWindow        time.Duration
 	unacceptedBytes int64         // a constant but for tests
 	writeTimeout    time.Duration // a constant but for tests
+	searchTimeout   time.Duration // a constant but for tests
 
 	logged  chan struct{} // see Logged
 	stmts   sqliteStmts   // of sqlw
@@ -104,7 +105,7 @@ const apiStatementTimeout = "30s"
 // Open connects. It neither creates nor checks the schema: call Prepare.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{ids: c.IDs, log: c.Logger, holds: c.Holds, describe: c.Describe, alerts: c.Alerts, idWindow: c.IDWindow, unacceptedBytes: unacceptedBytes, writeTimeout: writeTimeout,
-		logged: make(chan struct{}, 1)}
+		searchTimeout: searchTimeout, logged: make(chan struct{}, 1)}
 	if s.ids == nil {
 		s.ids = hook.NewIDs()
 	}

@@ -64,6 +64,9 @@ func TestLogOfSQLiteStaysBounded(t *testing.T) {
 				for next := ""; ; {
 					var page struct{ NextCursor *string }
 					status, _, err := call(adminKey, http.MethodGet, n.url+path+next, nil, &page)
+					if err == nil && status == http.StatusServiceUnavailable {
+						break // a search may take 5 s, and this machine does much at once: begin again
+					}
 					if err != nil || status != http.StatusOK {
 						t.Errorf("reading the history: %d %v", status, err)
 						return
