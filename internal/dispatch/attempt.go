@@ -27,11 +27,15 @@ func (d *Dispatcher) attempt(l *lane, j *hook.Job, slow bool) {
 	f.Sent = true
 	d.tellGone(f)
 	d.tellExhausted(f)
+	if f.Attempt != nil {
+		// Before it is stored, when the lane may claim again: it may be what opens the breaker,
+		// or keeps it open.
+		d.observe(l, t, j, &a)
+	}
 	d.finish.put(f)
 	if f.Attempt != nil {
 		d.metrics.Attempt(a.Outcome, a.Timings.Total)
 		d.metrics.Tried(l.workspace)
-		d.observe(l, t, j, &a)
 		d.logAttempt(j, &a, f)
 	}
 }

@@ -363,6 +363,33 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// slowMetrics has whoever counts an attempt wait before it goes on.
+type slowMetrics struct{ noMetrics }
+
+func (slowMetrics) Attempt(hook.Outcome, time.Duration) { time.Sleep(time.Second) }
+
+// One at a time goes through an open breaker, however soon its failure is stored.
+func TestProbesWaitForTheVerdictOnTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := startFailing(t)
+		b.d.mu.Lock()
+		b.d.metrics = slowMetrics{}
+		b.d.mu.Unlock()
+		b.publish()
+		time.Sleep(25 * time.Second)
+		if n := len(b.sends()); n != 10 {
+			t.Fatalf("%d attempts before the breaker opened, want 10", n)
+		}
+		for range 5 {
+			b.publish()
+		}
+		time.Sleep(20 * time.Second)
+		if n := len(b.sends()); n != 11 {
+			t.Errorf("%d went through with the first probe, want one", n-10)
+		}
+	})
+}
+
 // At the end of the grace an attempt under way is cut off. It spends nothing, and its
 // delivery waits for the next node; so does what was only queued.
 func TestStopGivesBackWhatItCannotFinish(t *testing.T) {
