@@ -55,12 +55,14 @@ func TestSetAdvancesMemberByMember(t *testing.T) {
 				return done(hook.Attempt{More: j.Delivery.Step < 2})
 			}, nil)
 		var told []hook.State
-		id, _ := b.publish()
-		b.d.Watch(id, func(f *hook.Finish) {
+		j := b.reserved(t)
+		id := j.Delivery.ID
+		b.d.Watch(id, func(f *hook.Finish) { // as publishing does: before it may begin
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, f.State)
 		})
+		b.d.HandOver(j)
 		time.Sleep(2 * time.Hour)
 		mu.Lock()
 		defer mu.Unlock()

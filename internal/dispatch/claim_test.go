@@ -18,7 +18,9 @@ func TestNewTargetDoesNotStrandAnother(t *testing.T) {
 		b.store.waiting(b.ids.New(), b.target, 0)
 		time.Sleep(3 * time.Second)
 		other := &hook.Target{ID: b.ids.New(), Workspace: b.target.Workspace, State: hook.TargetActive, MaxAttempts: 3, Retry: schedule}
-		b.d.catalog.(views).v.Targets[other.ID] = other
+		b.d.mu.Lock() // a round may be under way at this very moment
+		b.view.Targets[other.ID] = other
+		b.d.mu.Unlock()
 		limited, newcomer := b.ids.New(), b.ids.New()
 		b.store.waiting(limited, b.target, 0)
 		b.store.waiting(newcomer, other, 0)
