@@ -1,15 +1,16 @@
 package e2e
 
 import (
-	"net"
 	"net/http"
 	"testing"
+
+	"sallyport/internal/testkit"
 )
 
 // testProxy: shown URLs are those of the setting, callers' addresses those that a trusted proxy
 // vouches for.
 func testProxy(t *testing.T, s *server) {
-	address := freeAddress(t)
+	address := testkit.FreeAddr(t)
 	s.launch("SALLYPORT_ADDR="+address, "SALLYPORT_BASE_URL=https://hooks.example.com/sallyport/", "SALLYPORT_TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8")
 	if s.url != "https://hooks.example.com/sallyport" {
 		t.Errorf("it says that it listens at %s", s.url)
@@ -35,7 +36,7 @@ func testProxy(t *testing.T, s *server) {
 // testAdminAddress: with an address of its own for the API, the public one serves no more than
 // doors and that it is alive.
 func testAdminAddress(t *testing.T, s *server) {
-	public := freeAddress(t)
+	public := testkit.FreeAddr(t)
 	s.launch("SALLYPORT_ADDR="+public, "SALLYPORT_ADMIN_ADDR=127.0.0.1:0")
 	s.awaitReady()
 	c := &caller{t: t, s: s, key: s.adminKey}
@@ -53,18 +54,6 @@ func testAdminAddress(t *testing.T, s *server) {
 		}
 	}
 	s.stop()
-}
-
-// freeAddress is an address to listen on. It was free a moment ago; that somebody takes it in
-// between is unlikely enough.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() // nobody connected
-	return l.Addr().String()
 }
 
 // plain is the status of a GET without a key, not held against the contract: the public

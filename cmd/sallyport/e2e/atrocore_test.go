@@ -34,7 +34,7 @@ func (a *answer) refused404() *answer {
 
 // testAtroCore holds doors of the profile atrocore against the facts A1 to A10 of AtroCore 2.3.
 func testAtroCore(t *testing.T, s *server) {
-	address := freeAddress(t)
+	address := testkit.FreeAddr(t)
 	s.launch("SALLYPORT_ADDR="+address, "SALLYPORT_BASE_URL=https://pim.example.com", "SALLYPORT_TRUSTED_PROXIES=127.0.0.1,10.0.0.1", "SALLYPORT_EGRESS_ALLOW=127.0.0.0/8")
 	s.url = "http://" + address
 	s.awaitReady()

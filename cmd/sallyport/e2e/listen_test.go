@@ -148,9 +148,9 @@ var _ = suite("listen", map[string]func(*world){
 // testListen: a server that goes away and comes back costs a listener nothing, nor does its
 // own end.
 func testListen(t *testing.T, s *server) {
-	s.launch()
+	addr := "SALLYPORT_ADDR=" + testkit.FreeAddr(t)
+	s.launch(addr)
 	s.awaitReady()
-	addr := "SALLYPORT_ADDR=" + strings.TrimPrefix(strings.Replace(s.url, "localhost", "127.0.0.1", 1), "http://")
 	c := &caller{t: t, s: s, key: s.adminKey}
 	file := filepath.Join(t.TempDir(), "cursor")
 	l := c.listen("--cursor-file", file)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -106,25 +104,6 @@ type prometheus struct {
 	url string
 }
 
-// freeAddr is an address for a program that cannot be asked which port it was given. It is
-// below those that the system gives away, so that nobody else takes it meanwhile.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20000+rand.IntN(10000)))
-		if err != nil {
-			continue
-		}
-		addr := l.Addr().String()
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return addr
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // startPrometheus runs it with the configuration of deploy/, quickened: nobody waits for
 // minutes here.
 func startPrometheus(t *testing.T, w *world) *prometheus {
@@ -154,7 +133,7 @@ func startPrometheus(t *testing.T, w *world) *prometheus {
 	}
 	write("alerts.yaml", regexp.MustCompile(`(?m)^(\s+for:) \d+m$`).ReplaceAllString(string(deployed(t, "prometheus/alerts.yaml")), "$1 1s"))
 
-	addr := freeAddr(t)
+	addr := testkit.FreeAddr(t)
 	out, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/testkit"
 )
 
 // signer is a library of clients/sign.mjs and the preset that takes what it signs.
@@ -303,7 +305,7 @@ var _ = suite("signers", map[string]func(*world){
 // the one that a proxy calls.
 func testSignedURLs(t *testing.T, s *server) {
 	const base = "https://hooks.example.com/sallyport"
-	address := freeAddress(t)
+	address := testkit.FreeAddr(t)
 	s.launch("SALLYPORT_ADDR="+address, "SALLYPORT_BASE_URL="+base+"/")
 	s.url = "http://" + address
 	s.awaitReady()

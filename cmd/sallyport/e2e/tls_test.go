@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sallyport/internal/testkit"
 )
 
 // pair is a certificate for localhost that signs itself, in two files.
@@ -91,7 +93,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 1)
 	s := prepare(t, "sqlite")
-	public := freeAddress(t)
+	public := testkit.FreeAddr(t)
 	s.launch("SALLYPORT_ADDR="+public, "SALLYPORT_ADMIN_ADDR=127.0.0.1:0", "SALLYPORT_TLS_CERT="+p.cert, "SALLYPORT_TLS_KEY="+p.key)
 	admin := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	if !strings.HasPrefix(admin, "https://") {

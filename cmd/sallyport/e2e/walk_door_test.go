@@ -211,7 +211,7 @@ hash_missing
 // testWalkBehindProxy: a proxy that takes a prefix off the path and says for whom it calls, as
 // nginx does when it is told to.
 func testWalkBehindProxy(t *testing.T, s *server) {
-	address := freeAddress(t)
+	address := testkit.FreeAddr(t)
 	target, err := url.Parse("http://" + address)
 	if err != nil {
 		t.Fatal(err)

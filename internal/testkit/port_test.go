@@ -1,0 +1,28 @@
+package testkit_test
+
+import (
+	"net"
+	"testing"
+
+	"sallyport/internal/testkit"
+)
+
+// Tests side by side get addresses of their own, which stay theirs while nothing listens there.
+func TestFreeAddr(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 300 {
+		addr := testkit.FreeAddr(t)
+		if seen[addr] {
+			t.Fatalf("%s was given twice", addr)
+		}
+		seen[addr] = true
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
