@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var _ = suite("publish", map[string]func(*world){
@@ -44,7 +45,9 @@ var _ = suite("publish", map[string]func(*world){
 				w.t.Errorf("%s is shown of an event without: %s", member, a.body)
 			}
 		}
-		if a.text("timestamp")[:16] != a.text("acceptedAt")[:16] && a.text("timestamp")[17:19] > "02" {
+		at, errAt := time.Parse(time.RFC3339, a.text("timestamp"))
+		accepted, err := time.Parse(time.RFC3339, a.text("acceptedAt"))
+		if errAt != nil || err != nil || accepted.Sub(at).Abs() > patience {
 			w.t.Errorf("timestamp %s is not now, %s", a.text("timestamp"), a.text("acceptedAt"))
 		}
 		if _, there := w.viewer.get("/v1/events").want(http.StatusOK).at("data.1").(map[string]any)["entity"]; there {
