@@ -116,9 +116,10 @@ var _ = suite("bodies of doors", map[string]func(*world){
 	},
 	"a body that drips": func(w *world) {
 		w.door("slow", doc{"bodyTimeout": "1s"})
+		began := time.Now()
 		x := w.dial().send("POST " + w.in("slow") + " HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
 		stop := make(chan struct{})
-		go func() { // sends for longer than the door waits
+		go func() { // for longer than anybody here waits for an answer
 			for {
 				select {
 				case <-stop:
@@ -128,10 +129,9 @@ var _ = suite("bodies of doors", map[string]func(*world){
 				}
 			}
 		}()
-		began := time.Now()
 		a := x.answer().problem(http.StatusRequestTimeout, "body_timeout")
 		close(stop)
-		if took := time.Since(began); took < 900*time.Millisecond || took > 20*time.Second {
+		if took := time.Since(began); took < 900*time.Millisecond {
 			w.t.Errorf("it was waited for %s", took)
 		}
 		w.noted(a).has("verdict", "refused", "reason", "body_timeout", "response.status", "408", "bodyTruncated", "true")

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"sallyport/internal/testkit"
 )
@@ -96,7 +95,7 @@ var _ = suite("routes", map[string]func(*world){
 	"waiting for the actions": func(w *world) {
 		r := w.sink("a")
 		r.Respond(testkit.Answer{Body: `{"price":12}`})
-		w.door("wait", doc{"routes": to("a"), "response": doc{"mode": "wait", "status": 200, "body": "{{ results[0].action }} {{ results[0].state }} {{ results[0].status }} {{ results[0].body|raw }}"}})
+		w.door("wait", doc{"routes": to("a"), "response": doc{"mode": "wait", "status": 200, "timeout": "25s", "body": "{{ results[0].action }} {{ results[0].state }} {{ results[0].status }} {{ results[0].body|raw }}"}})
 		if a := w.nobody.post(w.in("wait"), `{}`).want(http.StatusOK); string(a.body) != `a succeeded 200 {"price":12}` {
 			w.t.Errorf("answered %q", a.body)
 		}
@@ -107,8 +106,10 @@ var _ = suite("routes", map[string]func(*world){
 		w.viewer.get("/v1/deliveries/"+n.text("deliveries.0.id")).want(http.StatusOK).has("attemptCount", "2")
 		// It takes too long: taken is taken.
 		w.admin.patch("/v1/incoming-webhooks/wait", doc{"response": doc{"timeout": "100ms"}}).want(http.StatusOK)
-		r.Then(testkit.Answer{Delay: time.Second})
+		r.Then(testkit.Answer{Hang: true})
 		late := w.nobody.post(w.in("wait"), `{"n":3}`).want(http.StatusAccepted).has("events", "1")
+		r.WaitOpen(1)
+		r.Release()
 		w.ran(late, doc{"succeeded": 1}).has("response.status", "202")
 		// With nothing to wait for there is no waiting.
 		w.door("idle", doc{"response": doc{"mode": "wait", "status": 200, "body": "none", "timeout": "25s"}})

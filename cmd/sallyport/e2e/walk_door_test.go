@@ -90,7 +90,7 @@ stripe $(date +%s) other`, `
 		w.typed(`
 api -X PUT --json '{"name":"Slack","secrets":[{"name":"signing","value":"'"$SECRET"'"}],
   "preProcessors":[{"type":"signature","preset":"slack","secrets":["signing"]}],"routes":[{"action":"answer"}],
-  "response":{"mode":"wait","status":200,"body":"{{ results[0].body|raw }}","headers":[{"name":"Content-Type","value":"application/json"}]}}' $B/v1/incoming-webhooks/slack >/dev/null
+  "response":{"mode":"wait","status":200,"timeout":"25s","body":"{{ results[0].body|raw }}","headers":[{"name":"Content-Type","value":"application/json"}]}}' $B/v1/incoming-webhooks/slack >/dev/null
 slack() { # CONTENT-TYPE BODY
   local t=$(date +%s)
   code -H "Content-Type: $1" -d "$2" -H "X-Slack-Request-Timestamp: $t" -H "X-Slack-Signature: v0=$(printf 'v0:%s:%s' $t "$2" | mac "$SECRET")" $D/in/slack
