@@ -188,10 +188,15 @@ var installed = sync.OnceValues(func() (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	npm.Dir = temporary
-	if said, err := npm.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci: %w\n%s", err, said)
+	for attempt := 1; ; attempt++ {
+		npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=5")
+		npm.Dir = temporary
+		said, err := npm.CombinedOutput()
+		if err == nil {
+			return dir, os.Rename(temporary, dir)
+		}
+		if attempt == 3 || ctx.Err() != nil { // the registry may have had a bad moment
+			return "", fmt.Errorf("npm ci: %w\n%s", err, said)
+		}
 	}
-	return dir, os.Rename(temporary, dir)
 })
