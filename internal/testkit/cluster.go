@@ -87,7 +87,7 @@ func joinCluster() (string, error) {
 		return "", fmt.Errorf("waiting for the keeper to stop Postgres: %w", err)
 	}
 	info, err := readCluster(dir)
-	if err != nil || ping(ctx, info.URL) != nil {
+	if err != nil || !answers(ctx, dir, info) {
 		if info, err = startCluster(ctx, dir); err != nil {
 			return "", err
 		}
@@ -121,6 +121,27 @@ func readCluster(dir string) (clusterInfo, error) {
 		return info, err
 	}
 	return info, json.Unmarshal(content, &info)
+}
+
+// answers reports that the server can be used. One that lives and does not answer, because the
+// machine is busy or all its connections are taken for a moment, is waited for: to replace it
+// would end the tests that use it.
+func answers(ctx context.Context, dir string, info clusterInfo) bool {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for again := time.NewTicker(50 * time.Millisecond); ; {
+		if ping(ctx, info.URL) == nil {
+			return true
+		}
+		if pid, err := serverPID(dir); err != nil || pid != info.PID || !alive(pid) {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-again.C:
+		}
+	}
 }
 
 func ping(ctx context.Context, url string) error {

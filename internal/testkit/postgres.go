@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -166,9 +168,23 @@ func createDatabase(t testing.TB, template string) string {
 		t.Fatalf("creating a test database: %v", err)
 	}
 	t.Cleanup(func() {
-		if _, err := p.pool.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := p.drop(name); err != nil {
 			t.Errorf("dropping the test database: %v", err)
 		}
 	})
 	return p.url(name)
+}
+
+const objectInUse = "55006" // Postgres documentation, appendix A
+
+// drop removes a database with whoever is connected. They are told to go, and have five seconds
+// for it, which may be too few on a busy machine.
+func (p *postgres) drop(name string) error {
+	for deadline := time.Now().Add(waitLimit); ; {
+		_, err := p.pool.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != objectInUse || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
