@@ -17,6 +17,15 @@ import (
 
 	"sallyport/internal/hook"
 	"sallyport/internal/send"
+	"sallyport/internal/testkit"
+)
+
+const (
+	// patience is that of senders whose receiver never ends: long enough that a busy machine has
+	// begun the exchange within it.
+	patience = 2 * time.Second
+	// longest is what a busy machine may make of it.
+	longest = 45 * time.Second
 )
 
 func TestHangingReceiverTimesOut(t *testing.T) {
@@ -25,12 +34,12 @@ func TestHangingReceiverTimesOut(t *testing.T) {
 	url := serve(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
 	began := time.Now()
-	a := attempt(t, sender(t), webhook(url, timeout(200*time.Millisecond)))
+	a := attempt(t, sender(t), webhook(url, timeout(patience)))
 	want(t, a, hook.OutcomeFailed, hook.ClassTimeout)
-	if took := time.Since(began); took < 200*time.Millisecond || took > 3*time.Second {
+	if took := time.Since(began); took < patience || took > longest {
 		t.Errorf("took %v", took)
 	}
-	if a.Request == nil || a.Response != nil || !strings.Contains(a.Error, "200ms") || !strings.Contains(a.Error, "waiting for the answer") {
+	if a.Request == nil || a.Response != nil || !strings.Contains(a.Error, patience.String()) || !strings.Contains(a.Error, "waiting for the answer") {
 		t.Errorf("attempt: %+v", a)
 	}
 }
@@ -53,9 +62,9 @@ func TestSlowDripTimesOut(t *testing.T) {
 		}
 	})
 	began := time.Now()
-	a := attempt(t, sender(t), webhook(url, timeout(200*time.Millisecond)))
+	a := attempt(t, sender(t), webhook(url, timeout(patience)))
 	want(t, a, hook.OutcomeFailed, hook.ClassTimeout)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > longest {
 		t.Errorf("took %v", took)
 	}
 	if a.Response == nil || a.Response.Status != 200 || len(a.Response.Body.Bytes) == 0 {
@@ -66,19 +75,13 @@ func TestSlowDripTimesOut(t *testing.T) {
 func TestSlowHeadTimesOut(t *testing.T) {
 	t.Parallel()
 	url, _ := answers(t, "HTTP/1.1 200 OK\r\nX-A: ", func(c net.Conn) { io.Copy(io.Discard, c) })
-	a := attempt(t, sender(t), webhook(url, timeout(200*time.Millisecond)))
+	a := attempt(t, sender(t), webhook(url, timeout(patience)))
 	want(t, a, hook.OutcomeFailed, hook.ClassTimeout)
 }
 
 func TestConnectErrors(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
-	a := attempt(t, sender(t), webhook("http://"+address))
+	a := attempt(t, sender(t), webhook("http://"+testkit.FreeAddr(t)))
 	want(t, a, hook.OutcomeFailed, hook.ClassConnect)
 	if !strings.Contains(a.Error, "refused") || a.Response != nil || a.Permanent {
 		t.Errorf("attempt: %+v", a)
@@ -247,21 +250,22 @@ func TestNoSilentResend(t *testing.T) {
 		}()
 		s := sender(t)
 		w := webhook("http://"+listener.Addr().String(), method(m))
-		for n := range 4 {
+		// The client does not keep a connection for the next request if a busy machine had it
+		// wait: one of some is reused.
+		bodyless, reused := m == "GET" || m == "DELETE", false
+		for n := 0; n < 4 || !bodyless && !reused && n < 50; n++ {
 			a := attempt(t, s, w)
 			if got := int(count.Load()); got != n+1 {
 				t.Fatalf("%s: %d requests after %d attempts", m, got, n+1)
 			}
-			bodyless := m == "GET" || m == "DELETE"
-			if bodyless && (a.Reused || a.Outcome != hook.OutcomeSucceeded) {
-				t.Errorf("%s: reused %v, %s", m, a.Reused, a.Error)
-			}
-			if !bodyless && n == 1 {
+			if reused = reused || a.Reused; a.Reused {
 				want(t, a, hook.OutcomeFailed, hook.ClassReset)
-				if !a.Reused {
-					t.Errorf("%s: the connection was not reused, so nothing is tested", m)
-				}
+			} else {
+				want(t, a, hook.OutcomeSucceeded, "")
 			}
+		}
+		if reused == bodyless {
+			t.Errorf("%s: a connection was reused: %v", m, reused)
 		}
 	}
 }

@@ -151,9 +151,9 @@ func TestEgressDenied(t *testing.T) {
 	s := sender(t, func(c *send.Config) { c.Guard = guard(t) })
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "127.0.0.1."} {
 		for _, m := range []string{"POST", "GET"} {
-			a := attempt(t, s, webhook("http://"+host+":"+u.Port()+"/", method(m)))
-			if host == "127.0.0.1." && a.ErrorClass == hook.ClassDNS {
-				continue // a name to some resolvers
+			a := attempt(t, s, webhook("http://"+host+":"+u.Port()+"/", method(m), timeout(5*time.Second)))
+			if host == "127.0.0.1." && (a.ErrorClass == hook.ClassDNS || a.ErrorClass == hook.ClassTimeout) {
+				continue // a name to some resolvers, who may ask far away
 			}
 			want(t, a, hook.OutcomeFailed, hook.ClassEgress)
 			if !a.Permanent || !strings.Contains(a.Error, send.Setting) || a.Response != nil {
@@ -163,7 +163,7 @@ func TestEgressDenied(t *testing.T) {
 	}
 	// Spellings that only some resolvers take must not get through either.
 	for _, host := range []string{"2130706433", "0x7f000001", "0177.0.0.1", "127.1"} {
-		a := attempt(t, s, webhook("http://"+host+":"+u.Port()+"/"))
+		a := attempt(t, s, webhook("http://"+host+":"+u.Port()+"/", timeout(5*time.Second)))
 		if a.Outcome == hook.OutcomeSucceeded {
 			t.Errorf("%s got through", host)
 		}
@@ -271,7 +271,7 @@ func TestConfiguredProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := sender(t, func(c *send.Config) { c.Guard, c.Proxy = guard(t), proxy })
-	a := attempt(t, s, webhook("http://receiver.test/hooks", timeout(2*time.Second)))
+	a := attempt(t, s, webhook("http://receiver.test/hooks"))
 	want(t, a, hook.OutcomeSucceeded, "")
 	if len(seen) != 1 {
 		t.Fatalf("the proxy saw %d requests", len(seen))

@@ -46,7 +46,7 @@ func sender(t testing.TB, change ...func(*send.Config)) *send.Sender {
 func webhook(url string, change ...func(*hook.Webhook)) *hook.Webhook {
 	w := &hook.Webhook{ID: ids.New(), Workspace: ids.New(), Number: 7, Version: 3, WebhookSpec: hook.WebhookSpec{
 		URL: url, Method: "POST", Profile: "default", ContentType: "application/json", IncludeEntity: true,
-		Timeout: 5 * time.Second, SuccessCodes: []string{"2xx"},
+		Timeout: time.Minute, SuccessCodes: []string{"2xx"},
 	}}
 	w.Secrets = []hook.Secret{{Value: secret}}
 	for _, c := range change {
