@@ -54,8 +54,10 @@ var buildPrevious = sync.OnceValues(func() (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if said, err := gitIn(root, "cat-file", "-e", commit+"^{commit}").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("commit %s is not in this clone; fetch it with: git fetch --depth=1 origin %s\n%s", commit, commit, said)
+	if gitIn(root, "cat-file", "-e", commit+"^{commit}").Run() != nil { // a clone without history
+		if said, err := gitIn(root, "fetch", "--quiet", "--no-tags", "--depth=1", "origin", commit).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("commit %s is not in this clone, and could not be fetched: %w\n%s", commit, err, said)
+		}
 	}
 	sources, err := os.MkdirTemp(dir, "sources-")
 	if err != nil {
@@ -81,7 +83,9 @@ var buildPrevious = sync.OnceValues(func() (string, error) {
 
 // gitIn runs git in a directory, also in a tree that belongs to another user.
 func gitIn(dir string, args ...string) *exec.Cmd {
-	return exec.CommandContext(context.Background(), "git", append([]string{"-c", "safe.directory=*", "-C", dir}, args...)...)
+	cmd := exec.CommandContext(context.Background(), "git", append([]string{"-c", "safe.directory=*", "-C", dir}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0") // nobody is there to answer
+	return cmd
 }
 
 // previousCommit reads the file: after comments a line with the schema and the commit.
