@@ -2,84 +2,110 @@ package faulttest
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"sallyport/internal/testkit"
 )
 
 // One hanging, one refusing and one healthy webhook, 50 events a second each, default
 // settings: the healthy one is served as if it were alone (promise 2 of the design).
 func TestBadNeighboursCostNothing(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, database string) {
-		in := install(t, database)
-		n := in.node()
+		names := []string{"hanging", "refusing", "healthy"}
 		never := make(chan struct{})
 		hanging := receive(t, func(*http.Request, int) answer { return answer{hang: never} })
-		healthy := receive(t, nil)
-		refused, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+		bad := lodge(t, database, map[string]object{
+			"hanging": {"url": hanging.url, "timeout": "60s"}, "refusing": {"url": "http://" + testkit.FreeAddr(t)},
+		})
+		beside := ""
+		if database != "" {
+			beside = testkit.EmptyPostgres(t)
 		}
-		nobody := "http://" + refused.Addr().String()
-		_ = refused.Close()
-		for name, url := range map[string]string{"hanging": hanging.url, "refusing": nobody, "healthy": healthy.url} {
-			n.webhook(name, url, object{"eventTypes": []string{name}})
-			n.publish(object{"type": name})
-		}
-		healthy.wait("the first arrived", func() bool { return len(healthy.arrivals) == 1 })
+		well := receive(t, nil)
+		good := lodge(t, beside, map[string]object{"hanging": {"url": well.url}, "refusing": {"url": well.url}})
 
-		// publish sends so many events to each type, 50 a second, and returns how long the
-		// healthy ones took from the call to the receiver.
-		publish := func(run string, events int, types ...string) []time.Duration {
-			var mu sync.Mutex
-			called := map[string]time.Time{}
-			var calls sync.WaitGroup
-			tick := time.NewTicker(20 * time.Millisecond)
-			defer tick.Stop()
-			for i := range events {
-				for _, typ := range types {
-					calls.Go(func() {
-						id := fmt.Sprintf("%s-%s-%d", run, typ, i)
-						mu.Lock()
-						called[id] = time.Now()
-						mu.Unlock()
-						if status, _, err := call(adminKey, http.MethodPost, n.url+"/v1/events", object{"id": id, "type": typ}, nil); err != nil || status != http.StatusAccepted {
-							t.Errorf("publishing %s: %d %v", id, status, err)
-						}
-					})
-				}
-				<-tick.C
-			}
-			calls.Wait()
-			before := 1
-			if run == "among" {
-				before += events / 2
-			}
-			healthy.wait("every healthy one arrived", func() bool { return len(healthy.arrivals) == before+events })
-			var took []time.Duration
-			for _, a := range healthy.all() {
-				if at, ok := called[a.event]; ok {
-					took = append(took, a.at.Sub(at))
-				}
-			}
-			slices.Sort(took)
-			return took
+		// The same beside good neighbours is what it is held against, in turns of half a second:
+		// whatever else this machine does meanwhile, it does to both.
+		for turn := range 12 {
+			good.publish(turn, 25, names)
+			bad.publish(turn, 25, names)
 		}
-		const events = 150
-		alone := publish("alone", events, "healthy")
-		among := publish("among", 2*events, "hanging", "refusing", "healthy")
-		p := func(d []time.Duration, q int) time.Duration { return d[min(len(d)-1, len(d)*q/100)] }
-		t.Logf("alone p50 %s p99 %s, among bad neighbours p50 %s p99 %s; %d requests hang", p(alone, 50), p(alone, 99), p(among, 50), p(among, 99), hanging.total())
-		// Three times as many events share the machine, so not the same; but nothing that
-		// waits for a time-out (15 s) or for a neighbour's slot.
-		if p(among, 50) > 4*p(alone, 50)+20*time.Millisecond {
-			t.Errorf("p50 %s among bad neighbours, %s alone", p(among, 50), p(alone, 50))
+		among, usual := bad.took(), good.took()
+		at := func(all []time.Duration, percent int) time.Duration { return all[len(all)*percent/100] }
+		t.Logf("beside good neighbours p50 %s p99 %s, beside bad ones p50 %s p99 %s; %d requests hang",
+			at(usual, 50), at(usual, 99), at(among, 50), at(among, 99), hanging.total())
+		// Each may meet with a moment in which the machine stands, but not with a time-out.
+		if slowest := among[len(among)-1]; slowest > 45*time.Second || hanging.total() == 0 {
+			t.Errorf("the slowest took %s, while %d requests hung for a minute", slowest, hanging.total())
 		}
-		if p(among, 99) > 4*p(alone, 99)+150*time.Millisecond {
-			t.Errorf("p99 %s among bad neighbours, %s alone", p(among, 99), p(alone, 99))
+		for _, percent := range []int{50, 75} {
+			if got, other := at(among, percent), at(usual, percent); got > 4*other+100*time.Millisecond {
+				t.Errorf("p%d %s beside bad neighbours, %s beside good ones", percent, got, other)
+			}
 		}
 	})
+}
+
+// lodging is a node with a healthy webhook and its neighbours.
+type lodging struct {
+	*node
+	healthy *receiver
+
+	mu     sync.Mutex
+	called map[string]time.Time
+}
+
+// lodge starts a node and makes the webhooks of the neighbours, and a healthy one. Each has an
+// event type of its own, and is known to the node when it returns.
+func lodge(t *testing.T, database string, neighbours map[string]object) *lodging {
+	t.Helper()
+	l := &lodging{node: install(t, database).node(), healthy: receive(t, nil), called: map[string]time.Time{}}
+	neighbours["healthy"] = object{"url": l.healthy.url}
+	for name, with := range neighbours {
+		with["eventTypes"] = []string{name}
+		l.webhook(name, with["url"].(string), with)
+		l.node.publish(object{"type": name})
+	}
+	l.healthy.wait("the first arrived", func() bool { return len(l.healthy.of) == 1 })
+	return l
+}
+
+// publish publishes so many events of each type, 50 a second, and returns when the healthy
+// ones have arrived.
+func (l *lodging) publish(turn, events int, types []string) {
+	l.in.t.Helper()
+	var calls sync.WaitGroup
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for i := range events {
+		for _, typ := range types {
+			calls.Go(func() {
+				id := fmt.Sprintf("%s-%d-%d", typ, turn, i)
+				l.mu.Lock()
+				l.called[id] = time.Now()
+				l.mu.Unlock()
+				if status, _, err := call(adminKey, http.MethodPost, l.url+"/v1/events", object{"id": id, "type": typ}, nil); err != nil || status != http.StatusAccepted {
+					l.in.t.Errorf("publishing %s: %d %v", id, status, err)
+				}
+			})
+		}
+		<-tick.C
+	}
+	calls.Wait()
+	l.healthy.wait("every healthy one arrived", func() bool { return len(l.healthy.of) == 1+(turn+1)*events })
+}
+
+// took lists how long the healthy ones took from the call to the receiver, the quickest first.
+func (l *lodging) took() (all []time.Duration) {
+	for _, a := range l.healthy.all() {
+		if at, ok := l.called[a.event]; ok {
+			all = append(all, a.at.Sub(at))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
