@@ -34,7 +34,7 @@ func large(t *testing.T, n *node, round int) string {
 func interrupted(t *testing.T, in *installation, n, victim *node, end, again func()) (calls int) {
 	t.Helper()
 	db := n.db()
-	for calls < 5 {
+	for calls < 10 {
 		id := large(t, victim, calls)
 		calls++
 		in.eventually("it has begun", func() bool {
@@ -113,11 +113,12 @@ func TestExpansionIsTakenOver(t *testing.T) {
 			at := receive(t, nil)
 			layLarge(a, at)
 			victim := in.node()
+			db := a.db()
 			calls := interrupted(t, in, a, victim, func() { victim.signal(how) }, func() {
 				if how == syscall.SIGKILL {
 					<-victim.exited
 				}
-				in.eventually("it is buried", func() bool { return in.one(a.db(), "SELECT count(*) FROM nodes") == 1 })
+				in.buried(db, victim)
 				if how == syscall.SIGKILL {
 					victim.start()
 					return

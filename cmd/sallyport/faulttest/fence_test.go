@@ -60,7 +60,7 @@ func TestAcceptOfADeadNodeIsRefused(t *testing.T) {
 				t.Fatalf("the node did not execute %s", statement)
 			}
 			stopped.signal(syscall.SIGSTOP)
-			in.eventually("the stopped node is buried", func() bool { return in.one(db, "SELECT count(*) FROM nodes") == 1 })
+			in.buried(db, stopped)
 			close(p.letGo)
 			stopped.signal(syscall.SIGCONT)
 			if status := <-answered; status != http.StatusAccepted {

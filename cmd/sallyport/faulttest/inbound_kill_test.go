@@ -40,7 +40,7 @@ func TestKilledTenTimesUnderCalls(t *testing.T) {
 // under way ends or waits for the next process, and nothing is done twice.
 func TestStopUnderCalls(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, database string) {
-		in := install(t, database, "SHUTDOWN_GRACE=5s", "NODE_DEAD_AFTER=1h")
+		in := install(t, database, "SHUTDOWN_GRACE=50s", "NODE_DEAD_AFTER=1h")
 		n := in.node()
 		b := layInbound(n)
 		url := n.url

@@ -182,10 +182,12 @@ func (l *load) count() int {
 func (l *load) reach(more int) {
 	l.t.Helper()
 	from := l.count()
-	for deadline := time.Now().Add(patience); l.count() < from+more; time.Sleep(2 * time.Millisecond) {
-		if l.giveUp.Load() || time.Now().After(deadline) {
+	for w := (waiting{}); l.count() < from+more; time.Sleep(2 * time.Millisecond) {
+		if l.giveUp.Load() || w.over(l.count()) {
+			l.mu.Lock()
 			l.t.Errorf("publishers were refused, by status: %v", l.refused)
-			l.t.Fatalf("%d events were acknowledged within %s, not %d", l.count()-from, patience, more)
+			l.mu.Unlock()
+			l.t.Fatalf("%d events were acknowledged, not %d, and no more within %s", l.count()-from, more, patience)
 		}
 	}
 }

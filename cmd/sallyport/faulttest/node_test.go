@@ -20,8 +20,23 @@ import (
 )
 
 // patience bounds every wait for a fact: far longer than any of it takes on a busy
-// machine, and shorter than go test's own.
+// machine, and shorter than go test's own. Where many things are waited for, it is how
+// long none of them may come.
 const patience = 60 * time.Second
+
+// waiting ends a wait in which nothing came for too long.
+type waiting struct {
+	until time.Time
+	got   int
+}
+
+// over reports that patience passed since there was more than before.
+func (w *waiting) over(got int) bool {
+	if now := time.Now(); w.until.IsZero() || got > w.got {
+		w.until, w.got = now.Add(patience), got
+	}
+	return time.Now().After(w.until)
+}
 
 const (
 	adminKey      = "fault-tests-platform-key-0123456789abcdef"
@@ -38,7 +53,8 @@ type installation struct {
 }
 
 // install prepares an installation; env has settings of all nodes, such as
-// "NODE_HEARTBEAT=200ms".
+// "NODE_HEARTBEAT=200ms". Tests that mostly wait run beside each other, those that keep the
+// machine busy do not.
 func install(t testing.TB, database string, env ...string) *installation {
 	t.Helper()
 	return &installation{t: t, binary: testkit.Binary(t), database: database, env: env}
@@ -300,15 +316,20 @@ func callIn(workspace, key, method, url string, body, out any) (int, http.Header
 // object is a document of the API.
 type object = map[string]any
 
-// must makes a request that is to succeed.
+// must makes a request that is to succeed. A search that took too long on a busy machine
+// is told to come back, and does.
 func (n *node) must(method, path string, body any) object {
 	n.in.t.Helper()
-	var out object
-	status, _, err := call(adminKey, method, n.url+path, body, &out)
-	if err != nil || status >= 300 {
-		n.in.t.Fatalf("%s %s on %s: %d %v %v", method, path, n.name, status, out, err)
+	for w := (waiting{}); ; time.Sleep(20 * time.Millisecond) {
+		var out object
+		status, _, err := call(adminKey, method, n.url+path, body, &out)
+		if err == nil && status < 300 {
+			return out
+		}
+		if err != nil || method != http.MethodGet || status != http.StatusServiceUnavailable || w.over(0) {
+			n.in.t.Fatalf("%s %s on %s: %d %v %v", method, path, n.name, status, out, err)
+		}
 	}
-	return out
 }
 
 // webhook creates or replaces a webhook by its code and returns its id.

@@ -123,7 +123,7 @@ func TestDatabaseAway(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			database := testkit.EmptyPostgres(t)
 			p := intercept(t, database)
-			in := install(t, p.url, "NODE_HEARTBEAT=500ms", "NODE_DEAD_AFTER=3s")
+			in := install(t, p.url, "NODE_HEARTBEAT=1s", "NODE_DEAD_AFTER=8s") // which no busy machine makes them look
 			nodes := []*node{in.node(), in.node(), in.node()}
 			at := receive(t, nil)
 			nodes[0].webhook("all", at.url, nil)
@@ -144,7 +144,7 @@ func TestDatabaseAway(t *testing.T) {
 			}
 			before := at.total()
 			// Time must pass here: more than after which nodes are declared dead.
-			time.Sleep(time.Until(began.Add(4500 * time.Millisecond)))
+			time.Sleep(time.Until(began.Add(10 * time.Second)))
 			during := at.total() - before
 			if how == "refusing" {
 				p.refuse(false)

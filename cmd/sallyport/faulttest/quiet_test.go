@@ -25,25 +25,29 @@ func TestNodesAreQuiet(t *testing.T) {
 
 	asked := 0
 	p.cutting(func(string) cut { asked++; return pass }) // called under the proxy's lock
-	time.Sleep(watched)                                  // what is counted happens by itself
+	began := time.Now()
+	time.Sleep(watched) // what is counted happens by itself
 	p.cutting(nil)
-	t.Logf("%d statements in %s without work", asked, watched)
-	if most := asks * int(watched.Seconds()); asked > most {
-		t.Errorf("%d statements in %s without work, at most %d are expected", asked, watched, most)
+	took := time.Since(began) // on a busy machine it may be more
+	t.Logf("%d statements in %s without work", asked, took)
+	if most := asks * int(took.Seconds()); asked > most {
+		t.Errorf("%d statements in %s without work, at most %d are expected", asked, took, most)
 	}
 	if asked == 0 {
 		t.Error("nothing was counted")
 	}
 
 	before := n.written()
+	began = time.Now()
 	p.refuse(true)
 	n.waitLog("node.beat", 1)
 	time.Sleep(watched)
 	p.refuse(false)
 	during := n.written() - before
-	t.Logf("%d lines in %s without a database", during, watched)
-	if most := lines * int(watched.Seconds()); during > most {
-		t.Errorf("%d lines in %s without a database, at most %d are expected", during, watched, most)
+	took = time.Since(began)
+	t.Logf("%d lines in %s without a database", during, took)
+	if most := lines * int(took.Seconds()); during > most {
+		t.Errorf("%d lines in %s without a database, at most %d are expected", during, took, most)
 	}
 	in.eventually("it accepts again", func() bool {
 		status, _, err := call(adminKey, "POST", n.url+"/v1/events", object{"type": "thing"}, nil)

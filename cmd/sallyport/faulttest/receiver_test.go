@@ -111,19 +111,19 @@ func (r *receiver) note(f func()) {
 // time; the condition is called with the lock held.
 func (r *receiver) wait(what string, holds func() bool) {
 	r.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	for {
+	for w := (waiting{}); ; {
 		r.mu.Lock()
 		ok, requests, events, open := holds(), len(r.arrivals), len(r.of), r.open
 		r.mu.Unlock()
 		if ok {
 			return
 		}
+		if w.over(events) {
+			r.t.Fatalf("it did not come true that %s, and nothing new came within %s; there were %d requests for %d events, %d are open", what, patience, requests, events, open)
+		}
 		select {
 		case <-r.changed:
-		case <-deadline.C:
-			r.t.Fatalf("within %s it did not come true that %s; there were %d requests for %d events, %d are open", patience, what, requests, events, open)
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -140,6 +140,13 @@ func (r *receiver) times(event string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.of[event]
+}
+
+// most is how many requests were answered at once, at most.
+func (r *receiver) most() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peak
 }
 
 // all returns what arrived so far.

@@ -121,7 +121,7 @@ func TestReplayIsTakenOver(t *testing.T) {
 			a := in.node()
 			victim.signal(how)
 			db := a.db()
-			in.eventually("it is buried", func() bool { return in.one(db, "SELECT count(*) FROM nodes") == 1 })
+			in.buried(db, victim)
 			t.Logf("the node ended after %d of %d", in.one(db, "SELECT done FROM replays"), 2*replayedEvents)
 			if how == syscall.SIGSTOP {
 				victim.signal(syscall.SIGCONT)

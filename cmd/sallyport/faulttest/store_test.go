@@ -3,6 +3,7 @@ package faulttest
 import (
 	"database/sql"
 	"path/filepath"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
@@ -36,8 +37,23 @@ func (in *installation) one(db *sql.DB, query string, args ...any) (n int) {
 // settled returns once no delivery runs or waits any more: each has ended.
 func (in *installation) settled(db *sql.DB) {
 	in.t.Helper()
-	in.eventually("every delivery has ended", func() bool {
-		return in.one(db, "SELECT count(*) FROM due") == 0 && in.one(db, "SELECT count(*) FROM deliveries WHERE state < 2") == 0
+	for w := (waiting{}); ; time.Sleep(20 * time.Millisecond) {
+		due, open := in.one(db, "SELECT count(*) FROM due"), in.one(db, "SELECT count(*) FROM deliveries WHERE state < 2")
+		if due == 0 && open == 0 {
+			return
+		}
+		if w.over(in.one(db, "SELECT count(*) FROM deliveries WHERE state >= 2")) {
+			in.t.Fatalf("%d deliveries have not ended, %d of them wait, and none ended within %s", open, due, patience)
+		}
+	}
+}
+
+// buried returns once the others have declared a node dead. How many nodes there are does not
+// tell: on a busy machine another one may have been taken for dead, and be about to join again.
+func (in *installation) buried(db *sql.DB, dead *node) {
+	in.t.Helper()
+	in.eventually(dead.name+" is buried", func() bool {
+		return in.one(db, "SELECT count(*) FROM nodes WHERE name = $1", dead.name) == 0
 	})
 }
 
