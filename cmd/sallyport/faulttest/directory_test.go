@@ -12,6 +12,7 @@ import (
 // Two processes on one SQLite directory would send everything in flight twice: the
 // second refuses, and says who is there.
 func TestSecondProcessOnADirectoryRefuses(t *testing.T) {
+	t.Parallel()
 	in := install(t, "")
 	first := in.node()
 	second := &node{in: in, name: "second", dir: first.dir}
@@ -28,6 +29,7 @@ func TestSecondProcessOnADirectoryRefuses(t *testing.T) {
 // On Postgres a second node beside the first works. When the first is killed and comes
 // back it takes up its own work at once, and leaves the other's alone.
 func TestSecondNodeOnADirectoryOnPostgres(t *testing.T) {
+	t.Parallel()
 	in := install(t, testkit.EmptyPostgres(t), "NODE_DEAD_AFTER=1h")
 	first := in.node()
 	release := make(chan struct{})

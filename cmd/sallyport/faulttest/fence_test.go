@@ -14,6 +14,7 @@ import (
 // node, continued, joins again and stores the event once, and its publisher hears
 // nothing of it.
 func TestAcceptOfADeadNodeIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, statement := range []string{"accept", "accept_keyed", "claim"} {
 		t.Run(statement, func(t *testing.T) {
 			database := testkit.EmptyPostgres(t)
@@ -81,6 +82,7 @@ func TestAcceptOfADeadNodeIsRefused(t *testing.T) {
 // A delivery that was under way at seven crashes is taken to be what causes them: it
 // fails, and the eighth process lives.
 func TestSevenCrashesEndADelivery(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database)
 		n := in.node()

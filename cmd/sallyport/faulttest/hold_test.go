@@ -75,6 +75,7 @@ func TestHoldOnEveryNode(t *testing.T) {
 
 // On both engines the hold outlives a crash, and retention, heartbeats and accepting go on.
 func TestHoldOutlivesACrash(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database, quick...)
 		at := receive(t, nil)

@@ -54,6 +54,7 @@ func TestConnectionsCutUnderCalls(t *testing.T) {
 // The store commits what an action did, the answer is lost, and before the node can ask
 // again the configuration changes: it was done, and is not done anew.
 func TestConfigurationChangesUnderAnUnknownEffect(t *testing.T) {
+	t.Parallel()
 	database := testkit.EmptyPostgres(t)
 	p := intercept(t, database)
 	in := install(t, p.url)

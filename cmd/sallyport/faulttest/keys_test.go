@@ -27,6 +27,7 @@ func (n *node) try(key string, args ...string) (said string, code int) {
 // The encryption key is changed beside a running server: it goes on, the next start needs
 // the new key, and refuses the old one.
 func TestRotateMasterBesideARunningServer(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database, quick...)
 		at := testkit.NewReceiver(t)
@@ -88,6 +89,7 @@ func TestRotateMasterBesideARunningServer(t *testing.T) {
 
 // A new data key: a node that runs reads what another, started later, seals with it.
 func TestRotateDataKeyBetweenNodes(t *testing.T) {
+	t.Parallel()
 	in, nodes := cluster(t, 1)
 	a := nodes[0]
 	at := testkit.NewReceiver(t)

@@ -11,6 +11,7 @@ import (
 // A workspace's limit that is set through one node binds the others, too, and so does
 // lifting it: rates of a second node show in the statistics of the first.
 func TestLimitsActOnAllNodes(t *testing.T) {
+	t.Parallel()
 	in, nodes := cluster(t, 2)
 	a, b := nodes[0], nodes[1]
 	publish := func(n *node) (int, http.Header) {

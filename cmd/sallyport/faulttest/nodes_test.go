@@ -115,6 +115,7 @@ func TestStoppedAndContinuedUnderLoad(t *testing.T) {
 // An attempt that ends after its delivery was taken over really happened, so it is
 // recorded, as superseded, and changes nothing.
 func TestLateAttemptIsSuperseded(t *testing.T) {
+	t.Parallel()
 	_, nodes := cluster(t, 2)
 	a, b := nodes[0], nodes[1]
 	release := make(chan struct{})
@@ -214,6 +215,7 @@ func TestConfiguredOnOnePublishedOnAnother(t *testing.T) {
 
 // A node with nothing to publish acts on a pause through another one within a second.
 func TestPausedOnAnotherNode(t *testing.T) {
+	t.Parallel()
 	in, nodes := cluster(t, 2, "NODE_DEAD_AFTER=1m")
 	a, b := nodes[0], nodes[1]
 	var resumed atomic.Bool
@@ -323,6 +325,7 @@ func TestSameIDsInOppositeOrder(t *testing.T) {
 // maxInFlight 1 the receiver never sees two requests at once. Those of a killed process
 // end with its connections.
 func TestLimitsHoldOverNodes(t *testing.T) {
+	t.Parallel()
 	in, nodes := cluster(t, 3)
 	db := nodes[0].db()
 	r := rand.New(rand.NewPCG(3, 3))

@@ -11,6 +11,7 @@ import (
 // A crash at any moment around a suspension, or around the end of a delivery that is given
 // up, neither loses nor doubles the event about it: each is stored with what it tells of.
 func TestKilledAroundSuspensions(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)

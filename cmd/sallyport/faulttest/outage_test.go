@@ -80,6 +80,7 @@ func TestConnectionsCutUnderTheStatements(t *testing.T) {
 // The store commits an event, the answer is lost, and before the node can ask again its
 // configuration changes: the event was accepted once and stays one.
 func TestConfigurationChangesUnderAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	database := testkit.EmptyPostgres(t)
 	p := intercept(t, database)
 	in := install(t, p.url)
@@ -119,8 +120,10 @@ func TestConfigurationChangesUnderAnUnknownOutcome(t *testing.T) {
 // buries anybody on return, publishers are told to come back, and what was in flight is
 // not sent again.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"refusing", "hanging"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			database := testkit.EmptyPostgres(t)
 			p := intercept(t, database)
 			in := install(t, p.url, "NODE_HEARTBEAT=1s", "NODE_DEAD_AFTER=8s") // which no busy machine makes them look

@@ -10,6 +10,7 @@ import (
 // A node without work hardly asks its database, and one without a database does not fill the
 // log: other systems poll fifty times a second, and wrote millions of lines in half an hour.
 func TestNodesAreQuiet(t *testing.T) {
+	t.Parallel()
 	const (
 		watched = 5 * time.Second
 		asks    = 40 // a second, at most

@@ -83,6 +83,7 @@ func replayedOnce(in *installation, n *node, at *receiver, id string) {
 // A crash, and a stop in good order, in the middle of a replay: the next process on the
 // directory goes on where the store says.
 func TestEndedInAReplay(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database, "NODE_DEAD_AFTER=1h")
 		n := in.node()
@@ -111,6 +112,7 @@ func TestEndedInAReplay(t *testing.T) {
 // The same with another node that takes over, and with one that is stopped for so long
 // that it is taken for dead, and goes on.
 func TestReplayIsTakenOver(t *testing.T) {
+	t.Parallel()
 	for _, how := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
 		t.Run(how.String(), func(t *testing.T) {
 			in := install(t, testkit.EmptyPostgres(t), quick...)

@@ -35,6 +35,7 @@ func (n *node) ends(event, state, reason string) object {
 // outside: the schedule, Retry-After, 410, redirects, long failure, the dead letter and
 // the operator's ways out of it.
 func TestFailuresAndTheirEnds(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database, "SUSPEND_AFTER=1s", "BREAKER_FAILURES=1000")
 		n := in.node()
@@ -209,6 +210,7 @@ func TestFailuresAndTheirEnds(t *testing.T) {
 
 // The breaker opens after ten failures in a row, and a restart remembers it.
 func TestBreakerOutlivesARestart(t *testing.T) {
+	t.Parallel()
 	onBothEngines(t, func(t *testing.T, database string) {
 		in := install(t, database)
 		n := in.node()
