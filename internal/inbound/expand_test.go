@@ -1,9 +1,9 @@
 package inbound
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"sallyport/internal/hook"
 )
@@ -16,16 +16,7 @@ func listOf(n int) *body {
 // expanded waits until so many items of the one large request are done.
 func (w *world) expanded(n int) {
 	w.t.Helper()
-	for range 1000 {
-		w.mu.Lock()
-		done := len(w.advanced) > 0 && w.advanced[len(w.advanced)-1] == n
-		w.mu.Unlock()
-		if done {
-			return
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	w.t.Fatalf("advanced to %v, want %d", w.advanced, n)
+	w.wait(fmt.Sprintf("the %dth item", n), func() bool { return len(w.advanced) > 0 && w.advanced[len(w.advanced)-1] == n })
 }
 
 // A door whose configuration makes fewer items of a large request than it was accepted with

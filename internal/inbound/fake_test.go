@@ -89,9 +89,10 @@ func (fakeTemplates) Select(path string) (func([]byte) (string, bool), error) {
 
 // world is doors with fakes around them.
 type world struct {
-	t  testing.TB
-	d  *Doors
-	ws hook.ID
+	t    testing.TB
+	d    *Doors
+	ws   hook.ID
+	stop func() // returns when all that is to be stored is
 
 	mu         sync.Mutex
 	ids        *hook.IDs
@@ -123,10 +124,11 @@ func start(t testing.TB) *world {
 		defer close(ended)
 		_ = w.d.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	w.stop = func() {
 		cancel()
 		<-ended
-	})
+	}
+	t.Cleanup(w.stop)
 	return w
 }
 
@@ -262,20 +264,27 @@ func (w *world) DoorCall(door string, v hook.Verdict, reason string) {
 }
 
 // refused waits for the record of a refused call.
-func (w *world) refused(n int) []*hook.Request {
+func (w *world) refused(n int) (all []*hook.Request) {
 	w.t.Helper()
-	for range 500 {
+	w.wait("the record of a refused call", func() bool {
+		all = append([]*hook.Request(nil), w.recorded...)
+		return len(all) >= n
+	})
+	return all
+}
+
+// wait returns as soon as what it waits for has come; the condition is asked under the lock.
+func (w *world) wait(what string, condition func() bool) {
+	w.t.Helper()
+	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(2 * time.Millisecond) {
 		w.mu.Lock()
-		if len(w.recorded) >= n {
-			out := append([]*hook.Request(nil), w.recorded...)
-			w.mu.Unlock()
-			return out
-		}
+		done := condition()
 		w.mu.Unlock()
-		time.Sleep(2 * time.Millisecond)
+		if done {
+			return
+		}
 	}
-	w.t.Fatalf("%d calls were recorded, want %d", len(w.recorded), n)
-	return nil
+	w.t.Fatalf("%s did not come within a minute", what)
 }
 
 type body struct {
