@@ -67,7 +67,7 @@ func dial(t *testing.T, s *site) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return c, bufio.NewReader(c)
 }
 
@@ -191,21 +191,19 @@ func TestConnectionGoesOn(t *testing.T) {
 func TestRoomForBodies(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	reading := make(chan struct{}, 10)
 	s.world.doorAnswer = func(c *hook.DoorCall) hook.DoorAnswer {
-		reading <- struct{}{}
-		if _, err := c.Body.Read(context.Background(), 100<<20, 20*time.Second); err != nil {
+		if _, err := c.Body.Read(context.Background(), 100<<20, time.Minute); err != nil {
 			return hook.DoorAnswer{Problem: err}
 		}
 		return hook.DoorAnswer{Status: 200, Body: []byte("ok")}
 	}
 	const large, small = "POST /in/x HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n", "POST /in/x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+	const asks = "POST /in/x HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
 	begin := func(text string) (net.Conn, *bufio.Reader) {
 		conn, r := dial(t, s)
 		if _, err := io.WriteString(conn, text); err != nil {
 			t.Fatal(err)
 		}
-		<-reading
 		return conn, r
 	}
 	status := func(r *bufio.Reader) (int, string) {
@@ -216,9 +214,14 @@ func TestRoomForBodies(t *testing.T) {
 		_ = answer.Body.Close()
 		return answer.StatusCode, answer.Header.Get("Retry-After")
 	}
-	first, firstAnswer := begin(large + "a")
-	_, _ = begin(large + "a")
-	time.Sleep(50 * time.Millisecond)
+	// Whoever is told to go on is being read, and has its room.
+	first, firstAnswer := begin(asks)
+	_, secondAnswer := begin(asks)
+	for _, r := range []*bufio.Reader{firstAnswer, secondAnswer} {
+		if got, _ := status(r); got != http.StatusContinue {
+			t.Fatalf("a large body that asks first: %d", got)
+		}
+	}
 	_, r := begin(large + "abc")
 	if got, after := status(r); got != http.StatusServiceUnavailable || after == "" {
 		t.Errorf("a third large body: %d, retry after %q", got, after)
@@ -227,13 +230,12 @@ func TestRoomForBodies(t *testing.T) {
 	if got, _ := status(r); got != http.StatusOK {
 		t.Errorf("a small body: %d", got)
 	}
-	if _, err := io.WriteString(first, "bc"); err != nil {
+	if _, err := io.WriteString(first, "abc"); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := status(firstAnswer); got != http.StatusOK {
 		t.Errorf("the first large body: %d", got)
 	}
-	time.Sleep(50 * time.Millisecond)
 	_, r = begin(large + "abc")
 	if got, _ := status(r); got != http.StatusOK {
 		t.Errorf("a large body once another is done: %d", got)
