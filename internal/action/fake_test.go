@@ -110,7 +110,7 @@ func (w *world) executor(t testing.TB, change ...func(*action.Config)) *action.E
 
 func (w *world) add(code string, kind hook.ActionType, config string, change ...func(*hook.Action)) *hook.Action {
 	a := &hook.Action{ID: ids.New(), Workspace: w.workspace, Version: 1, ActionSpec: hook.ActionSpec{
-		Code: code, Name: code, Type: kind, Config: []byte(config), Enabled: true, MaxAttempts: 10, Timeout: 5 * time.Second,
+		Code: code, Name: code, Type: kind, Config: []byte(config), Enabled: true, MaxAttempts: 10, Timeout: time.Minute,
 	}}
 	for _, c := range change {
 		c(a)
