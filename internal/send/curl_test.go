@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sallyport/internal/hook"
@@ -45,7 +46,10 @@ func TestCurlSurvivesTheShell(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	script := "#!/bin/sh\nfor a; do printf '%s\\000' \"$a\"; done\n"
-	if err := os.WriteFile(filepath.Join(dir, "curl"), []byte(script), 0o700); err != nil {
+	syscall.ForkLock.RLock() // what a child started meanwhile may write to cannot be run
+	err := os.WriteFile(filepath.Join(dir, "curl"), []byte(script), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	nasty := "$(touch x) `id` \\ \" ' ! # ; & | \n é"
