@@ -28,10 +28,13 @@ const (
 )
 
 // late looks at the clock.
-func (r *run) late() bool {
+func (r *run) late() bool { return r.lateAfter(slice) }
+
+// lateAfter looks at the clock after what takes no longer than most by itself.
+func (r *run) lateAfter(most time.Duration) bool {
 	now := time.Now()
 	if !r.looked.IsZero() {
-		stood := min(now.Sub(r.looked)-slice, maxForgiven-r.forgiven)
+		stood := min(now.Sub(r.looked)-most, maxForgiven-r.forgiven)
 		if stood > 0 {
 			r.forgiven += stood
 			r.deadline = r.deadline.Add(stood)

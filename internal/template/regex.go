@@ -12,6 +12,9 @@ import (
 // regexTime bounds one match; the rendering's own deadline bounds them together.
 const regexTime = 20 * time.Millisecond
 
+// regexTick is how often the clock of the engine ticks.
+const regexTick = regexTime / 2
+
 // regexTries is how often a match may take too long. The engine's clock ticks in a goroutine
 // of its own: on a busy machine it jumps, and the shortest match seems to have taken long.
 const regexTries = 3
@@ -22,7 +25,7 @@ const maxRegexes = 256
 // maxPattern bounds one pattern, in bytes.
 const maxPattern = 4096
 
-func init() { regexp2.SetTimeoutCheckPeriod(regexTime / 2) }
+func init() { regexp2.SetTimeoutCheckPeriod(regexTick) }
 
 var regexes struct {
 	sync.Mutex
@@ -50,14 +53,17 @@ func opMatches(r *run, subject, expression any) any {
 	} else if !utf8.ValidString(s) {
 		return false
 	}
+	r.late() // that it is is found below
 	ok, err := p.re.MatchString(s)
-	for try := 1; err != nil && try < regexTries; try++ {
+	tries := 1
+	for ; err != nil && tries < regexTries; tries++ {
 		ok, err = p.re.MatchString(s)
 	}
 	if err != nil {
 		limit("a regular expression takes too long")
 	}
-	r.looked = time.Now() // a match counts in full, however long it was
+	// A match counts in full, but it ends when its time is over: beyond that it stood still.
+	r.lateAfter(time.Duration(tries) * (regexTime + regexTick))
 	r.step(clockEvery)
 	if ok {
 		return int64(1)
