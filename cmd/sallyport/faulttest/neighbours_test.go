@@ -30,7 +30,7 @@ func TestBadNeighboursCostNothing(t *testing.T) {
 
 		// The same beside good neighbours is what it is held against, in turns of half a second:
 		// whatever else this machine does meanwhile, it does to both.
-		for turn := range 12 {
+		for turn := range 8 {
 			good.publish(turn, 25, names)
 			bad.publish(turn, 25, names)
 		}
