@@ -35,6 +35,10 @@ type contract struct {
 	operations map[string]*operation
 }
 
+// ReadContract makes what New needs and is the same for all servers, for those who have something
+// else to do meanwhile: it takes longer than the rest of a start.
+func ReadContract() { theContract() }
+
 // theContract is made once.
 var theContract = sync.OnceValue(func() *contract {
 	doc := spec.Document()

@@ -114,6 +114,7 @@ func serve(ctx context.Context, cfg config.Config, p process) error {
 		}
 		onHangup(ctx, pair)
 	}
+	go api.ReadContract() // the database is opened meanwhile
 	metrics := obs.NewMetrics(version)
 	n, err := openNode(ctx, cfg, log, metrics)
 	if err != nil {
