@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ type guideServer struct {
 	said *screen
 }
 
-// startReceiver runs a program of the page with a secret until the test ends.
+// startReceiver runs a program of the page with a secret until the test ends. up waits for it.
 func startReceiver(t *testing.T, language, secret string) *guideServer {
 	t.Helper()
 	port := freePort(t)
@@ -68,13 +69,19 @@ func startReceiver(t *testing.T, language, secret string) *guideServer {
 		_ = cmd.Wait() // killed, as it says
 		_ = said.Close()
 	})
+	return g
+}
+
+// up waits until it answers.
+func (g *guideServer) up(t *testing.T) *guideServer {
+	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if res, err := http.Get(g.url); err == nil {
 			_ = res.Body.Close()
 			return g
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not get up", language)
+			t.Fatalf("it does not get up:\n%s", g.said.shows())
 		}
 	}
 }
@@ -132,9 +139,14 @@ type life struct {
 	ofPlain               testkit.Received // of a secret that is no base64
 }
 
-// rotate takes a webhook through the page's rotation.
+// rotating is for one at a time: the page's webhook has one name.
+var rotating sync.Mutex
+
+// rotate takes a webhook through the page's rotation, and deletes it.
 func rotate(t *testing.T, s *installation) (l life) {
 	t.Helper()
+	rotating.Lock()
+	defer rotating.Unlock()
 	r := testkit.NewReceiver(t)
 	var created struct{ Secret string }
 	s.create(t, "/v1/webhooks", `{"name":"ERP orders","url":"`+r.URL+`","eventTypes":["order.*"],"generateSecret":true}`, &created)
@@ -170,6 +182,11 @@ func rotate(t *testing.T, s *installation) (l life) {
 	n := len(r.Received())
 	s.publish(t, "plain.a")
 	l.ofPlain = r.Wait(n + 1)[n]
+	for _, code := range []string{"erp-orders", "plain"} {
+		if status, answer := s.try(t, http.MethodDelete, "/v1/webhooks/"+code, ""); status != http.StatusNoContent {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
 	return l
 }
 
@@ -189,58 +206,19 @@ func (s *installation) publish(t *testing.T, kind string) string {
 func TestReceivers(t *testing.T) {
 	t.Parallel()
 	s := newInstallation(t, "SALLYPORT_EGRESS_ALLOW=127.0.0.0/8")
-	l := rotate(t, s)
-	tampered := l.during
-	tampered.Body = bytes.Replace(tampered.Body, []byte("12"), []byte("13"), 1)
-	tamperedBody := l.body
-	tamperedBody.Body = append(bytes.Clone(l.body.Body), ' ')
-	now := time.Now()
-	cases := []struct {
-		why    string
-		secret string
-		path   string
-		q      testkit.Received
-		want   string // "" if it is refused
-	}{
-		{"before the rotation", l.old, "/hooks", l.before, "done"},
-		{"before the rotation, with a secret that comes later", l.next, "/hooks", l.before, ""},
-		{"sent again", l.old, "/hooks", l.before, "seen"},
-		{"sent again, with a later attempt's time", l.old, "/hooks", signedAt(l.before, l.old, now.Add(time.Second)), "seen"},
-		{"another body", l.old, "/hooks", tampered, ""},
-		{"another body, with the new secret", l.next, "/hooks", tampered, ""},
-		{"another id", l.old, "/hooks", changed(l.during, "Webhook-Id", "another"), ""},
-		{"another time", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", strconv.FormatInt(now.Unix()+9, 10)), ""},
-		{"no signature", l.old, "/hooks", changed(l.during, "Webhook-Signature", ""), ""},
-		{"no time", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", ""), ""},
-		{"a time that is none", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", "soon"), ""},
-		{"too old", l.old, "/hooks", signedAt(l.during, l.old, now.Add(-6*time.Minute)), ""},
-		{"of the future", l.old, "/hooks", signedAt(l.during, l.old, now.Add(time.Hour)), ""}, // also for a receiver that takes minutes to start
-		{"a signature of another kind", l.old, "/hooks", changed(l.during, "Webhook-Signature", "v2,AAAA v1, v1,!"), ""},
-		{"during the rotation, with the old secret", l.old, "/hooks", l.during, "done"},
-		{"during the rotation, with the new secret", l.next, "/hooks", l.during, "done"},
-		{"sent again, with both signatures", l.next, "/hooks", l.during, "seen"},
-		{"after the rotation, with the old secret", l.old, "/hooks", l.after, ""},
-		{"after the rotation, with the new secret", l.next, "/hooks", l.after, "done"},
-		{"X-Signature, another body", l.old, "/plain", tamperedBody, ""},
-		{"X-Signature, with the old secret", l.old, "/plain", l.body, "done"},
-		{"X-Signature, sent again under another id", l.old, "/plain", changed(l.body, "Webhook-Id", "another"), "seen"},
-		{"X-Signature-Next, another body", l.next, "/plain", tamperedBody, ""},
-		{"X-Signature-Next, with the new secret", l.next, "/plain", l.body, "done"},
-		{"X-Signature, without it", l.old, "/plain", changed(l.body, "X-Signature", "", "X-Signature-Next", ""), ""},
-		{"X-Signature, no hex", l.old, "/plain", changed(l.body, "X-Signature", "zz", "X-Signature-Next", ""), ""},
-		{"X-Signature, after the rotation, with the old secret", l.old, "/plain", l.after, ""},
-		{"a secret that is no base64", l.plain, "/hooks", l.ofPlain, "done"},
-		{"a secret that is no base64, in X-Signature", l.plain, "/plain", l.ofPlain, "seen"},
-	}
 	for language := range maps.Keys(receivers) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
+			l := rotate(t, s) // just before: what was sent is too old for them after five minutes
 			running := map[string]*guideServer{}
 			for _, secret := range []string{l.old, l.next, l.plain} {
 				running[secret] = startReceiver(t, language, secret)
 			}
+			for _, g := range running {
+				g.up(t)
+			}
 			done := map[string]int{}
-			for _, c := range cases {
+			for _, c := range l.takings() {
 				status, answer := running[c.secret].take(t, c.path, c.q)
 				if c.want == "" && status != http.StatusUnauthorized || c.want != "" && (status != http.StatusOK || answer != c.want) {
 					t.Errorf("%s: answered %d %q, want %q", c.why, status, answer, c.want)
@@ -259,6 +237,55 @@ func TestReceivers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// taking is a request to the receiver with a secret, and what it is to answer.
+type taking struct {
+	why    string
+	secret string
+	path   string
+	q      testkit.Received
+	want   string // "" if it is refused
+}
+
+// takings are what a webhook sent, as it came and changed on its way.
+func (l life) takings() []taking {
+	tampered := l.during
+	tampered.Body = bytes.Replace(tampered.Body, []byte("12"), []byte("13"), 1)
+	tamperedBody := l.body
+	tamperedBody.Body = append(bytes.Clone(l.body.Body), ' ')
+	now := time.Now()
+	return []taking{
+		{"before the rotation", l.old, "/hooks", l.before, "done"},
+		{"before the rotation, with a secret that comes later", l.next, "/hooks", l.before, ""},
+		{"sent again", l.old, "/hooks", l.before, "seen"},
+		{"sent again, with a later attempt's time", l.old, "/hooks", signedAt(l.before, l.old, now.Add(time.Second)), "seen"},
+		{"another body", l.old, "/hooks", tampered, ""},
+		{"another body, with the new secret", l.next, "/hooks", tampered, ""},
+		{"another id", l.old, "/hooks", changed(l.during, "Webhook-Id", "another"), ""},
+		{"another time", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", strconv.FormatInt(now.Unix()+9, 10)), ""},
+		{"no signature", l.old, "/hooks", changed(l.during, "Webhook-Signature", ""), ""},
+		{"no time", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", ""), ""},
+		{"a time that is none", l.old, "/hooks", changed(l.during, "Webhook-Timestamp", "soon"), ""},
+		{"too old", l.old, "/hooks", signedAt(l.during, l.old, now.Add(-6*time.Minute)), ""},
+		{"of the future", l.old, "/hooks", signedAt(l.during, l.old, now.Add(time.Hour)), ""},
+		{"a signature of another kind", l.old, "/hooks", changed(l.during, "Webhook-Signature", "v2,AAAA v1, v1,!"), ""},
+		{"during the rotation, with the old secret", l.old, "/hooks", l.during, "done"},
+		{"during the rotation, with the new secret", l.next, "/hooks", l.during, "done"},
+		{"sent again, with both signatures", l.next, "/hooks", l.during, "seen"},
+		{"after the rotation, with the old secret", l.old, "/hooks", l.after, ""},
+		{"after the rotation, with the new secret", l.next, "/hooks", l.after, "done"},
+		{"X-Signature, another body", l.old, "/plain", tamperedBody, ""},
+		{"X-Signature, with the old secret", l.old, "/plain", l.body, "done"},
+		{"X-Signature, sent again under another id", l.old, "/plain", changed(l.body, "Webhook-Id", "another"), "seen"},
+		{"X-Signature-Next, another body", l.next, "/plain", tamperedBody, ""},
+		{"X-Signature-Next, with the new secret", l.next, "/plain", l.body, "done"},
+		{"X-Signature, without it", l.old, "/plain", changed(l.body, "X-Signature", "", "X-Signature-Next", ""), ""},
+		{"X-Signature, no hex", l.old, "/plain", changed(l.body, "X-Signature", "zz", "X-Signature-Next", ""), ""},
+		{"X-Signature, after the rotation, with the old secret", l.old, "/plain", l.after, ""},
+		{"a secret that is no base64", l.plain, "/hooks", l.ofPlain, "done"},
+		{"a secret that is no base64, in X-Signature", l.plain, "/plain", l.ofPlain, "seen"},
 	}
 }
 
@@ -311,7 +338,7 @@ func TestReceiversWantASecret(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			if language == "php" { // a script is asked anew each time
-				g := startReceiver(t, language, "")
+				g := startReceiver(t, language, "").up(t)
 				if status, answer := g.take(t, "/hooks", testkit.Received{Header: http.Header{}}); status != http.StatusInternalServerError || answer != "SECRET is not set" {
 					t.Errorf("answered %d %s", status, answer)
 				}

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a person would look at a terminal; the first build takes most of it.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // screen keeps what was printed and tells who waits for it.
 type screen struct {
@@ -70,6 +70,13 @@ func (s *screen) wait(want *regexp.Regexp) (string, error) {
 	}
 }
 
+// shows is what is on the screen.
+func (s *screen) shows() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
 // window is a terminal in which one command runs until Ctrl-C.
 type window struct {
 	*screen
@@ -103,7 +110,7 @@ func (w *window) interrupt(t *testing.T) {
 	select {
 	case <-w.done:
 	case <-time.After(time.Minute):
-		t.Errorf("Ctrl-C does not end it:\n%s", w.text.String())
+		t.Errorf("Ctrl-C does not end it:\n%s", w.shows())
 		_ = w.cmd.Process.Kill()
 		<-w.done
 	}
