@@ -54,6 +54,19 @@ func startBenched(ctx context.Context, dir string, o benchOptions, cfg config.Co
 
 // start runs this program once more, as a server at a free address, until ready answers.
 func (b *benched) start(ctx context.Context, p process, ready string, as func(addr string) (args, env []string)) error {
+	for attempt := 1; ; attempt++ {
+		err := b.startOnce(ctx, p, ready, as)
+		// Somebody may have taken the address between our look and the server's.
+		if err == nil || attempt == 5 || !strings.Contains(err.Error(), b.addr) || !strings.Contains(err.Error(), "in use") {
+			return err
+		}
+	}
+}
+
+// readyTime is how long a server may take to be ready, on a slow and busy machine.
+const readyTime = 2 * time.Minute
+
+func (b *benched) startOnce(ctx context.Context, p process, ready string, as func(addr string) (args, env []string)) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -81,7 +94,7 @@ func (b *benched) start(ctx context.Context, p process, ready string, as func(ad
 		b.err = b.cmd.Wait()
 		close(b.done)
 	}()
-	for range 600 {
+	for deadline := time.Now().Add(readyTime); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
 			b.kill()
