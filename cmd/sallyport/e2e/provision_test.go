@@ -21,7 +21,7 @@ import (
 // cli runs the program as a script does: without a terminal, with these variables only.
 func (w *world) cli(dir string, environ []string, args ...string) *told {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), longPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, testkit.Binary(w.t), args...)
 	cmd.Dir = dir

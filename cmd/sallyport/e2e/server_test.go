@@ -25,6 +25,9 @@ import (
 // busy machine with the race detector on.
 const patience = 60 * time.Second
 
+// longPatience is for a command that makes calls by the hundred.
+const longPatience = 5 * patience
+
 // server is the real program, running.
 type server struct {
 	engine    string

@@ -38,7 +38,7 @@ done < <(call -G "$SALLYPORT_URL/v1/webhooks" --data-urlencode "metadata=$OWNER"
 // shell runs a script and returns what it printed and its exit code.
 func (w *world) shell(dir, script string, args []string, environ ...string) (string, int) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), longPatience)
 	defer cancel()
 	sh := exec.CommandContext(ctx, "bash", append([]string{"-c", script, "script"}, args...)...)
 	sh.Dir = dir
