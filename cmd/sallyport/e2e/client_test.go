@@ -26,6 +26,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	value  any // of the body, once it was looked at
 }
 
 // call makes a call. body is nil, a text sent as it is, or what is encoded as JSON. headers are
@@ -163,13 +164,14 @@ func (a *answer) says(text string) *answer {
 // at is the value at a place such as data.0.id, nil if there is none. Numbers are json.Number.
 func (a *answer) at(path string) any {
 	a.t.Helper()
-	d := json.NewDecoder(bytes.NewReader(a.body))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		a.t.Fatalf("%s did not answer JSON: %v\n%s", a.asked, err, a.body)
+	if a.value == nil { // decoded once: lists have hundreds of rows
+		d := json.NewDecoder(bytes.NewReader(a.body))
+		d.UseNumber()
+		if err := d.Decode(&a.value); err != nil {
+			a.t.Fatalf("%s did not answer JSON: %v\n%s", a.asked, err, a.body)
+		}
 	}
-	return at(v, path)
+	return at(a.value, path)
 }
 
 func at(v any, path string) any {
