@@ -131,7 +131,7 @@ type scans struct{ seq, rows int }
 // then has everything been counted.
 func settledScans(t *testing.T, db *sql.DB, tables ...string) map[string]scans {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for others := 1; others > 0; {
 		if err := db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity

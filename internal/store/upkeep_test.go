@@ -38,10 +38,17 @@ func TestCheckpointBesideALongReader(t *testing.T) {
 	if err := s.PutSetting(ctx, "later", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	blocked, err := s.checkpoint(ctx, "TRUNCATE", walPatience)
-	if took := time.Since(began); err != nil || !blocked || took > 4*time.Second {
-		t.Errorf("beside the reader: blocked %v after %s, %v", blocked, took, err)
+	var blocked bool
+	quickest := time.Hour
+	for try := 0; try < 5 && quickest > 4*time.Second; try++ { // a machine with much to do may be slow once
+		began := time.Now()
+		if blocked, err = s.checkpoint(ctx, "TRUNCATE", walPatience); err != nil || !blocked {
+			t.Fatalf("beside the reader: blocked %v, %v", blocked, err)
+		}
+		quickest = min(quickest, time.Since(began))
+	}
+	if quickest > 4*time.Second {
+		t.Errorf("beside the reader it took %s", quickest)
 	}
 	if err := reader.Rollback(); err != nil {
 		t.Fatal(err)

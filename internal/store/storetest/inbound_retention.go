@@ -109,8 +109,8 @@ func refusedBytes(t *testing.T, w *inboundWorld) {
 	done := make(chan error, 1)
 	go func() { done <- w.RunBounds(ctx, time.Millisecond, 30*day) }()
 	for began := time.Now(); w.count("SELECT count(*) FROM requests") > 6; {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("nothing was bounded in 20 seconds")
+		if time.Since(began) > time.Minute {
+			t.Fatal("nothing was bounded in a minute")
 		}
 	}
 	cancel()

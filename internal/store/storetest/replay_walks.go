@@ -22,7 +22,7 @@ func replayTaken(t *testing.T, w *World) {
 		t.Errorf("taken: %+v", open)
 	}
 	settled := false
-	for end := time.Now().Add(20 * time.Second); !settled && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !settled && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var err error
 		if settled, err = w.ReplaySettled(ctx, *open.StartedAt); err != nil {
 			t.Fatal(err)

@@ -180,8 +180,8 @@ func retentionRuns(t *testing.T, w *World) {
 	done := make(chan error, 1)
 	go func() { done <- w.RunRetention(ctx, time.Hour, 30*day) }()
 	for began := time.Now(); w.count("SELECT count(*) FROM deliveries")+w.count("SELECT count(*) FROM events") > 0; {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("nothing was purged in 20 seconds")
+		if time.Since(began) > time.Minute {
+			t.Fatal("nothing was purged in a minute")
 		}
 	}
 	cancel()
