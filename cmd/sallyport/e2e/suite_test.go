@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"sync"
 	"testing"
 )
 
@@ -18,7 +19,10 @@ func suite(noun string, tests map[string]func(*world)) bool {
 }
 
 // codesSeen has the problem codes that any server of an engine answered.
-type codesSeen map[string]bool
+type codesSeen struct {
+	mu    sync.Mutex
+	codes map[string]bool
+}
 
 func TestContract(t *testing.T) {
 	t.Parallel()
@@ -26,7 +30,7 @@ func TestContract(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, engine, "SALLYPORT_EGRESS_ALLOW=127.0.0.0/8")
-			seen := codesSeen{}
+			seen := &codesSeen{codes: map[string]bool{}}
 			t.Run("case", func(t *testing.T) {
 				for name, test := range cases {
 					t.Run(name, func(t *testing.T) {
@@ -38,7 +42,7 @@ func TestContract(t *testing.T) {
 			t.Run("trouble", func(t *testing.T) { testTrouble(t, engine, seen) })
 			seen.add(s.validator.Codes())
 			t.Run("every problem code was seen", func(t *testing.T) {
-				checkCodes(t, engine, seen)
+				checkCodes(t, engine, seen.codes)
 				checkFaults(t, s.validator.Answers())
 			})
 			t.Run("the audit log is read", func(t *testing.T) { readAuditLog(t, s) })
@@ -48,8 +52,10 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func (c codesSeen) add(codes []string) {
+func (c *codesSeen) add(codes []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, code := range codes {
-		c[code] = true
+		c.codes[code] = true
 	}
 }

@@ -14,13 +14,14 @@ import (
 
 // testTrouble has servers of their own for what a shared one cannot go through. seen gets the
 // problem codes they answered.
-func testTrouble(t *testing.T, engine string, seen codesSeen) {
+func testTrouble(t *testing.T, engine string, seen *codesSeen) {
 	for name, test := range map[string]func(*testing.T, *server){
 		"the guard": testGuard, "a nearly full disk": testFullDisk, "a broken database": testBroken, "a database that is away": testAway, "a restart": testRestart,
 		"behind a proxy": testProxy, "walk: behind nginx": testWalkBehindProxy, "walk: an integrator": testWalkIntegrator, "signed URLs": testSignedURLs, "an address for administrators": testAdminAddress,
 		"doors in AtroCore's spelling": testAtroCore, "mail and commands": testMailAndCommands, "alert mail": testAlertMail, "streams": testStreamRestart, "a listener": testListen,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := prepare(t, engine)
 			test(t, s)
 			seen.add(s.validator.Codes())
