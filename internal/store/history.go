@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (s *Store) search(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	var err error
 	if s.engine == Postgres {
 		err = s.read(ctx, func(tx *gorm.DB) error {
-			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), "+onIndexes, s.searchTimeout.String()).Error; err != nil {
+			if err := tx.Exec("SELECT set_config('statement_timeout', ?, true), "+onIndexes, strconv.FormatInt(s.searchTimeout.Milliseconds(), 10)).Error; err != nil {
 				return err
 			}
 			return fn(tx)

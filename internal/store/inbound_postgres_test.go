@@ -91,6 +91,7 @@ func TestRequestSearchesStayOnIndexes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.Patience(time.Minute)
 			const times = 7 // so that plans become generic ones
 			for range times {
 				if n, err := search(t.Context(), s); err != nil || n != 20 {

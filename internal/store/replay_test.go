@@ -42,6 +42,7 @@ func TestReplaysStayOnIndexes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.Patience(time.Minute)
 			steps := replayMuch(t, s)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
