@@ -25,7 +25,7 @@ import (
 // busy machine with the race detector on.
 const patience = 60 * time.Second
 
-// longPatience is for a command that makes calls by the hundred.
+// longPatience is for a start or a stop, and for a command that makes calls by the hundred.
 const longPatience = 5 * patience
 
 // server is the real program, running.
@@ -113,7 +113,7 @@ func (s *server) launch(settings ...string) {
 	case s.url = <-listening:
 	case <-s.done:
 		s.t.Fatalf("serve ended at once: %v\n%s", s.err, s.said())
-	case <-time.After(patience):
+	case <-time.After(longPatience):
 		s.t.Fatalf("serve does not say where it listens:\n%s", s.said())
 	}
 }
@@ -181,7 +181,7 @@ func (s *server) stop() {
 	s.terminate()
 	select {
 	case <-s.done:
-	case <-time.After(patience):
+	case <-time.After(longPatience):
 		s.t.Fatalf("serve does not stop:\n%s", s.said())
 	}
 	if s.err != nil {
