@@ -112,7 +112,7 @@ func (k *knocking) call(door, number, caller string) {
 	switch {
 	case err != nil:
 		k.away.Add(1)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // the server that starts needs the machine
 	case status < 300:
 		k.mu.Lock()
 		k.acked[number] = true
