@@ -23,7 +23,7 @@ type world struct {
 	records   map[string]*hook.Record
 	planErr   error
 	planned   []plan
-	reads     int // of requests
+	reads     atomic.Int64 // of requests
 	parses    atomic.Int64
 	readErr   error
 }
@@ -42,7 +42,7 @@ func newWorld() *world {
 }
 
 func (w *world) Request(_ context.Context, _, id hook.ID) (*hook.Request, error) {
-	w.reads++
+	w.reads.Add(1)
 	if w.readErr != nil {
 		return nil, w.readErr
 	}

@@ -9,27 +9,20 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"sallyport/internal/action"
 	"sallyport/internal/hook"
 	"sallyport/internal/send"
+	"sallyport/internal/testkit"
 )
 
 // declared writes a script and declares it as the command x; more is further lines of YAML.
 func declared(t testing.TB, script, more string) *action.Commands {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.sh")
-	// A test beside this one that starts a command just now would hand the open file to its
-	// child for a moment, and what somebody may write cannot be run ("text file busy").
-	syscall.ForkLock.RLock()
-	err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700) //nolint:gosec // it is to be run
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Script(t, path, script+"\n")
 	c, err := action.ParseCommands([]byte("commands:\n  x:\n    path: " + path + "\n" + more))
 	if err != nil {
 		t.Fatal(err)

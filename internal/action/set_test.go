@@ -165,14 +165,14 @@ func TestRequestsAreRemembered(t *testing.T) {
 	j := w.job(`{}`)
 	x.Remember(w.requests[j.Event.Source.RequestID])
 	run(t, x, a, j)
-	if w.reads != 0 {
-		t.Errorf("a remembered request was read %d times", w.reads)
+	if w.reads.Load() != 0 {
+		t.Errorf("a remembered request was read %d times", w.reads.Load())
 	}
 	j = w.job(`{}`)
 	run(t, x, a, j)
 	run(t, x, a, j)
-	if w.reads != 1 {
-		t.Errorf("a request was read %d times", w.reads)
+	if w.reads.Load() != 1 {
+		t.Errorf("a request was read %d times", w.reads.Load())
 	}
 	j = w.job(`{}`)
 	delete(w.requests, j.Event.Source.RequestID)
@@ -191,7 +191,7 @@ func TestBodiesAreParsedOnce(t *testing.T) {
 	w := newWorld()
 	x := w.executor(t)
 	j := w.job(`{"n":1}`)
-	w.reads = 0
+	w.reads.Store(0)
 	for source, want := range map[string]string{
 		"{{ request.ip }}{{ request.method }}": `["203.0.113.9POST"]`, "{{ request.rawBody }}": `["{\"n\":1}"]`,
 	} {
@@ -224,8 +224,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		x.Remember(w.requests[j.Event.Source.RequestID])
 	}
 	run(t, x, a, first)
-	if w.reads != 1 {
-		t.Errorf("the oldest of 40 MB was read %d times", w.reads)
+	if w.reads.Load() != 1 {
+		t.Errorf("the oldest of 40 MB was read %d times", w.reads.Load())
 	}
 }
 

@@ -3,15 +3,14 @@ package send_test
 import (
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"sallyport/internal/hook"
 	"sallyport/internal/send"
+	"sallyport/internal/testkit"
 )
 
 func TestCurl(t *testing.T) {
@@ -45,13 +44,7 @@ func TestCurl(t *testing.T) {
 func TestCurlSurvivesTheShell(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	script := "#!/bin/sh\nfor a; do printf '%s\\000' \"$a\"; done\n"
-	syscall.ForkLock.RLock() // what a child started meanwhile may write to cannot be run
-	err := os.WriteFile(filepath.Join(dir, "curl"), []byte(script), 0o700)
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Script(t, filepath.Join(dir, "curl"), "for a; do printf '%s\\000' \"$a\"; done\n")
 	nasty := "$(touch x) `id` \\ \" ' ! # ; & | \n é"
 	r := &hook.SentRequest{Method: "PUT", URL: "http://h/" + nasty, Headers: []hook.HeaderField{
 		{Name: "Content-Type", Value: "a/b"}, {Name: "X-A", Value: nasty}, {Name: "Authorization", Redacted: true}, {Name: "1-Key", Redacted: true},

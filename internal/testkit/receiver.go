@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -86,8 +87,12 @@ func NewReceiver(t testing.TB) *Receiver {
 		answer:  func(Received) Answer { return Answer{} },
 		changed: make(chan struct{}), release: make(chan struct{}),
 	}
-	r.server = httptest.NewUnstartedServer(http.HandlerFunc(r.handle))
-	r.server.Listener = teeListener{r.server.Listener}
+	// At an address that nobody else gets once it was stopped.
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", FreeAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server = &httptest.Server{Listener: teeListener{listener}, Config: &http.Server{Handler: http.HandlerFunc(r.handle)}}
 	r.server.Config.ConnContext = withTee
 	r.server.Config.ErrorLog = log.New(io.Discard, "", 0) // senders that break off are the tests' doing
 	r.server.Start()

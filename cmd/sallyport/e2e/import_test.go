@@ -40,7 +40,7 @@ const hooksFile = `[
 ]`
 
 // recordingScript prints all that it is given.
-const recordingScript = "#!/bin/sh\nprintf 'args'; printf '|%s' \"$@\"; printf '\\nwho=%s q=%s in=%s\\n' \"$WHO\" \"$HOOK_q\" \"$PWD\"; cat\n"
+const recordingScript = "printf 'args'; printf '|%s' \"$@\"; printf '\\nwho=%s q=%s in=%s\\n' \"$WHO\" \"$HOOK_q\" \"$PWD\"; cat\n"
 
 func macOf(h func() hash.Hash, prefix, secret, body string) string {
 	mac := hmac.New(h, []byte(secret))
@@ -59,9 +59,7 @@ func TestImportedHooks(t *testing.T) {
 			dir := t.TempDir()
 			secret, token := s.planted.given("hub-secret-"+random(16)), s.planted.given("token-of-hooks-"+random(16))
 			script := filepath.Join(dir, "record it's.sh")
-			if err := os.WriteFile(script, []byte(recordingScript), 0o700); err != nil { //nolint:gosec // it is to be run
-				t.Fatal(err)
-			}
+			testkit.Script(t, script, recordingScript)
 			text := strings.NewReplacer("SCRIPT", script, "DIR", dir, "SECRET", secret, "TOKEN", token).Replace(hooksFile)
 			if err := os.WriteFile(filepath.Join(dir, "hooks.json"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)

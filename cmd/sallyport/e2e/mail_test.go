@@ -14,6 +14,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"sallyport/internal/testkit"
 )
 
 // mailbox is a real SMTP server that keeps what it gets.
@@ -101,9 +103,7 @@ func newMailbox(t *testing.T, password string) *mailbox {
 func testMailAndCommands(t *testing.T, s *server) {
 	m := newMailbox(t, s.planted.given("mail-password-"+random(16)))
 	script := filepath.Join(s.dir, "count.sh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s|' \"$@\"\ncat\necho \"${HIDDEN:-none}\"\nexit ${1#code=}\n"), 0o700); err != nil { //nolint:gosec // it is to be run
-		t.Fatal(err)
-	}
+	testkit.Script(t, script, "printf '%s|' \"$@\"\ncat\necho \"${HIDDEN:-none}\"\nexit ${1#code=}\n")
 	declared := filepath.Join(s.dir, "commands.yaml")
 	if err := os.WriteFile(declared, []byte("commands:\n  count:\n    path: "+script+"\n    allowArgs: true\n"), 0o600); err != nil {
 		t.Fatal(err)
