@@ -3,8 +3,10 @@ package testkit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -53,8 +55,9 @@ func TestPostgresTemplate(t *testing.T) {
 		_, err = conn.Exec(context.Background(), "CREATE TABLE seeded AS SELECT generate_series(1, 3) AS n")
 		return errors.Join(err, conn.Close(context.Background()))
 	}
+	name := fmt.Sprint("seeded", time.Now().UnixNano()) // of this run of the test alone
 	for range 3 {
-		conn := connect(t, testkit.PostgresTemplate(t, "seeded", migrate))
+		conn := connect(t, testkit.PostgresTemplate(t, name, migrate))
 		if _, err := conn.Exec(t.Context(), "DELETE FROM seeded WHERE n = 1"); err != nil {
 			t.Fatal(err)
 		}
