@@ -19,6 +19,7 @@ type load struct {
 	types func(r *rand.Rand) string
 	pause time.Duration // between two calls of one publisher
 	plain bool          // single events without an id of their own only
+	fails bool          // a 500 is repeated and counted, and refuses nobody
 
 	mu      sync.Mutex
 	acked   map[string]bool // ids that were acknowledged
@@ -26,6 +27,7 @@ type load struct {
 
 	noRetryAfter atomic.Int64 // 503 without Retry-After
 	unavailable  atomic.Int64 // 503
+	failed       atomic.Int64 // 500
 	away         atomic.Int64 // no answer at all
 	giveUp       atomic.Bool  // publishers were refused
 
@@ -134,6 +136,8 @@ func (l *load) judge(status int, header http.Header, err error) bool {
 		if header.Get("Retry-After") == "" {
 			l.noRetryAfter.Add(1)
 		}
+	case status == http.StatusInternalServerError && l.fails:
+		l.failed.Add(1)
 	default: // no repetition could help
 		l.mu.Lock()
 		l.refused[status]++
