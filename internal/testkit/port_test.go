@@ -7,6 +7,21 @@ import (
 	"sallyport/internal/testkit"
 )
 
+// What an ended test had, no other gets soon.
+func TestFreeAddrIsNotGivenAgain(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 300 {
+		t.Run("a short test", func(t *testing.T) {
+			addr := testkit.FreeAddr(t)
+			if seen[addr] {
+				t.Errorf("%s was given again", addr)
+			}
+			seen[addr] = true
+		})
+	}
+}
+
 // Tests side by side get addresses of their own, which stay theirs while nothing listens there.
 func TestFreeAddr(t *testing.T) {
 	t.Parallel()
