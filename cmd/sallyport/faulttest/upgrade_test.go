@@ -62,7 +62,8 @@ var wholeRows = []string{"workspaces", "webhooks", "api_keys", "event_types", "a
 
 // An upgrade as an operator does it, under load: the previous program serves, the database
 // is migrated, new nodes join, both deliver, the old one goes. Nothing is lost, nothing is
-// refused, but for what the program of schema 3 fails once to read, and nothing is sent twice but what a stop cut off.
+// refused, but for what the program of schema 3 fails once to read, and nothing is sent twice
+// but what a stop cut off.
 func TestUpgradeBesideThePreviousBinary(t *testing.T) {
 	in := install(t, testkit.EmptyPostgres(t), "NODE_DEAD_AFTER=1m") // nobody dies here
 	present := in.binary
